@@ -1,0 +1,79 @@
+"""Clients for AWS services, with explicit timeouts and retries that fit the function's time.
+
+boto3's defaults wait 60 s to connect and 60 s to read, longer than the function lives: it would be killed without a
+log line. Its retry mode depends on the version that the runtime bundles.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, NoRegionError
+
+from .deadline import Deadline
+from .errors import (
+    AccessDeniedError,
+    AuthenticationError,
+    ConfigurationError,
+    NetworkError,
+    RotationError,
+    StoreError,
+)
+
+ATTEMPTS = 3
+_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+_BAD_CREDENTIAL = {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "ExpiredToken"}
+
+
+def client(service: str, deadline: Deadline, *, endpoint_url: str | None = None, **credentials: str) -> Any:
+    """A boto3 client each of whose attempts ends before the function does.
+
+    ``credentials`` are boto3's ``aws_access_key_id`` and so on, to log in as somebody else than the function's role.
+    """
+    total = deadline.total or deadline.remaining()
+    connect, read = min(2.0, total / 8), min(5.0, total / 4)
+    config = Config(
+        connect_timeout=connect,
+        read_timeout=read,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    )
+    made = boto3.client(service, config=config, endpoint_url=endpoint_url, **credentials)  # type: ignore[call-overload]
+
+    def check(**_: Any) -> None:
+        deadline.require(connect + read, f"call {service}")
+
+    made.meta.events.register("before-send", check)  # before each attempt, retries included
+    return made
+
+
+def explain(error: Exception, action: str) -> RotationError:
+    """What an exception of boto3 means for the operator. Its own text is told only where AWS names the permission."""
+    if isinstance(error, RotationError):
+        return error
+    if isinstance(error, ClientError):
+        return _explain_answer(error.response.get("Error", {}), action)
+    if isinstance(error, HTTPClientError):
+        return NetworkError(
+            f"{action}: no answer from AWS ({type(error).__name__}). In a VPC the function needs a route to the "
+            "service: a VPC endpoint or a NAT gateway. Check the security groups too."
+        )
+    if isinstance(error, NoCredentialsError | NoRegionError):
+        return ConfigurationError(f"{action}: the function has no credentials or no region ({type(error).__name__}).")
+    if isinstance(error, BotoCoreError):
+        return StoreError(f"{action}: the call was not made ({type(error).__name__}).")
+    raise error
+
+
+def _explain_answer(answer: Mapping[str, str], action: str) -> RotationError:
+    code = answer.get("Code", "unknown")
+    if code in _DENIED:
+        return AccessDeniedError(f"{action}: not allowed. {answer.get('Message', '')}{_kms_hint(answer)}")
+    if code in _BAD_CREDENTIAL:
+        return AuthenticationError(f"{action}: AWS refused the credential ({code}).")
+    # Other messages may repeat parameters of the request, so only the code is told.
+    return StoreError(f"{action}: AWS answered {code}.")
+
+
+def _kms_hint(answer: Mapping[str, str]) -> str:
+    return " Name the secret's key in `kms_key_arns`." if "KMS" in answer.get("Message", "") else ""

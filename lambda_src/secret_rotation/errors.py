@@ -1,0 +1,123 @@
+"""Every way in which a rotation is refused or fails, each a class of its own.
+
+The class name reaches the operator as Lambda's ``errorType``, the message as ``errorMessage``. A message says what is
+wrong and what to do; it never holds a value of a secret. The four bases below tell the kind of fault: what the
+operator mends is the configuration, the secret, the credential or the network.
+"""
+
+
+class RotationError(Exception):
+    """A rotation cannot go on. The message is safe to log."""
+
+
+# The four kinds.
+
+
+class ConfigurationError(RotationError):
+    """The function, its role or its settings are wrong: trying again does not help."""
+
+
+class SecretError(RotationError):
+    """The secret or its versions are not in a state that can be rotated."""
+
+
+class AuthenticationError(RotationError):
+    """The service was reached and refused the credential."""
+
+
+class NetworkError(RotationError):
+    """The service, or Secrets Manager, was not reached, or did not answer in time."""
+
+
+# Event and settings.
+
+
+class MalformedEventError(ConfigurationError):
+    """The event is not one that Secrets Manager sends."""
+
+
+class UnknownStepError(ConfigurationError):
+    """The event names a step that is not one of the four."""
+
+
+class SettingError(ConfigurationError):
+    """An environment variable of the function, or a setting of the target, cannot be used."""
+
+
+class AccessDeniedError(ConfigurationError):
+    """The function's role, or a key policy, does not allow a call."""
+
+
+class DeadlineError(NetworkError):
+    """Too little of the function's time is left to start another call."""
+
+
+# Secret and versions.
+
+
+class SecretBinaryError(SecretError):
+    """The secret holds binary data."""
+
+
+class NotJsonError(SecretError):
+    """Keys are to be rotated, but the secret is not JSON."""
+
+
+class NotAnObjectError(SecretError):
+    """Keys are to be rotated, but the secret is JSON of another shape."""
+
+
+class NestedTooDeeplyError(SecretError):
+    """The secret is JSON that Python cannot read without exhausting its stack."""
+
+
+class JsonObjectError(SecretError):
+    """Plain text is to be rotated, but the secret is a JSON object, which would be lost."""
+
+
+class KeyMissingError(SecretError):
+    """A key to rotate is not in the secret."""
+
+
+class KeyNotStringError(SecretError):
+    """A key to rotate holds something else than a string."""
+
+
+class DuplicateKeyError(SecretError):
+    """The JSON object has a key twice, so that readers may disagree about its value."""
+
+
+class ValueTooLargeError(SecretError):
+    """The new value is larger than Secrets Manager stores."""
+
+
+class NoValueError(SecretError):
+    """A version that has to have a value has none."""
+
+
+class UnknownVersionError(SecretError):
+    """The event's token is not a version of the secret."""
+
+
+class NotPendingError(SecretError):
+    """The event's token is a version that is not AWSPENDING."""
+
+
+class RotationDisabledError(SecretError):
+    """Rotation is not enabled for the secret."""
+
+
+class IdentityMismatchError(SecretError):
+    """The pending value names another host or user than the current one."""
+
+
+class StoreError(RotationError):
+    """Secrets Manager, or another AWS service, answered with an error."""
+
+
+class TargetError(RotationError):
+    """A target failed in a way that it does not explain itself."""
+
+
+class InternalError(RotationError):
+    """A defect of this function: only the kind and the place of the exception are told."""

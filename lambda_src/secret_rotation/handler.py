@@ -1,0 +1,168 @@
+"""From Lambda's event to a step of a rotation."""
+
+import functools
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from . import aws, errors, settings, targets
+from .deadline import Deadline, LambdaContext
+from .errors import InternalError, MalformedEventError, RotationError, TargetError, UnknownStepError
+from .logs import Log
+from .rotation import Rotation
+from .store import Store
+
+STEPS: Mapping[str, Callable[[Rotation], None]] = {
+    "createSecret": Rotation.create_secret,
+    "setSecret": Rotation.set_secret,
+    "testSecret": Rotation.test_secret,
+    "finishSecret": Rotation.finish_secret,
+}
+_CODE = Path(__file__).parents[1]
+_IDENTIFIER = re.compile(r"[\w/+=.@:!-]{1,2048}", re.ASCII)
+_TOKEN = re.compile(r"[\w/+=.@:!-]{32,64}", re.ASCII)
+
+
+class Event(NamedTuple):
+    """What Secrets Manager sends, checked."""
+
+    step: str
+    secret_id: str
+    token: str
+    rotation_token: str | None
+
+
+class Function(NamedTuple):
+    """What an execution environment makes once, at its first invocation."""
+
+    settings: settings.Settings
+    target: ModuleType | None
+    deadline: Deadline
+    client: Callable[..., Any]
+    """Makes a boto3 client for a service, or gives the one made before."""
+
+
+class Source(NamedTuple):
+    """The services that make random values."""
+
+    store: Store
+    client: Callable[..., Any]
+
+    def random_password(self, **options: Any) -> str:
+        """GetRandomPassword of Secrets Manager."""
+        return self.store.random_password(**options)
+
+    def key_pair(self, key_id: str, spec: str) -> tuple[bytes, bytes]:
+        """GenerateDataKeyPair of KMS: the private and the public key, both DER."""
+        answer = self.client("kms").generate_data_key_pair(KeyId=key_id, KeyPairSpec=spec)
+        return answer["PrivateKeyPlaintext"], answer["PublicKey"]
+
+
+def lambda_handler(event: object, context: LambdaContext) -> None:
+    """Run one step. Raises a ``RotationError``, which Secrets Manager takes as a failed step.
+
+    The exception is a new one, without a cause: neither its text nor what would be chained to it holds a value.
+    """
+    started, log = time.monotonic(), Log()
+    failure: RotationError | None = None
+    try:
+        parsed = parse(event)
+        log = Log(step=parsed.step, secret_arn=parsed.secret_id, version_id=parsed.token)
+        log.hide(parsed.rotation_token or "")
+        _run(parsed, context, log)
+    except Exception as error:  # the boundary: of whatever comes, only what is safe goes on
+        failure = _presentable(error, log)
+    duration = round((time.monotonic() - started) * 1000)
+    if failure is not None:
+        log.error(str(failure), error=type(failure).__name__, duration_ms=duration)
+        raise failure
+    log.info("The step is done.", duration_ms=duration)
+
+
+def parse(event: object) -> Event:
+    """Check the event. Raises ``MalformedEventError`` or ``UnknownStepError``; nothing of the event is repeated."""
+    if not isinstance(event, dict):
+        raise MalformedEventError("The event is not an object. This function is called by Secrets Manager's rotation.")
+    step = _text(event, "Step", re.compile(r"\w{1,64}", re.ASCII), "the name of a step")
+    if step not in STEPS:
+        raise UnknownStepError(f"The event's Step is unknown; allowed: {', '.join(STEPS)}.")
+    secret_id = _text(event, "SecretId", _IDENTIFIER, "the ARN of a secret")
+    token = _text(event, "ClientRequestToken", _TOKEN, "32 to 64 characters, the id of a version")
+    rotation_token = event.get("RotationToken")
+    if rotation_token is not None and not isinstance(rotation_token, str):
+        raise MalformedEventError("The event's RotationToken must be a string.")
+    return Event(step, secret_id, token, rotation_token)
+
+
+def _text(event: Mapping[str, object], name: str, allowed: re.Pattern[str], what: str) -> str:
+    value = event.get(name)
+    if isinstance(value, str) and allowed.fullmatch(value):
+        return value
+    raise MalformedEventError(
+        f"The event's {name} is missing or is not {what}. This function is called by Secrets Manager's rotation."
+    )
+
+
+def _run(event: Event, context: LambdaContext, log: Log) -> None:
+    function = _function()
+    function.deadline.start(context)
+    manager = function.client("secretsmanager", endpoint_url=function.settings.endpoint_url)
+    store = Store(manager, event.secret_id, event.token, event.rotation_token, function.deadline)
+    rotation = Rotation(
+        store,
+        function.target,
+        secret_id=event.secret_id,
+        keys=function.settings.keys,
+        generators=function.settings.generators,
+        source=Source(store, function.client),
+        settings=function.settings.target_settings,
+        log=log,
+        deadline=function.deadline,
+        client=function.client,
+    )
+    STEPS[event.step](rotation)
+
+
+@functools.cache
+def _function() -> Function:
+    """Read the settings and load the target, once; a failure is not kept, so each invocation tells it."""
+    found = settings.read(os.environ)
+    deadline = Deadline()
+    return Function(
+        settings=found,
+        target=targets.load(found.target, found.target_settings),
+        deadline=deadline,
+        # Few at a time: a target logs in with other credentials at each rotation, and they need not be kept.
+        client=functools.lru_cache(maxsize=4)(functools.partial(aws.client, deadline=deadline)),
+    )
+
+
+def _presentable(error: Exception, log: Log) -> RotationError:
+    """A new exception of this package that says what is safe to say of ``error``."""
+    if isinstance(error, ClientError | BotoCoreError):
+        error = aws.explain(error, _place(error)[0])
+    if isinstance(error, RotationError):
+        ours = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+        made: RotationError = ours(log.clean(str(error)))
+        return made
+    place, is_target = _place(error)
+    kind = TargetError if is_target else InternalError
+    return kind(f"{type(error).__name__} in {place}. Its text is not shown, since it may hold a value.")
+
+
+def _place(error: Exception) -> tuple[str, bool]:
+    """The innermost line of this zip's code in the traceback, and whether it is a target's."""
+    place, is_target, trace = "the function", False, error.__traceback__
+    while trace is not None:
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if file.is_relative_to(_CODE):
+            place = f"{file.name} line {trace.tb_lineno}"
+            is_target = file.parent.name == "targets" or file.stem == "custom_target"
+        trace = trace.tb_next
+    return place, is_target

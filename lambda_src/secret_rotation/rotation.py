@@ -1,0 +1,231 @@
+"""The four steps of a rotation, over a store (Secrets Manager) and a target (what the credential opens).
+
+What a crash leaves behind, and why the next try converges:
+
+- in createSecret, before the value is stored: nothing. After: the version has its value, and PutSecretValue refuses a
+  second one, so the retry keeps the first. No token ever has two values.
+- in setSecret: the service accepts the old value, or the pending one, which is stored. The retry tries to log in with
+  the pending value first, then with the others.
+- AWSPENDING is cleared by hand after setSecret: the service accepts a value that only an unlabelled version holds. The
+  next rotation finds it, since it offers those versions too.
+- in finishSecret: AWSCURRENT has moved or has not. The retry sees which. finishSecret tests once more, since its event
+  may come without the test before it, and moving AWSCURRENT is what everybody else sees.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+from . import document
+from .deadline import Deadline
+from .errors import (
+    IdentityMismatchError,
+    NotPendingError,
+    NoValueError,
+    RotationDisabledError,
+    UnknownVersionError,
+)
+from .generate import Generator, Source
+from .logs import Log
+from .store import CURRENT, PENDING, PREVIOUS, Description, Store
+from .targets.base import Context, Credential
+
+PUBLIC_FIELDS = {"engine", "host", "port", "dbname", "username", "dbInstanceIdentifier", "dbClusterIdentifier", "masterarn"}
+"""Keys of AWS's documented secret structure that operators need to see in a log: the others are never shown."""
+
+
+class Rotation:
+    """One step of one rotation of one secret."""
+
+    def __init__(
+        self,
+        store: Store,
+        target: ModuleType | None,
+        *,
+        secret_id: str,
+        keys: tuple[str, ...] | None,
+        generators: Mapping[str, Generator],
+        source: Source,
+        settings: Mapping[str, str],
+        log: Log,
+        deadline: Deadline,
+        client: Callable[..., Any],
+    ) -> None:
+        self._store, self._target, self._secret_id = store, target, secret_id
+        self._keys, self._generators, self._source = keys, generators, source
+        self._settings, self._log, self._deadline, self._client = settings, log, deadline, client
+
+    def create_secret(self) -> None:
+        """Store a new value in the version of this rotation, once."""
+        about = self._describe()
+        if self._is_finished(about):
+            return
+        current = self._current(about)
+        self._check_document(current)
+        if self._issues() and self._store.value(self._store.token) is not None:
+            return self._log.info("The version has its value already.")
+        text = self._new_text(about, current)
+        document.check_size(text)
+        made = self._store.put_pending(text)
+        self._log.info("A new value is stored." if made else "The version has its value already.")
+
+    def set_secret(self) -> None:
+        """Make the target accept the pending value."""
+        if self._target is None:
+            return
+        about = self._describe()
+        if self._is_finished(about):
+            return
+        context = self._context("setSecret", about)
+        _ = context.pending  # refused here, not half way through the target's work
+        self._check_identity(context)
+        self._target.set_secret(context)
+        self._log.info("The target accepts the new value.")
+
+    def test_secret(self) -> None:
+        """Use the pending value against the target."""
+        if self._target is None:
+            return
+        about = self._describe()
+        if self._is_finished(about):
+            return
+        context = self._context("testSecret", about)
+        if context.pending_or_none is None and context.current is None:
+            return self._log.info("There is no value to test yet.")
+        self._check_identity(context)
+        self._target.test_secret(context)
+        self._log.info("The value is accepted.")
+
+    def finish_secret(self) -> None:
+        """Make the pending value current, if the target accepts it and current is what it was."""
+        about = self._describe()
+        if not self._is_finished(about):
+            self._verify(about)
+            self._store.promote(about.holder(CURRENT))
+            self._log.info("The new value is current.")
+        if hasattr(self._target, "finish_secret"):
+            self._retire()
+
+    # What the steps share.
+
+    def _describe(self) -> Description:
+        """Read the labels and refuse an event that is not for a rotation in progress."""
+        about, token = self._store.describe(), self._store.token
+        if not about.rotation_enabled:
+            raise RotationDisabledError("Rotation is not enabled for the secret. Turn it on and rotate again.")
+        if token not in about.labels:
+            raise UnknownVersionError("The event's ClientRequestToken is not a version of the secret.")
+        if not about.labels[token] & {CURRENT, PENDING}:
+            raise NotPendingError(
+                "The version is not AWSPENDING: the rotation was abandoned, or its label was moved. Rotate again."
+            )
+        return about
+
+    def _is_finished(self, about: Description) -> bool:
+        """Whether the version is current already: a second delivery, and a success.
+
+        The first value of a secret is current from the moment it is stored, so there its steps still run.
+        """
+        finished = CURRENT in about.labels[self._store.token] and len(about.labels) > 1
+        if finished:
+            self._log.info("The version is current already: nothing to do.")
+        return finished
+
+    def _current(self, about: Description) -> Credential | None:
+        version = about.holder(CURRENT)
+        return None if version is None else self._credential(version, self._store.value(version))
+
+    def _credential(self, version: str, text: str | None) -> Credential | None:
+        if text is None:
+            return None
+        self._hide(text)
+        return Credential(version, text, self._keys or ())
+
+    def _check_document(self, current: Credential | None) -> None:
+        if self._keys is None:
+            if current is not None:
+                document.check_plain(current.text)
+        elif current is None:
+            names = ", ".join(f'"{key}": "to-be-rotated"' for key in self._keys)
+            raise NoValueError(f"The secret has no value yet. Put a JSON object with the keys first: {{{names}}}.")
+        else:
+            document.locate(current.text, self._keys)
+
+    def _issues(self) -> bool:
+        return hasattr(self._target, "create_secret")
+
+    def _new_text(self, about: Description, current: Credential | None) -> str:
+        issued = self._issued(about)
+        values = {**self._generated(issued), **issued}
+        self._log.hide(*values.values())
+        return values[""] if self._keys is None or current is None else document.replace(current.text, values)
+
+    def _issued(self, about: Description) -> Mapping[str, str]:
+        if not self._issues():
+            return {}
+        issued: Mapping[str, str] = self._target.create_secret(self._context("createSecret", about))  # type: ignore[union-attr]
+        return issued
+
+    def _generated(self, issued: Mapping[str, str]) -> dict[str, str]:
+        values: dict[str, str] = {}
+        for key, generator in self._generators.items():
+            if key not in issued:
+                values |= generator.make(key, self._source)
+        return values
+
+    def _context(self, step: str, about: Description) -> Context:
+        token = self._store.token
+        # In createSecret the version is known to be empty, so there is nothing to wait for.
+        pending = None if step == "createSecret" else self._credential(token, self._store.fresh_value(token))
+        return Context(
+            step=step,
+            secret_id=self._secret_id,
+            settings=self._settings,
+            current=self._current(about),
+            log=self._log,
+            deadline=self._deadline,
+            client=self._client,
+            pending_or_none=pending,
+            older=lambda: self._older(about),
+        )
+
+    def _older(self, about: Description) -> Iterator[Credential]:
+        previous = about.holder(PREVIOUS)
+        versions = [previous] if previous else []
+        for version in (*versions, *self._store.unlabelled()):
+            credential = self._credential(version, self._store.value(version))
+            if credential is not None:
+                yield credential
+
+    def _verify(self, about: Description) -> None:
+        if self._target is None:
+            if self._store.fresh_value(self._store.token) is None:
+                raise NoValueError("The AWSPENDING version has no value: createSecret did not store one.")
+            return
+        context = self._context("finishSecret", about)
+        _ = context.pending
+        self._check_identity(context)
+        self._target.test_secret(context)
+
+    def _retire(self) -> None:
+        context = self._context("finishSecret", self._describe())
+        self._target.finish_secret(context)  # type: ignore[union-attr]
+
+    def _check_identity(self, context: Context) -> None:
+        """Refuse to take a pending value to another server or user than the current one is for."""
+        pending, current = context.pending_or_none, context.current
+        if pending is None or current is None or not hasattr(self._target, "identity"):
+            return
+        mine, theirs = (self._target.identity(c) for c in (pending, current))  # type: ignore[union-attr]
+        different = sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
+        if different:
+            raise IdentityMismatchError(
+                f"The pending value differs from the current one in {', '.join(different)}. It is not used. "
+                "Put a value by hand to abandon this rotation."
+            )
+
+    def _hide(self, text: str) -> None:
+        self._log.hide(text)
+        if document.is_object(text):
+            hidden = (v for k, v in document.fields(text).items() if k not in PUBLIC_FIELDS)
+            self._log.hide(*(v for v in hidden if isinstance(v, str)))

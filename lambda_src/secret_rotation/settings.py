@@ -1,0 +1,117 @@
+"""The function's settings, read from its environment and checked before anything else is done."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from . import generate
+from .errors import SettingError
+
+_TRUE, _FALSE = {"true", "1", "yes", "y"}, {"false", "0", "no", "n"}
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one function does, for whichever secret it is called."""
+
+    keys: tuple[str, ...] | None
+    """Keys of the JSON object to rotate; None for plain text."""
+    generators: Mapping[str, generate.Generator]
+    """How to make the value of each key; the key of a plain-text secret is ""."""
+    target: str
+    target_settings: Mapping[str, str]
+    endpoint_url: str | None
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """Read the settings. Raises ``SettingError``, which names the variable and what is allowed."""
+    keys = _read_keys(environment)
+    return Settings(
+        keys=keys,
+        generators=_read_generators(environment, keys),
+        target=environment.get("TARGET") or "none",
+        target_settings=_strings(environment, "TARGET_SETTINGS"),
+        endpoint_url=_read_endpoint(environment),
+    )
+
+
+def _read_keys(environment: Mapping[str, str]) -> tuple[str, ...] | None:
+    keys = _json(environment, "SECRET_KEYS", list, "a JSON array of strings")
+    if keys is None:
+        return None
+    if not keys or not all(isinstance(key, str) and key for key in keys):
+        raise SettingError('SECRET_KEYS must be a JSON array of keys, such as ["password"], none of them empty.')
+    if len(set(keys)) < len(keys):
+        raise SettingError("SECRET_KEYS names a key twice. Name each once.")
+    return tuple(keys)
+
+
+def _read_generators(environment: Mapping[str, str], keys: tuple[str, ...] | None) -> dict[str, generate.Generator]:
+    specs = _json(environment, "GENERATORS", dict, "a JSON object of generators") or {}
+    known = keys or ("",)
+    for key in specs:
+        if key not in known:
+            raise SettingError(f"GENERATORS names {key!r}, which is not rotated. Allowed: {', '.join(map(repr, known))}.")
+    password = _read_password(environment)
+    return {key: generate.parse(key, specs.get(key, {"type": "password"}), password) for key in known}
+
+
+def _read_password(environment: Mapping[str, str]) -> generate.Password:
+    return generate.Password(
+        length=_integer(environment, "PASSWORD_LENGTH", 32),
+        exclude_characters=environment.get("EXCLUDE_CHARACTERS", "/@\"'\\"),
+        exclude_numbers=_boolean(environment, "EXCLUDE_NUMBERS", False),
+        exclude_punctuation=_boolean(environment, "EXCLUDE_PUNCTUATION", False),
+        exclude_uppercase=_boolean(environment, "EXCLUDE_UPPERCASE", False),
+        exclude_lowercase=_boolean(environment, "EXCLUDE_LOWERCASE", False),
+        include_space=_boolean(environment, "INCLUDE_SPACE", False),
+        require_each_included_type=_boolean(environment, "REQUIRE_EACH_INCLUDED_TYPE", True),
+    )
+
+
+def _read_endpoint(environment: Mapping[str, str]) -> str | None:
+    url = environment.get("SECRETS_MANAGER_ENDPOINT") or None
+    if url is not None and not url.startswith(("https://", "http://")):
+        raise SettingError("SECRETS_MANAGER_ENDPOINT must be a URL that begins with https:// or http://.")
+    return url
+
+
+def _strings(environment: Mapping[str, str], name: str) -> dict[str, str]:
+    found = _json(environment, name, dict, "a JSON object of strings") or {}
+    for key, value in found.items():
+        if not isinstance(value, str):
+            raise SettingError(f"{name}: the value of {key!r} must be a string.")
+    return dict(found)
+
+
+def _json(environment: Mapping[str, str], name: str, kind: Callable[..., _T], what: str) -> _T | None:
+    text = environment.get(name)
+    if not text:
+        return None
+    value = _decode(text)
+    if not isinstance(value, kind):  # type: ignore[arg-type]
+        raise SettingError(f"{name} must be {what}.")
+    return value
+
+
+def _decode(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None  # told by the caller, without the exception, which holds the text
+
+
+def _boolean(environment: Mapping[str, str], name: str, default: bool) -> bool:
+    text = environment.get(name, str(default)).strip().lower()
+    if text in _TRUE | _FALSE:
+        return text in _TRUE
+    raise SettingError(f"{name} must be true or false.")
+
+
+def _integer(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, str(default)).strip()
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return int(text)
+    raise SettingError(f"{name} must be a whole number.")

@@ -1,0 +1,127 @@
+"""Secrets Manager, as a rotation uses it. Nothing else calls it, and nothing else knows its errors."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from . import aws
+from .deadline import Deadline
+from .errors import RotationError, SecretBinaryError
+
+CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
+
+READS = 3
+"""How often a value is read that should be there: reads can be stale just after a write."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What DescribeSecret tells: whether rotation is enabled, and the labels of each labelled version."""
+
+    rotation_enabled: bool
+    labels: Mapping[str, frozenset[str]]
+
+    def holder(self, label: str) -> str | None:
+        """The id of the version that has ``label``."""
+        return next((version for version, labels in self.labels.items() if label in labels), None)
+
+
+class Store:
+    """One secret in Secrets Manager. ``token`` is the id of the version that the rotation makes."""
+
+    def __init__(self, client: Any, secret_id: str, token: str, rotation_token: str | None, deadline: Deadline) -> None:
+        self._client, self._id, self.token = client, secret_id, token
+        self._extra = {"RotationToken": rotation_token} if rotation_token else {}
+        self._deadline = deadline
+
+    def describe(self) -> Description:
+        """DescribeSecret."""
+        answer = self._call("DescribeSecret", lambda: self._client.describe_secret(SecretId=self._id))
+        labels = {version: frozenset(found) for version, found in answer.get("VersionIdsToStages", {}).items()}
+        return Description(bool(answer.get("RotationEnabled")), labels)
+
+    def value(self, version: str) -> str | None:
+        """The text of a version, by its id, since a label may lag behind; None where it has no value.
+
+        Raises ``SecretBinaryError`` for a binary value.
+        """
+        answer = self._call("GetSecretValue", lambda: self._read(version))
+        if answer is not None and "SecretString" not in answer:
+            raise SecretBinaryError("The secret holds SecretBinary. Only SecretString can be rotated: put it as text.")
+        return None if answer is None else str(answer["SecretString"])
+
+    def fresh_value(self, version: str) -> str | None:
+        """Like ``value``, for a version just written: read again a few times before it is said to be absent."""
+        for pause in (0.2 * 2**n for n in range(READS - 1)):
+            text = self.value(version)
+            if text is not None:
+                return text
+            if self._deadline.remaining() > pause:
+                time.sleep(pause)
+        return self.value(version)
+
+    def put_pending(self, text: str) -> bool:
+        """Store ``text`` as the value of this rotation; False when the version has a value already."""
+        made = self._call("PutSecretValue", lambda: self._put(text))
+        return made is not None
+
+    def promote(self, current: str | None) -> None:
+        """Move AWSCURRENT from the version ``current`` to this rotation's: a compare-and-swap."""
+        source = {"RemoveFromVersionId": current} if current else {}
+        try:
+            self._call("UpdateSecretVersionStage", lambda: self._move(source))
+        except RotationError:
+            # The answer to an attempt that did its work may have been lost, and the repetition refused.
+            if self.describe().holder(CURRENT) != self.token:
+                raise
+
+    def unlabelled(self) -> Iterator[str]:
+        """Ids of the versions without a label, newest first, which Secrets Manager keeps for at least a day."""
+        answer = self._call("ListSecretVersionIds", self._list)
+        bare = [version for version in answer["Versions"] if not version.get("VersionStages")]
+        yield from (v["VersionId"] for v in sorted(bare, key=lambda v: v["CreatedDate"], reverse=True))
+
+    def random_password(self, **options: Any) -> str:
+        """GetRandomPassword, with its own names of the options."""
+        answer = self._call("GetRandomPassword", lambda: self._client.get_random_password(**options))
+        return str(answer["RandomPassword"])
+
+    def _read(self, version: str) -> Any:
+        try:
+            return self._client.get_secret_value(SecretId=self._id, VersionId=version)
+        except self._client.exceptions.ResourceNotFoundException:
+            return None
+
+    def _put(self, text: str) -> Any:
+        try:
+            return self._client.put_secret_value(
+                SecretId=self._id,
+                ClientRequestToken=self.token,
+                SecretString=text,
+                VersionStages=[PENDING],
+                **self._extra,
+            )
+        except self._client.exceptions.ResourceExistsException:
+            return None
+
+    def _move(self, source: Mapping[str, str]) -> Any:
+        return self._client.update_secret_version_stage(
+            SecretId=self._id, VersionStage=CURRENT, MoveToVersionId=self.token, **source
+        )
+
+    def _list(self) -> Any:
+        pages = self._client.get_paginator("list_secret_version_ids")
+        return pages.paginate(SecretId=self._id, IncludeDeprecated=True).build_full_result()
+
+    def _call(self, action: str, call: Callable[[], _T]) -> _T:
+        # Raised outside of the `except`, so that no exception of boto3, which may hold parameters, is chained.
+        try:
+            return call()
+        except (ClientError, BotoCoreError, RotationError) as error:
+            problem = aws.explain(error, f"secretsmanager:{action}")
+        raise problem

@@ -1,0 +1,26 @@
+"""The caller's own target: the file that the module adds to the zip."""
+
+import importlib
+from types import ModuleType
+
+from ..errors import SettingError
+
+FILE = "custom_target"
+"""Name of the module in the zip's root."""
+
+
+def load() -> ModuleType:
+    """Import the caller's file. Raises ``SettingError`` when it is not there or cannot be imported."""
+    try:
+        return importlib.import_module(FILE)
+    except Exception as error:  # whatever a file does when it is imported
+        problem = f"{type(error).__name__}{_place(error)}"
+    raise SettingError(f"The target's file cannot be imported: {problem}. Try it with `python {FILE}.py`.")
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    own = trace is not None and trace.tb_frame.f_code.co_filename.endswith(f"{FILE}.py")
+    return f" in line {trace.tb_lineno}" if own and trace is not None else ""
