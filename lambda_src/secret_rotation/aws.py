@@ -65,7 +65,7 @@ def explain(error: Exception, action: str) -> RotationError:
     raise error
 
 
-def _explain_answer(answer: Mapping[str, str], action: str) -> RotationError:
+def _explain_answer(answer: Mapping[str, Any], action: str) -> RotationError:
     code = answer.get("Code", "unknown")
     if code in _DENIED:
         return AccessDeniedError(f"{action}: not allowed. {answer.get('Message', '')}{_kms_hint(answer)}")
@@ -75,5 +75,5 @@ def _explain_answer(answer: Mapping[str, str], action: str) -> RotationError:
     return StoreError(f"{action}: AWS answered {code}.")
 
 
-def _kms_hint(answer: Mapping[str, str]) -> str:
+def _kms_hint(answer: Mapping[str, Any]) -> str:
     return " Name the secret's key in `kms_key_arns`." if "KMS" in answer.get("Message", "") else ""

@@ -32,7 +32,7 @@ class Deadline:
         return self._context.get_remaining_time_in_millis() / 1000 - MARGIN
 
     def timeout(self, most: float = 5.0) -> float:
-        """Seconds to allow for one call to a service: ``most``, or what is left. Raises ``DeadlineError`` at the end."""
+        """Seconds to allow for one call to a service. Raises ``DeadlineError`` when the time is over."""
         self.require(0.1, "call the service")
         return min(most, self.remaining())
 

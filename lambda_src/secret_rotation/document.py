@@ -7,7 +7,6 @@ duplicate keys below the top level. So the document is scanned for where the val
 import json
 import re
 from collections.abc import Mapping, Sequence
-from json.decoder import scanstring  # the standard library's own string scanner
 from typing import Any, NamedTuple
 
 from .errors import (
@@ -67,7 +66,7 @@ def locate(text: str, keys: Sequence[str]) -> dict[str, Member]:
 
 def fields(text: str) -> dict[str, Any]:
     """The members of a JSON object, decoded; numbers stay as text. Raises a ``SecretError`` for anything else."""
-    return {member.key: _DECODER.scan_once(text, member.start)[0] for member in _members(text)}
+    return {member.key: _DECODER.raw_decode(text, member.start)[0] for member in _members(text)}
 
 
 def is_object(text: str) -> bool:
@@ -112,13 +111,13 @@ def _members(text: str) -> list[Member]:
         start = _skip(text, 0)
         if text[start] == "{":
             return _scan_object(text, start + 1)
-        end = _DECODER.scan_once(text, start)[1]
+        end = _DECODER.raw_decode(text, start)[1]
         if _skip(text, end) != len(text):
             raise ValueError
         problem = NotAnObjectError("The secret is JSON but not an object. To rotate keys, put a JSON object first.")
     except RecursionError:
         problem = NestedTooDeeplyError("The secret is JSON that is nested too deeply to be read. Make it flatter.")
-    except (ValueError, IndexError, StopIteration):
+    except (ValueError, IndexError):
         problem = NotJsonError(
             'The secret is not JSON. To rotate keys, put a JSON object first, such as {"password": "to-be-rotated"}; '
             "to rotate plain text, leave `keys` out."
@@ -141,9 +140,10 @@ def _scan_object(text: str, at: int) -> list[Member]:
 
 
 def _scan_member(text: str, at: int) -> tuple[Member, int]:
-    key, at = scanstring(text, _expect(text, at, '"'), True)
+    _expect(text, at, '"')
+    key, at = _DECODER.raw_decode(text, at)
     start = _skip(text, _expect(text, _skip(text, at), ":"))
-    end = _DECODER.scan_once(text, start)[1]
+    end = _DECODER.raw_decode(text, start)[1]
     return Member(key, start, end), _skip(text, end)
 
 

@@ -33,7 +33,7 @@ class Source(Protocol):
 class Generator(Protocol):
     """Makes new values for one key of a secret."""
 
-    def make(self, key: str, source: Source) -> dict[str, str]:
+    def make(self, key: str, source: Source, /) -> dict[str, str]:
         """Return the new value of ``key``, and of a second key where the generator fills two."""
 
 
@@ -105,8 +105,8 @@ class Text:
 
     produce: Callable[[], str]
 
-    def make(self, key: str, source: Source) -> dict[str, str]:
-        """Made here; ``source`` is not used."""
+    def make(self, key: str, _source: Source) -> dict[str, str]:
+        """Made here, without a call."""
         return {key: self.produce()}
 
 
@@ -207,7 +207,9 @@ def _choice(key: str, options: dict[str, Any], name: str, allowed: tuple[Any, ..
 
 def _refuse_unknown(key: str, options: Mapping[str, Any]) -> None:
     if options:
-        raise SettingError(f"GENERATORS: {key!r} has settings that its type does not know: {', '.join(sorted(options))}.")
+        raise SettingError(
+            f"GENERATORS: {key!r} has settings that its type does not know: {', '.join(sorted(options))}."
+        )
 
 
 def _pem(label: str, der: bytes) -> str:

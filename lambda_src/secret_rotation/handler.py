@@ -6,8 +6,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -15,7 +14,7 @@ from . import aws, errors, settings, targets
 from .deadline import Deadline, LambdaContext
 from .errors import InternalError, MalformedEventError, RotationError, TargetError, UnknownStepError
 from .logs import Log
-from .rotation import Rotation
+from .rotation import Function, Rotation
 from .store import Store
 
 STEPS: Mapping[str, Callable[[Rotation], None]] = {
@@ -36,32 +35,6 @@ class Event(NamedTuple):
     secret_id: str
     token: str
     rotation_token: str | None
-
-
-class Function(NamedTuple):
-    """What an execution environment makes once, at its first invocation."""
-
-    settings: settings.Settings
-    target: ModuleType | None
-    deadline: Deadline
-    client: Callable[..., Any]
-    """Makes a boto3 client for a service, or gives the one made before."""
-
-
-class Source(NamedTuple):
-    """The services that make random values."""
-
-    store: Store
-    client: Callable[..., Any]
-
-    def random_password(self, **options: Any) -> str:
-        """GetRandomPassword of Secrets Manager."""
-        return self.store.random_password(**options)
-
-    def key_pair(self, key_id: str, spec: str) -> tuple[bytes, bytes]:
-        """GenerateDataKeyPair of KMS: the private and the public key, both DER."""
-        answer = self.client("kms").generate_data_key_pair(KeyId=key_id, KeyPairSpec=spec)
-        return answer["PrivateKeyPlaintext"], answer["PublicKey"]
 
 
 def lambda_handler(event: object, context: LambdaContext) -> None:
@@ -114,19 +87,7 @@ def _run(event: Event, context: LambdaContext, log: Log) -> None:
     function.deadline.start(context)
     manager = function.client("secretsmanager", endpoint_url=function.settings.endpoint_url)
     store = Store(manager, event.secret_id, event.token, event.rotation_token, function.deadline)
-    rotation = Rotation(
-        store,
-        function.target,
-        secret_id=event.secret_id,
-        keys=function.settings.keys,
-        generators=function.settings.generators,
-        source=Source(store, function.client),
-        settings=function.settings.target_settings,
-        log=log,
-        deadline=function.deadline,
-        client=function.client,
-    )
-    STEPS[event.step](rotation)
+    STEPS[event.step](Rotation(store, function, log))
 
 
 @functools.cache

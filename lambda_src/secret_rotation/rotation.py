@@ -14,7 +14,7 @@ What a crash leaves behind, and why the next try converges:
 
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import document
 from .deadline import Deadline
@@ -25,35 +25,56 @@ from .errors import (
     RotationDisabledError,
     UnknownVersionError,
 )
-from .generate import Generator, Source
 from .logs import Log
+from .settings import Settings
 from .store import CURRENT, PENDING, PREVIOUS, Description, Store
 from .targets.base import Context, Credential
 
-PUBLIC_FIELDS = {"engine", "host", "port", "dbname", "username", "dbInstanceIdentifier", "dbClusterIdentifier", "masterarn"}
+PUBLIC_FIELDS = {
+    "engine",
+    "host",
+    "port",
+    "dbname",
+    "username",
+    "dbInstanceIdentifier",
+    "dbClusterIdentifier",
+    "masterarn",
+}
 """Keys of AWS's documented secret structure that operators need to see in a log: the others are never shown."""
+
+
+class Function(NamedTuple):
+    """What an execution environment makes once, at its first invocation."""
+
+    settings: Settings
+    target: ModuleType | None
+    deadline: Deadline
+    client: Callable[..., Any]
+    """Makes a boto3 client for a service, or gives the one made before."""
+
+
+class Source(NamedTuple):
+    """The services that make random values."""
+
+    store: Store
+    client: Callable[..., Any]
+
+    def random_password(self, **options: Any) -> str:
+        """GetRandomPassword of Secrets Manager."""
+        return self.store.random_password(**options)
+
+    def key_pair(self, key_id: str, spec: str) -> tuple[bytes, bytes]:
+        """GenerateDataKeyPair of KMS: the private and the public key, both DER."""
+        answer = self.client("kms").generate_data_key_pair(KeyId=key_id, KeyPairSpec=spec)
+        return answer["PrivateKeyPlaintext"], answer["PublicKey"]
 
 
 class Rotation:
     """One step of one rotation of one secret."""
 
-    def __init__(
-        self,
-        store: Store,
-        target: ModuleType | None,
-        *,
-        secret_id: str,
-        keys: tuple[str, ...] | None,
-        generators: Mapping[str, Generator],
-        source: Source,
-        settings: Mapping[str, str],
-        log: Log,
-        deadline: Deadline,
-        client: Callable[..., Any],
-    ) -> None:
-        self._store, self._target, self._secret_id = store, target, secret_id
-        self._keys, self._generators, self._source = keys, generators, source
-        self._settings, self._log, self._deadline, self._client = settings, log, deadline, client
+    def __init__(self, store: Store, function: Function, log: Log) -> None:
+        self._store, self._target, self._log = store, function.target, log
+        self._function, self._keys = function, function.settings.keys
 
     def create_secret(self) -> None:
         """Store a new value in the version of this rotation, once."""
@@ -99,9 +120,11 @@ class Rotation:
     def finish_secret(self) -> None:
         """Make the pending value current, if the target accepts it and current is what it was."""
         about = self._describe()
+        current = about.holder(CURRENT)
         if not self._is_finished(about):
             self._verify(about)
-            self._store.promote(about.holder(CURRENT))
+        if current != self._store.token:
+            self._store.promote(current)
             self._log.info("The new value is current.")
         if hasattr(self._target, "finish_secret"):
             self._retire()
@@ -168,9 +191,10 @@ class Rotation:
 
     def _generated(self, issued: Mapping[str, str]) -> dict[str, str]:
         values: dict[str, str] = {}
-        for key, generator in self._generators.items():
+        source = Source(self._store, self._function.client)
+        for key, generator in self._function.settings.generators.items():
             if key not in issued:
-                values |= generator.make(key, self._source)
+                values |= generator.make(key, source)
         return values
 
     def _context(self, step: str, about: Description) -> Context:
@@ -179,12 +203,12 @@ class Rotation:
         pending = None if step == "createSecret" else self._credential(token, self._store.fresh_value(token))
         return Context(
             step=step,
-            secret_id=self._secret_id,
-            settings=self._settings,
+            secret_id=self._store.secret_id,
+            settings=self._function.settings.target_settings,
             current=self._current(about),
             log=self._log,
-            deadline=self._deadline,
-            client=self._client,
+            deadline=self._function.deadline,
+            client=self._function.client,
             pending_or_none=pending,
             older=lambda: self._older(about),
         )

@@ -1,7 +1,7 @@
 """The function's settings, read from its environment and checked before anything else is done."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -38,7 +38,7 @@ def read(environment: Mapping[str, str]) -> Settings:
 
 
 def _read_keys(environment: Mapping[str, str]) -> tuple[str, ...] | None:
-    keys = _json(environment, "SECRET_KEYS", list, "a JSON array of strings")
+    keys: list[Any] | None = _json(environment, "SECRET_KEYS", list, "a JSON array of strings")
     if keys is None:
         return None
     if not keys or not all(isinstance(key, str) and key for key in keys):
@@ -49,11 +49,13 @@ def _read_keys(environment: Mapping[str, str]) -> tuple[str, ...] | None:
 
 
 def _read_generators(environment: Mapping[str, str], keys: tuple[str, ...] | None) -> dict[str, generate.Generator]:
-    specs = _json(environment, "GENERATORS", dict, "a JSON object of generators") or {}
+    specs: dict[str, Any] = _json(environment, "GENERATORS", dict, "a JSON object of generators") or {}
     known = keys or ("",)
     for key in specs:
         if key not in known:
-            raise SettingError(f"GENERATORS names {key!r}, which is not rotated. Allowed: {', '.join(map(repr, known))}.")
+            raise SettingError(
+                f"GENERATORS names {key!r}, which is not rotated. Allowed: {', '.join(map(repr, known))}."
+            )
     password = _read_password(environment)
     return {key: generate.parse(key, specs.get(key, {"type": "password"}), password) for key in known}
 
@@ -79,19 +81,19 @@ def _read_endpoint(environment: Mapping[str, str]) -> str | None:
 
 
 def _strings(environment: Mapping[str, str], name: str) -> dict[str, str]:
-    found = _json(environment, name, dict, "a JSON object of strings") or {}
+    found: dict[str, Any] = _json(environment, name, dict, "a JSON object of strings") or {}
     for key, value in found.items():
         if not isinstance(value, str):
             raise SettingError(f"{name}: the value of {key!r} must be a string.")
     return dict(found)
 
 
-def _json(environment: Mapping[str, str], name: str, kind: Callable[..., _T], what: str) -> _T | None:
+def _json(environment: Mapping[str, str], name: str, kind: type[_T], what: str) -> _T | None:
     text = environment.get(name)
     if not text:
         return None
     value = _decode(text)
-    if not isinstance(value, kind):  # type: ignore[arg-type]
+    if not isinstance(value, kind):
         raise SettingError(f"{name} must be {what}.")
     return value
 

@@ -35,13 +35,13 @@ class Store:
     """One secret in Secrets Manager. ``token`` is the id of the version that the rotation makes."""
 
     def __init__(self, client: Any, secret_id: str, token: str, rotation_token: str | None, deadline: Deadline) -> None:
-        self._client, self._id, self.token = client, secret_id, token
+        self._client, self.secret_id, self.token = client, secret_id, token
         self._extra = {"RotationToken": rotation_token} if rotation_token else {}
         self._deadline = deadline
 
     def describe(self) -> Description:
         """DescribeSecret."""
-        answer = self._call("DescribeSecret", lambda: self._client.describe_secret(SecretId=self._id))
+        answer = self._call("DescribeSecret", lambda: self._client.describe_secret(SecretId=self.secret_id))
         labels = {version: frozenset(found) for version, found in answer.get("VersionIdsToStages", {}).items()}
         return Description(bool(answer.get("RotationEnabled")), labels)
 
@@ -93,14 +93,14 @@ class Store:
 
     def _read(self, version: str) -> Any:
         try:
-            return self._client.get_secret_value(SecretId=self._id, VersionId=version)
+            return self._client.get_secret_value(SecretId=self.secret_id, VersionId=version)
         except self._client.exceptions.ResourceNotFoundException:
             return None
 
     def _put(self, text: str) -> Any:
         try:
             return self._client.put_secret_value(
-                SecretId=self._id,
+                SecretId=self.secret_id,
                 ClientRequestToken=self.token,
                 SecretString=text,
                 VersionStages=[PENDING],
@@ -111,12 +111,12 @@ class Store:
 
     def _move(self, source: Mapping[str, str]) -> Any:
         return self._client.update_secret_version_stage(
-            SecretId=self._id, VersionStage=CURRENT, MoveToVersionId=self.token, **source
+            SecretId=self.secret_id, VersionStage=CURRENT, MoveToVersionId=self.token, **source
         )
 
     def _list(self) -> Any:
         pages = self._client.get_paginator("list_secret_version_ids")
-        return pages.paginate(SecretId=self._id, IncludeDeprecated=True).build_full_result()
+        return pages.paginate(SecretId=self.secret_id, IncludeDeprecated=True).build_full_result()
 
     def _call(self, action: str, call: Callable[[], _T]) -> _T:
         # Raised outside of the `except`, so that no exception of boto3, which may hold parameters, is chained.

@@ -20,9 +20,9 @@ A target is a module with two functions, named after the steps of a rotation, an
         whoever can write one version must not be able to point the function at another server.
 
 Every function may run any number of times, after a crash at any point, and twice at the same time; it converges.
-Errors are those of ``secret_rotation.errors``: ``NetworkError``, ``AuthenticationError`` and ``ConfigurationError`` with a
-message that says what to do. Of any other exception only its class and place are told, never its text, since a
-driver's message may repeat what it was given.
+Errors are those of ``secret_rotation.errors``: ``NetworkError``, ``AuthenticationError`` and ``ConfigurationError``
+with a message that says what to do. Of any other exception only its class and place are told, never its text, since
+a driver's message may repeat what it was given.
 """
 
 from collections.abc import Callable, Iterator, Mapping
