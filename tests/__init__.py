@@ -1,0 +1,1 @@
+"""Tests of the function, of the module and of what is around them."""
