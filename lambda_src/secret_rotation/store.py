@@ -1,5 +1,6 @@
 """Secrets Manager, as a rotation uses it. Nothing else calls it, and nothing else knows its errors."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -82,8 +83,7 @@ class Store:
 
     def unlabelled(self) -> Iterator[str]:
         """Ids of the versions without a label, newest first, which Secrets Manager keeps for at least a day."""
-        answer = self._call("ListSecretVersionIds", self._list)
-        bare = [version for version in answer["Versions"] if not version.get("VersionStages")]
+        bare = [version for version in self._versions() if not version.get("VersionStages")]
         yield from (v["VersionId"] for v in sorted(bare, key=lambda v: v["CreatedDate"], reverse=True))
 
     def random_password(self, **options: Any) -> str:
@@ -114,9 +114,17 @@ class Store:
             SecretId=self.secret_id, VersionStage=CURRENT, MoveToVersionId=self.token, **source
         )
 
-    def _list(self) -> Any:
-        pages = self._client.get_paginator("list_secret_version_ids")
-        return pages.paginate(SecretId=self.secret_id, IncludeDeprecated=True).build_full_result()
+    def _versions(self) -> Iterator[Mapping[str, Any]]:
+        page: Mapping[str, str] = {}  # boto3 has no paginator for this action
+        while True:
+            answer = self._call("ListSecretVersionIds", functools.partial(self._list, page))
+            yield from answer["Versions"]
+            if not answer.get("NextToken"):
+                return
+            page = {"NextToken": answer["NextToken"]}
+
+    def _list(self, page: Mapping[str, str]) -> Any:
+        return self._client.list_secret_version_ids(SecretId=self.secret_id, IncludeDeprecated=True, **page)
 
     def _call(self, action: str, call: Callable[[], _T]) -> _T:
         # Raised outside of the `except`, so that no exception of boto3, which may hold parameters, is chained.
