@@ -1,0 +1,160 @@
+locals {
+  account_id = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+  region     = data.aws_region.current.id # `name` is deprecated in 6.x, `region` is missing in 5.x
+
+  # Made of the name and not read from the resources: the policy is then known at plan, and the function can depend on
+  # it without a cycle.
+  function_arn  = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${var.name}"
+  log_group_arn = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/lambda/${var.name}"
+  secret_arns   = "arn:${local.partition}:secretsmanager:${local.region}:${local.account_id}:secret:*"
+
+  key_pair_generators = { for key, generator in var.generators : key => generator if contains(["rsa", "ec"], generator.type) }
+
+  # One statement for each reason. The size does not depend on the number of secrets: AllowRotationLambdaArn is true
+  # for exactly the secrets whose rotation function this is.
+  module_statements = concat(
+    [
+      {
+        Sid    = "RotateSecrets"
+        Effect = "Allow"
+        Action = concat(
+          [
+            "secretsmanager:DescribeSecret",
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:UpdateSecretVersionStage",
+          ],
+          # To look for a working value among the versions without a label: only a target has to log in.
+          var.target.type == "none" ? [] : ["secretsmanager:ListSecretVersionIds"],
+        )
+        Resource  = local.secret_arns
+        Condition = { StringEquals = { "secretsmanager:resource/AllowRotationLambdaArn" = local.function_arn } }
+      },
+      {
+        Sid      = "GeneratePasswords"
+        Effect   = "Allow"
+        Action   = "secretsmanager:GetRandomPassword"
+        Resource = "*" # the action has no resource, so no condition on one either
+      },
+      {
+        Sid      = "WriteLogs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${local.log_group_arn}:*"
+      },
+    ],
+    [for statement in [
+      {
+        Sid       = "UseSecretKeys"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = var.kms_key_arns
+        Condition = { StringLike = { "kms:EncryptionContext:SecretARN" = local.secret_arns } }
+      },
+      {
+        Sid      = "DescribeSecretKeys" # apart: DescribeKey has no encryption context and would never match
+        Effect   = "Allow"
+        Action   = "kms:DescribeKey"
+        Resource = var.kms_key_arns
+      },
+    ] : statement if length(var.kms_key_arns) > 0],
+    [for statement in [
+      {
+        Sid      = "GenerateKeyPairs"
+        Effect   = "Allow"
+        Action   = "kms:GenerateDataKeyPair"
+        Resource = distinct([for generator in local.key_pair_generators : generator.kms_key_arn])
+      },
+    ] : statement if length(local.key_pair_generators) > 0],
+    [
+      for permission in local.targets[var.target.type].permissions : {
+        Sid      = permission.sid
+        Effect   = "Allow"
+        Action   = permission.actions
+        Resource = var.target.settings[permission.resource]
+      } if contains(keys(var.target.settings), permission.resource)
+    ],
+    [for statement in [
+      {
+        Sid    = "AttachToNetwork"
+        Effect = "Allow"
+        Action = [
+          "ec2:AssignPrivateIpAddresses",
+          "ec2:CreateNetworkInterface",
+          "ec2:DeleteNetworkInterface",
+          "ec2:DescribeNetworkInterfaces",
+          "ec2:DescribeSubnets",
+          "ec2:UnassignPrivateIpAddresses",
+        ]
+        Resource = "*" # Lambda asks for these on "*" when it makes the interfaces
+      },
+      {
+        Sid       = "NetworkIsForLambdaOnly" # Lambda uses the role for this; the code in the function has no need to
+        Effect    = "Deny"
+        Action    = ["ec2:*NetworkInterface*", "ec2:*PrivateIpAddresses", "ec2:DescribeSubnets"]
+        Resource  = "*"
+        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arn } }
+      },
+    ] : statement if var.network != null],
+    [for statement in [
+      {
+        Sid      = "WriteTraces"
+        Effect   = "Allow"
+        Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+        Resource = "*" # the actions have no resource
+      },
+    ] : statement if var.function.tracing == "Active"],
+  )
+
+  caller_statements = [
+    for sid, statement in var.role.statements : merge(
+      { Sid = sid, Effect = statement.effect, Action = statement.actions, Resource = statement.resources },
+      statement.conditions == null ? {} : { Condition = statement.conditions },
+    )
+  ]
+
+  role_policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = concat(local.module_statements, local.caller_statements)
+  })
+}
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+resource "aws_iam_role" "function" {
+  name                 = coalesce(var.role.name, var.name)
+  path                 = var.role.path
+  permissions_boundary = var.role.permissions_boundary
+  description          = "Role of the rotation function ${var.name}"
+  tags                 = var.tags
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "AssumeByLambda"
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "lambda.amazonaws.com" }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "function" {
+  name   = "rotation"
+  role   = aws_iam_role.function.name
+  policy = local.role_policy
+
+  lifecycle {
+    precondition {
+      condition     = length(local.role_policy) <= 10240
+      error_message = "The role's policy has ${length(local.role_policy)} characters; IAM allows 10240 for the inline policies of a role. Move statements of role.statements to a managed policy and attach it to the output role_name."
+    }
+    precondition {
+      condition     = length(setintersection(local.module_statements[*].Sid, keys(var.role.statements))) == 0
+      error_message = "role.statements uses a name that the module uses itself: ${join(", ", setintersection(local.module_statements[*].Sid, keys(var.role.statements)))}. Choose another."
+    }
+  }
+}

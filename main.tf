@@ -1,0 +1,177 @@
+locals {
+  environment = merge(
+    {
+      EXCLUDE_CHARACTERS         = var.exclude_characters
+      EXCLUDE_LOWERCASE          = tostring(!contains(var.password.classes, "lowercase"))
+      EXCLUDE_NUMBERS            = tostring(!contains(var.password.classes, "numbers"))
+      EXCLUDE_PUNCTUATION        = tostring(!contains(var.password.classes, "punctuation"))
+      EXCLUDE_UPPERCASE          = tostring(!contains(var.password.classes, "uppercase"))
+      INCLUDE_SPACE              = tostring(contains(var.password.classes, "space"))
+      PASSWORD_LENGTH            = tostring(var.password.length)
+      REQUIRE_EACH_INCLUDED_TYPE = tostring(var.password.require_each_included_type)
+      TARGET                     = var.target.type
+    },
+    var.keys == null ? {} : { SECRET_KEYS = jsonencode(var.keys) },
+    length(var.generators) == 0 ? {} : {
+      GENERATORS = jsonencode({
+        for key, generator in var.generators : key => { for name, value in generator : name => value if value != null }
+      })
+    },
+    length(var.target.settings) == 0 ? {} : { TARGET_SETTINGS = jsonencode(var.target.settings) },
+    var.endpoint_url == null ? {} : { SECRETS_MANAGER_ENDPOINT = var.endpoint_url },
+  )
+  # Lambda measures the map as JSON, in bytes. jsonencode writes <, > and & as six characters, Lambda as one; base64 has
+  # four characters for three bytes.
+  environment_json = replace(jsonencode(local.environment), "/\\\\u00(3c|3e|26)/", "_")
+  environment_size = floor(length(replace(base64encode(local.environment_json), "=", "")) * 3 / 4)
+}
+
+resource "aws_cloudwatch_log_group" "function" {
+  name              = "/aws/lambda/${var.name}"
+  retention_in_days = var.logs.retention_days
+  kms_key_id        = var.logs.kms_key_arn
+  tags              = var.tags
+}
+
+resource "aws_lambda_function" "rotation" {
+  function_name = var.name
+  description   = "Rotates secrets of AWS Secrets Manager, target ${var.target.type}"
+  role          = aws_iam_role.function.arn
+  handler       = "lambda_function.lambda_handler"
+
+  filename          = var.package == null ? local.zip_path : var.package.path
+  source_code_hash  = var.package == null ? data.archive_file.package[0].output_base64sha256 : local.package_hash
+  s3_bucket         = try(local.s3.bucket, null)
+  s3_key            = try(local.s3.key, null)
+  s3_object_version = try(local.s3.version, null)
+
+  runtime                        = var.function.runtime
+  architectures                  = [var.function.architecture]
+  memory_size                    = var.function.memory
+  timeout                        = var.function.timeout
+  layers                         = var.function.layers
+  reserved_concurrent_executions = var.function.reserved_concurrency
+  code_signing_config_arn        = var.function.code_signing_config_arn
+  tags                           = var.tags
+
+  environment {
+    variables = local.environment
+  }
+
+  logging_config {
+    log_format            = "JSON"
+    log_group             = aws_cloudwatch_log_group.function.name
+    application_log_level = var.function.log_level
+    system_log_level      = "INFO"
+  }
+
+  tracing_config {
+    mode = var.function.tracing
+  }
+
+  dynamic "vpc_config" {
+    for_each = var.network[*]
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
+  }
+
+  # No dead-letter queue and no on-failure destination: Secrets Manager calls synchronously, so they would never fire.
+
+  depends_on = [aws_iam_role_policy.function]
+
+  lifecycle {
+    precondition {
+      condition     = local.environment_size <= 4096
+      error_message = "The function's environment has ${local.environment_size} bytes; Lambda allows 4096. Shorten keys, generators, target.settings or exclude_characters."
+    }
+  }
+}
+
+# Secrets Manager of this account only: without the account, a secret of anybody else could name this function.
+resource "aws_lambda_permission" "secrets_manager" {
+  statement_id   = "AllowSecretsManager"
+  action         = "lambda:InvokeFunction"
+  function_name  = aws_lambda_function.rotation.function_name
+  principal      = "secretsmanager.amazonaws.com"
+  source_account = local.account_id
+
+  lifecycle {
+    # A replaced function of the same name has lost its permission. Its id changes only then, not with an update.
+    replace_triggered_by = [aws_lambda_function.rotation.id]
+  }
+}
+
+resource "aws_secretsmanager_secret_rotation" "this" {
+  for_each = var.secrets
+
+  secret_id           = each.value
+  rotation_lambda_arn = aws_lambda_function.rotation.arn
+  rotate_immediately  = var.schedule.rotate_immediately
+
+  rotation_rules {
+    automatically_after_days = var.schedule.days
+    schedule_expression      = var.schedule.expression
+    duration                 = var.schedule.duration
+  }
+
+  # Secrets Manager refuses a function that it may not call, and the first rotation begins at once.
+  depends_on = [
+    aws_lambda_permission.secrets_manager,
+    aws_iam_role_policy.function,
+    aws_cloudwatch_log_group.function,
+  ]
+
+  lifecycle {
+    precondition {
+      condition     = split(":", each.value)[1] == local.partition
+      error_message = "secrets[${jsonencode(each.key)}] is in the partition ${split(":", each.value)[1]}, and the function is in ${local.partition}. Call the module with a provider for that partition."
+    }
+    precondition {
+      condition     = split(":", each.value)[3] == local.region
+      error_message = "secrets[${jsonencode(each.key)}] is in ${split(":", each.value)[3]}, and the function is in ${local.region}. A secret rotates in its own region: call the module once for each region, with `providers = { aws = aws.<alias for ${split(":", each.value)[3]}> }`. Of a replicated secret, give the primary."
+    }
+    precondition {
+      condition     = split(":", each.value)[4] == local.account_id
+      error_message = "secrets[${jsonencode(each.key)}] is in the account ${split(":", each.value)[4]}, and the function is in ${local.account_id}. Call the module in the secret's account, with `providers = { aws = aws.<alias for that account> }`."
+    }
+    precondition {
+      condition     = local.shortest_interval >= 4
+      error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}: ${local.shortest_interval} hours lie between two rotations; Secrets Manager allows at least 4."
+    }
+    precondition {
+      condition     = local.window <= local.shortest_interval
+      error_message = "schedule.duration is ${jsonencode(var.schedule.duration)}, longer than the ${local.shortest_interval} hours between two rotations. Give a shorter duration."
+    }
+    precondition {
+      condition     = local.last_hour + local.window <= 24
+      error_message = "schedule.duration is ${jsonencode(var.schedule.duration)}: the window that opens at ${local.last_hour}:00 UTC would end on the next UTC day, which Secrets Manager refuses. Allowed: at most ${24 - local.last_hour}h."
+    }
+  }
+}
+
+# The schedule in hours, for the conditions above.
+locals {
+  rate       = try(regex("^rate\\((\\d+) (hour|day)s?\\)$", var.schedule.expression), null)
+  cron       = try(regex("^cron\\(0 (?P<hours>\\S+) (?P<month_days>\\S+) \\S+ (?P<week_days>\\S+) \\*\\)$", var.schedule.expression), null)
+  cron_items = [for item in try(split(",", local.cron.hours), []) : regex("^(?P<from>\\*|\\d+)(?:-(?P<to>\\d+))?(?:/(?P<step>\\d+))?$", item)]
+  cron_hours = [
+    for hour in range(24) : hour if anytrue([
+      for item in local.cron_items :
+      hour >= (item.from == "*" ? 0 : tonumber(item.from)) &&
+      hour <= (item.to != null ? tonumber(item.to) : item.from == "*" || item.step != null ? 23 : tonumber(item.from)) &&
+      (hour - (item.from == "*" ? 0 : tonumber(item.from))) % tonumber(coalesce(item.step, 1)) == 0
+    ])
+  ]
+  every_day = local.cron != null && contains(["*", "?"], try(local.cron.month_days, "")) && contains(["*", "?"], try(local.cron.week_days, ""))
+  cron_gaps = [
+    for i, hour in local.cron_hours :
+    i + 1 < length(local.cron_hours) ? local.cron_hours[i + 1] - hour : local.every_day ? 24 - hour + local.cron_hours[0] : 24
+  ]
+
+  rate_hours        = local.rate == null ? 24 * coalesce(var.schedule.days, 1) : tonumber(local.rate[0]) * (local.rate[1] == "day" ? 24 : 1)
+  shortest_interval = local.cron == null ? local.rate_hours : min(24, local.cron_gaps...)
+  last_hour         = max(0, local.cron_hours...)
+  window            = var.schedule.duration == null ? 0 : tonumber(trimsuffix(var.schedule.duration, "h"))
+}

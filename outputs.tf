@@ -1,0 +1,44 @@
+output "function_name" {
+  description = "Name of the rotation function."
+  value       = aws_lambda_function.rotation.function_name
+}
+
+output "function_arn" {
+  description = "ARN of the rotation function."
+  value       = aws_lambda_function.rotation.arn
+}
+
+output "role_name" {
+  description = "Name of the function's role, to attach further policies to."
+  value       = aws_iam_role.function.name
+}
+
+output "role_arn" {
+  description = "ARN of the function's role, for the policies of keys and resources."
+  value       = aws_iam_role.function.arn
+}
+
+output "log_group_name" {
+  description = "Name of the function's log group."
+  value       = aws_cloudwatch_log_group.function.name
+}
+
+output "log_group_arn" {
+  description = "ARN of the function's log group."
+  value       = aws_cloudwatch_log_group.function.arn
+}
+
+output "rotation_ids" {
+  description = "Ids of the rotations (the ARNs of the secrets), with the keys of `secrets`. Depend on them to read a secret that already rotates."
+  value       = { for key, rotation in aws_secretsmanager_secret_rotation.this : key => rotation.id }
+}
+
+output "rotation_enabled" {
+  description = "Whether each secret rotates, with the keys of `secrets`."
+  value       = { for key, rotation in aws_secretsmanager_secret_rotation.this : key => rotation.rotation_enabled }
+}
+
+output "package_hash" {
+  description = "SHA-256 of the function's zip in base64; null for an S3 object without `hash`."
+  value       = aws_lambda_function.rotation.source_code_hash
+}

@@ -1,0 +1,595 @@
+# One validation for each rule, so that each message names the one thing that is wrong. A validation may read other
+# variables, but no local that is made of its own variable: that is a cycle.
+
+locals {
+  secret_arn_pattern  = "^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+$"
+  kms_key_arn_pattern = "^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$"
+
+  class_characters = {
+    lowercase   = "abcdefghijklmnopqrstuvwxyz"
+    uppercase   = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    numbers     = "0123456789"
+    punctuation = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+    space       = " "
+  }
+  # The classes of which exclude_characters leaves nothing.
+  excluded_classes = [
+    for class, characters in local.class_characters : class
+    if length(setsubtract(split("", characters), split("", var.exclude_characters))) == 0
+  ]
+
+  generator_types = ["password", "hex", "base64", "uuid", "rsa", "ec"]
+  rsa_bits        = [2048, 3072, 4096]
+  curves          = ["P-256", "P-384", "P-521", "secp256k1"]
+
+  # The fields of a cron between minutes and year, as Secrets Manager takes them. V stands for one value, I for one item
+  # of a list: a value, a range or *, each with an optional step.
+  cron_fields = [
+    for field in [
+      { name = "hours", value = "([01]?\\d|2[0-3])", pattern = "I(,I)*", allowed = "0-23 , - * /" },
+      { name = "day of month", value = "(0?[1-9]|[12]\\d|3[01])", pattern = "\\?|(I|L)(,(I|L))*", allowed = "1-31 , - * / ? L" },
+      { name = "month", value = "(0?[1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)", pattern = "I(,I)*", allowed = "1-12 JAN-DEC , - * /" },
+      { name = "day of week", value = "([1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)", pattern = "\\?|L|VL|V#[1-5]|I(,I)*", allowed = "1-7 SUN-SAT , - * / ? # L" },
+    ] :
+    merge(field, { pattern = replace(replace("^(${field.pattern})$", "I", "(\\*|V(-V)?)(/[1-9]\\d*)?"), "V", field.value) })
+  ]
+
+  runtimes   = ["python3.11", "python3.12", "python3.13", "python3.14"]
+  log_levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
+  retention_days = [
+    0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+  ]
+}
+
+variable "name" {
+  description = "Name of the function, its role, and its log group (`/aws/lambda/<name>`)."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9_-]{1,64}$", var.name))
+    error_message = "name is ${jsonencode(var.name)}; allowed are 1 to 64 letters, digits, hyphens and underscores."
+  }
+}
+
+variable "secrets" {
+  description = "The secrets that rotate: a name of your choice => the secret's ARN. They are in the region and account of the function. An empty map makes the function only."
+  type        = map(string)
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for arn in values(var.secrets) : can(regex(local.secret_arn_pattern, arn))
+    ])
+    error_message = "Not the ARN of a secret: ${join(", ", [
+      for key, arn in var.secrets : "secrets[${jsonencode(key)}] = ${jsonencode(arn)}"
+      if !can(regex(local.secret_arn_pattern, arn))
+    ])}. Allowed: arn:<partition>:secretsmanager:<region>:<account>:secret:<name>, for example aws_secretsmanager_secret.app.arn."
+  }
+
+  validation {
+    condition     = length(distinct(values(var.secrets))) == length(var.secrets)
+    error_message = "A secret is named twice: ${join(", ", [for key, arn in var.secrets : "secrets[${jsonencode(key)}]" if length([for other in values(var.secrets) : other if other == arn]) > 1])}. A secret has one rotation; name it once."
+  }
+}
+
+variable "keys" {
+  description = "Keys of the JSON secret whose values rotate; the others stay as they are. Null: the whole value is plain text."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = var.keys == null ? true : length(var.keys) > 0
+    error_message = "keys is empty. Name at least one key of the JSON secret, or leave keys null for a plain-text secret."
+  }
+
+  validation {
+    condition     = alltrue([for key in coalesce(var.keys, []) : key != null && key != ""])
+    error_message = "keys has an empty entry. Each must be the name of a key of the JSON secret."
+  }
+
+  validation {
+    condition     = length(distinct(coalesce(var.keys, []))) == length(coalesce(var.keys, []))
+    error_message = "keys is ${jsonencode(var.keys)}: a key is there twice. Name each once."
+  }
+}
+
+variable "exclude_characters" {
+  description = "Characters that a password never has. Empty: every character may be there."
+  type        = string
+  default     = "/@\"'\\"
+  nullable    = false
+
+  validation {
+    condition     = length(var.exclude_characters) <= 4096
+    error_message = "exclude_characters has ${length(var.exclude_characters)} characters; Secrets Manager allows 4096."
+  }
+}
+
+variable "password" {
+  description = <<-EOT
+    The passwords that Secrets Manager makes.
+    - `length`: 1 to 4096.
+    - `classes`: what a password may have: `lowercase`, `uppercase`, `numbers`, `punctuation`, `space`.
+    - `require_each_included_type`: at least one character of each class (of `space` none is required).
+  EOT
+  type = object({
+    length                     = optional(number, 32)
+    classes                    = optional(set(string), ["lowercase", "uppercase", "numbers", "punctuation"])
+    require_each_included_type = optional(bool, true)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.password.length >= 1 && var.password.length <= 4096 && floor(var.password.length) == var.password.length
+    error_message = "password.length is ${var.password.length}; allowed are whole numbers from 1 to 4096."
+  }
+
+  validation {
+    condition     = length(setsubtract(var.password.classes, keys(local.class_characters))) == 0
+    error_message = "password.classes has unknown classes: ${join(", ", setsubtract(var.password.classes, keys(local.class_characters)))}. Allowed: ${join(", ", keys(local.class_characters))}."
+  }
+
+  validation {
+    condition     = length(setintersection(var.password.classes, ["lowercase", "uppercase", "numbers", "punctuation"])) > 0
+    error_message = "password.classes is ${jsonencode(var.password.classes)}: no character is left to make a password of. Give at least one of lowercase, uppercase, numbers, punctuation."
+  }
+
+  validation {
+    condition     = !var.password.require_each_included_type || var.password.length >= length(setsubtract(var.password.classes, ["space"]))
+    error_message = "password.length is ${var.password.length}, too short for one character of each of ${length(setsubtract(var.password.classes, ["space"]))} classes. Make it longer, give fewer classes, or set require_each_included_type = false."
+  }
+
+  validation {
+    condition     = !var.password.require_each_included_type || length(setintersection(var.password.classes, local.excluded_classes)) == 0
+    error_message = "exclude_characters leaves none of ${join(", ", setintersection(var.password.classes, local.excluded_classes))}, but a password must have one of each class. Take the class out of password.classes, or exclude fewer characters."
+  }
+
+  validation {
+    condition     = length(setsubtract(var.password.classes, concat(local.excluded_classes, ["space"]))) > 0
+    error_message = "exclude_characters leaves no character of ${join(", ", var.password.classes)} to make a password of. Exclude fewer characters, or give more classes."
+  }
+}
+
+variable "generators" {
+  description = <<-EOT
+    How the value of a key is made, where it is not a password: key of the secret => generator. The key of a plain-text
+    secret is `""`.
+    - `password`: by Secrets Manager, as `password` and `exclude_characters` say (the default for each key).
+    - `hex`, `base64`: `bytes` random bytes (default 32, at most 4096) as text.
+    - `uuid`: a random UUID.
+    - `rsa` (`bits`: 2048, 3072, 4096), `ec` (`curve`: P-256, P-384, P-521, secp256k1): a key pair by the KMS key
+      `kms_key_arn`. The private key goes to the key itself, the public one to `public_key`, another key of the secret.
+  EOT
+  type = map(object({
+    type        = string
+    bytes       = optional(number)
+    bits        = optional(number)
+    curve       = optional(string)
+    kms_key_arn = optional(string)
+    public_key  = optional(string)
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = length(setsubtract(keys(var.generators), coalesce(var.keys, [""]))) == 0
+    error_message = "generators names keys that do not rotate: ${jsonencode(setsubtract(keys(var.generators), coalesce(var.keys, [""])))}. Allowed: ${jsonencode(coalesce(var.keys, [""]))}."
+  }
+
+  validation {
+    condition     = alltrue([for generator in var.generators : contains(local.generator_types, generator.type)])
+    error_message = "Unknown type: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}].type = ${jsonencode(generator.type)}" if !contains(local.generator_types, generator.type)])}. Allowed: ${join(", ", local.generator_types)}."
+  }
+
+  validation {
+    condition     = alltrue([for generator in var.generators : generator.bytes == null || contains(["hex", "base64"], generator.type)])
+    error_message = "bytes is for hex and base64 only. Remove it from ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}]" if generator.bytes != null && !contains(["hex", "base64"], generator.type)])}."
+  }
+
+  validation {
+    condition     = alltrue([for generator in var.generators : can(regex("^([1-9]\\d{0,2}|[123]\\d{3}|40[0-8]\\d|409[0-6])$", coalesce(generator.bytes, 32)))])
+    error_message = "Bad size: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}].bytes = ${coalesce(generator.bytes, 32)}" if !can(regex("^([1-9]\\d{0,2}|[123]\\d{3}|40[0-8]\\d|409[0-6])$", coalesce(generator.bytes, 32)))])}. Allowed are whole numbers from 1 to 4096."
+  }
+
+  validation {
+    condition     = alltrue([for generator in var.generators : generator.bits == null || generator.type == "rsa"])
+    error_message = "bits is for rsa only. Remove it from ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}]" if generator.bits != null && generator.type != "rsa"])}."
+  }
+
+  validation {
+    condition     = alltrue([for generator in var.generators : contains(local.rsa_bits, coalesce(generator.bits, 2048))])
+    error_message = "Bad size: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}].bits = ${coalesce(generator.bits, 2048)}" if !contains(local.rsa_bits, coalesce(generator.bits, 2048))])}. Allowed: ${join(", ", local.rsa_bits)}."
+  }
+
+  validation {
+    condition     = alltrue([for generator in var.generators : generator.curve == null || generator.type == "ec"])
+    error_message = "curve is for ec only. Remove it from ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}]" if generator.curve != null && generator.type != "ec"])}."
+  }
+
+  validation {
+    condition     = alltrue([for generator in var.generators : contains(local.curves, coalesce(generator.curve, "P-256"))])
+    error_message = "Unknown curve: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}].curve = ${jsonencode(generator.curve)}" if !contains(local.curves, coalesce(generator.curve, "P-256"))])}. Allowed: ${join(", ", local.curves)}."
+  }
+
+  validation {
+    condition     = alltrue([for generator in var.generators : generator.kms_key_arn != null if contains(["rsa", "ec"], generator.type)])
+    error_message = "A key pair is made by KMS, and kms_key_arn is missing: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}]" if contains(["rsa", "ec"], generator.type) && generator.kms_key_arn == null])}. Give the ARN of a symmetric key."
+  }
+
+  validation {
+    condition     = alltrue([for generator in var.generators : generator.kms_key_arn == null && generator.public_key == null if !contains(["rsa", "ec"], generator.type)])
+    error_message = "kms_key_arn and public_key are for rsa and ec only. Remove them from ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}]" if !contains(["rsa", "ec"], generator.type) && (generator.kms_key_arn != null || generator.public_key != null)])}."
+  }
+
+  validation {
+    condition     = alltrue([for generator in var.generators : can(regex(local.kms_key_arn_pattern, generator.kms_key_arn)) if generator.kms_key_arn != null])
+    error_message = "Not the ARN of a KMS key: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}].kms_key_arn = ${jsonencode(generator.kms_key_arn)}" if generator.kms_key_arn != null && !can(regex(local.kms_key_arn_pattern, generator.kms_key_arn))])}. Allowed: arn:<partition>:kms:<region>:<account>:key/<id>; an alias does not work in a policy."
+  }
+
+  validation {
+    condition     = var.keys == null || alltrue([for generator in var.generators : generator.public_key != null && generator.public_key != "" if contains(["rsa", "ec"], generator.type)])
+    error_message = "public_key is missing: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}]" if contains(["rsa", "ec"], generator.type) && (generator.public_key == null || generator.public_key == "")])}. Name the key of the secret that gets the public half."
+  }
+
+  validation {
+    condition     = var.keys != null || alltrue([for generator in var.generators : generator.public_key == null])
+    error_message = "generators[\"\"].public_key names a key, and a plain-text secret has none. Remove it (the public half can be derived from the private key), or make the secret JSON and set keys."
+  }
+
+  validation {
+    condition = length(distinct(concat(coalesce(var.keys, []), [for generator in var.generators : generator.public_key if generator.public_key != null]))) == length(concat(coalesce(var.keys, []),
+    [for generator in var.generators : generator.public_key if generator.public_key != null]))
+    error_message = "public_key must be a key of its own: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}].public_key = ${jsonencode(generator.public_key)}" if generator.public_key != null])}. Not allowed are the entries of keys (${join(", ", coalesce(var.keys, []))}) and the public_key of another generator."
+  }
+}
+
+variable "schedule" {
+  description = <<-EOT
+    When the secrets rotate. Either `days` or `expression`.
+    - `days`: every so many days, 1 to 999.
+    - `expression`: `rate(12 hours)`, `rate(30 days)` or `cron(0 8 1 * ? *)`, in UTC, at most every 4 hours.
+    - `duration`: length of the window in which it rotates, `1h` to `24h`.
+    - `rotate_immediately`: also rotate when the schedule is made or changed; otherwise only the target is tested then.
+  EOT
+  type = object({
+    days               = optional(number)
+    expression         = optional(string)
+    duration           = optional(string)
+    rotate_immediately = optional(bool, true)
+  })
+  default  = { days = 30 }
+  nullable = false
+
+  validation {
+    condition     = var.schedule.days != null || var.schedule.expression != null
+    error_message = "schedule has neither days nor expression. Give one of them, for example schedule = { days = 30 }."
+  }
+
+  validation {
+    condition     = var.schedule.days == null || var.schedule.expression == null
+    error_message = "schedule has days and expression. Give one of them."
+  }
+
+  validation {
+    condition     = contains(range(1, 1000), coalesce(var.schedule.days, 1))
+    error_message = "schedule.days is ${coalesce(var.schedule.days, 1)}; allowed are whole numbers from 1 to 999."
+  }
+
+  validation {
+    condition     = can(regex("^(rate\\([1-9][0-9]* (hour|hours|day|days)\\)|cron\\(\\S+( \\S+){5}\\))$", coalesce(var.schedule.expression, "rate(1 day)")))
+    error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}; allowed are rate(<number> hours), rate(<number> days) and cron(<minutes> <hours> <day of month> <month> <day of week> <year>), with single spaces."
+  }
+
+  validation {
+    condition     = try(tonumber(regex("^rate\\((\\d+) hours?\\)$", var.schedule.expression)[0]), 4) >= 4
+    error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}; Secrets Manager rotates at most every 4 hours: rate(4 hours)."
+  }
+
+  validation {
+    condition = (
+      try(tonumber(regex("^rate\\((\\d+) hours?\\)$", var.schedule.expression)[0]), 1) <= 999 * 24 &&
+      try(tonumber(regex("^rate\\((\\d+) days?\\)$", var.schedule.expression)[0]), 1) <= 999
+    )
+    error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}; Secrets Manager rotates at least every 999 days: rate(999 days)."
+  }
+
+  validation {
+    condition     = !can(regex("^cron\\(", var.schedule.expression)) || can(regex("^cron\\(0 .* \\*\\)$", var.schedule.expression))
+    error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}; in a cron of Secrets Manager the first field (minutes) must be 0 and the last (year) *."
+  }
+
+  validation {
+    condition     = length(regexall("^cron\\(\\S+ \\S+ (\\? \\S+ \\?|[^? ]\\S* \\S+ [^? ]\\S*) \\S+\\)$", coalesce(var.schedule.expression, "rate(1 day)"))) == 0
+    error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}; one of the cron's third field (day of month) and fifth field (day of week) must be ?, the other not."
+  }
+
+  validation {
+    condition = alltrue([
+      for i, field in try(slice(split(" ", regex("^cron\\((.*)\\)$", var.schedule.expression)[0]), 1, 5), []) :
+      can(regex(local.cron_fields[i].pattern, field))
+    ])
+    error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}: ${join("; ", [
+      for i, field in try(slice(split(" ", regex("^cron\\((.*)\\)$", var.schedule.expression)[0]), 1, 5), []) :
+      "${local.cron_fields[i].name} is ${field}, allowed are ${local.cron_fields[i].allowed}"
+      if !can(regex(local.cron_fields[i].pattern, field))
+    ])}."
+  }
+
+  validation {
+    condition     = can(regex("^([1-9]|1[0-9]|2[0-4])h$", coalesce(var.schedule.duration, "1h")))
+    error_message = "schedule.duration is ${jsonencode(var.schedule.duration)}; allowed are whole hours from 1h to 24h."
+  }
+}
+
+variable "target" {
+  description = <<-EOT
+    What has to accept the new value.
+    - `type`: a name of `lambda_src/secret_rotation/targets.json`; `none`: nothing but Secrets Manager.
+    - `settings`: the target's settings, all strings.
+    - `file`: with type `python`, your own Python file. It is added to the zip.
+  EOT
+  type = object({
+    type     = optional(string, "none")
+    settings = optional(map(string), {})
+    file     = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(keys(local.targets), var.target.type)
+    error_message = "target.type is ${jsonencode(var.target.type)}; allowed are ${join(", ", keys(local.targets))}."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.target.settings) : var.target.settings[name] != null])
+    error_message = "target.settings has entries that are null: ${join(", ", [for name, value in var.target.settings : name if value == null])}. Leave them out."
+  }
+
+  validation {
+    condition     = length(setsubtract(keys(var.target.settings), try(keys(local.targets[var.target.type].settings), keys(var.target.settings)))) == 0
+    error_message = "target.settings has names that the target ${var.target.type} does not know: ${join(", ", setsubtract(keys(var.target.settings), try(keys(local.targets[var.target.type].settings), keys(var.target.settings))))}. Allowed: ${join(", ", try(keys(local.targets[var.target.type].settings), []))}."
+  }
+
+  validation {
+    condition     = length(setsubtract([for name, setting in try(local.targets[var.target.type].settings, {}) : name if setting.required], keys(var.target.settings))) == 0
+    error_message = "The target ${var.target.type} needs target.settings: ${join("; ", [for name, setting in try(local.targets[var.target.type].settings, {}) : "${name} (${setting.summary})" if setting.required && !contains(keys(var.target.settings), name)])}."
+  }
+
+  validation {
+    condition     = var.network != null || !try(local.targets[var.target.type].needs_network, false)
+    error_message = "The target ${var.target.type} is reached inside a VPC: give network = { subnet_ids = [...], security_group_ids = [...] }. Targets without it: ${join(", ", [for name, target in local.targets : name if !target.needs_network])}."
+  }
+
+  validation {
+    condition     = var.target.type != "python" || var.target.file != null || var.package != null
+    error_message = "The target python needs target.file, your Python file with set_secret and test_secret, for example \"$${path.module}/my_target.py\"."
+  }
+
+  validation {
+    condition     = var.target.type == "python" || var.target.file == null
+    error_message = "target.file is for the type python only; target.type is ${var.target.type}. Remove the file, or set type = \"python\"."
+  }
+
+  validation {
+    condition     = var.target.file == null || var.package == null
+    error_message = "target.file cannot be added to a package that is given. Put it into the package as custom_target.py and remove target.file."
+  }
+
+  validation {
+    condition     = var.target.file == null ? true : fileexists(var.target.file) && endswith(var.target.file, ".py")
+    error_message = "target.file is ${jsonencode(var.target.file)}, which is not a Python file on disk. Give the path of a file that ends in .py, for example \"$${path.module}/my_target.py\"."
+  }
+}
+
+variable "network" {
+  description = "The VPC's subnets and security groups in which the function runs. Null: no VPC. In a VPC it needs a route to Secrets Manager: a VPC endpoint or a NAT gateway."
+  type = object({
+    subnet_ids         = optional(list(string), [])
+    security_group_ids = optional(list(string), [])
+  })
+  default = null
+
+  validation {
+    condition     = var.network == null ? true : length(var.network.subnet_ids) > 0
+    error_message = "network has no subnet_ids. Give subnet_ids and security_group_ids, or network = null for a function outside a VPC."
+  }
+
+  validation {
+    condition     = var.network == null ? true : length(var.network.security_group_ids) > 0
+    error_message = "network has no security_group_ids. Give subnet_ids and security_group_ids, or network = null for a function outside a VPC."
+  }
+}
+
+variable "function" {
+  description = <<-EOT
+    The Lambda function.
+    - `runtime`: python3.11 to python3.14. `architecture`: arm64 or x86_64.
+    - `memory`: MB, 128 to 10240. `timeout`: seconds, 1 to 900.
+    - `layers`: ARNs of up to five layers, for example of a database driver.
+    - `log_level`: TRACE, DEBUG, INFO, WARN, ERROR, FATAL. `tracing`: PassThrough or Active (X-Ray).
+    - `reserved_concurrency`: null (none) or at least 10; fewer break rotations.
+    - `code_signing_config_arn`: then the zip must be signed: see `package`.
+  EOT
+  type = object({
+    runtime                 = optional(string, "python3.13")
+    architecture            = optional(string, "arm64")
+    memory                  = optional(number, 256)
+    timeout                 = optional(number, 60)
+    layers                  = optional(list(string), [])
+    log_level               = optional(string, "INFO")
+    tracing                 = optional(string, "PassThrough")
+    reserved_concurrency    = optional(number)
+    code_signing_config_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(local.runtimes, var.function.runtime)
+    error_message = "function.runtime is ${jsonencode(var.function.runtime)}; allowed are ${join(", ", local.runtimes)}."
+  }
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.function.architecture)
+    error_message = "function.architecture is ${jsonencode(var.function.architecture)}; allowed are arm64, x86_64."
+  }
+
+  validation {
+    condition     = var.function.memory >= 128 && var.function.memory <= 10240 && floor(var.function.memory) == var.function.memory
+    error_message = "function.memory is ${var.function.memory}; allowed are whole numbers from 128 to 10240, in MB."
+  }
+
+  validation {
+    condition     = var.function.timeout >= 1 && var.function.timeout <= 900 && floor(var.function.timeout) == var.function.timeout
+    error_message = "function.timeout is ${var.function.timeout}; allowed are whole numbers from 1 to 900, in seconds."
+  }
+
+  validation {
+    condition     = length(var.function.layers) <= 5
+    error_message = "function.layers has ${length(var.function.layers)} entries; Lambda allows 5."
+  }
+
+  validation {
+    condition     = contains(local.log_levels, var.function.log_level)
+    error_message = "function.log_level is ${jsonencode(var.function.log_level)}; allowed are ${join(", ", local.log_levels)}."
+  }
+
+  validation {
+    condition     = contains(["PassThrough", "Active"], var.function.tracing)
+    error_message = "function.tracing is ${jsonencode(var.function.tracing)}; allowed are PassThrough, Active."
+  }
+
+  validation {
+    condition     = coalesce(var.function.reserved_concurrency, 10) >= 10 && floor(coalesce(var.function.reserved_concurrency, 10)) == coalesce(var.function.reserved_concurrency, 10)
+    error_message = "function.reserved_concurrency is ${coalesce(var.function.reserved_concurrency, 10)}; with fewer than 10 rotations fail and are repeated. Allowed are null (nothing reserved) and whole numbers from 10."
+  }
+}
+
+variable "logs" {
+  description = "The function's log group: `retention_days` (0 keeps for ever), and `kms_key_arn` to encrypt it (the key's policy must allow CloudWatch Logs)."
+  type = object({
+    retention_days = optional(number, 30)
+    kms_key_arn    = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(local.retention_days, var.logs.retention_days)
+    error_message = "logs.retention_days is ${var.logs.retention_days}; CloudWatch Logs allows 0 (for ever) and ${join(", ", slice(local.retention_days, 1, length(local.retention_days)))}."
+  }
+}
+
+variable "kms_key_arns" {
+  description = "ARNs of the customer managed KMS keys that encrypt the secrets. None for the key aws/secretsmanager."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.kms_key_arns : can(regex(local.kms_key_arn_pattern, arn))])
+    error_message = "Not the ARN of a KMS key: ${join(", ", [for arn in var.kms_key_arns : jsonencode(arn) if !can(regex(local.kms_key_arn_pattern, arn))])}. kms_key_arns takes arn:<partition>:kms:<region>:<account>:key/<id>; an alias does not work in a policy."
+  }
+}
+
+variable "role" {
+  description = <<-EOT
+    The function's role.
+    - `name`: null for the function's name. Roles are global: the same module in two regions needs two names.
+    - `path`, `permissions_boundary`: as of `aws_iam_role`.
+    - `statements`: further statements of its policy, for an own target: sid => statement. `conditions` is a map of
+      operator => condition key => values.
+  EOT
+  type = object({
+    name                 = optional(string)
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string)
+    statements = optional(map(object({
+      effect     = optional(string, "Allow")
+      actions    = list(string)
+      resources  = list(string)
+      conditions = optional(map(map(list(string))))
+    })), {})
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9+=,.@_-]{1,64}$", coalesce(var.role.name, var.name)))
+    error_message = "role.name is ${jsonencode(var.role.name)}; allowed are 1 to 64 letters, digits and + = , . @ _ -."
+  }
+
+  validation {
+    condition     = can(regex("^/([!-~]+/)?$", var.role.path))
+    error_message = "role.path is ${jsonencode(var.role.path)}; it begins and ends with a slash, for example /rotation/."
+  }
+
+  validation {
+    condition     = alltrue([for sid in keys(var.role.statements) : can(regex("^[a-zA-Z0-9]+$", sid))])
+    error_message = "role.statements has names that are not a sid: ${join(", ", [for sid in keys(var.role.statements) : jsonencode(sid) if !can(regex("^[a-zA-Z0-9]+$", sid))])}. Allowed are letters and digits."
+  }
+
+  validation {
+    condition     = alltrue([for statement in var.role.statements : contains(["Allow", "Deny"], statement.effect)])
+    error_message = "Unknown effect: ${join(", ", [for sid, statement in var.role.statements : "role.statements.${sid}.effect = ${jsonencode(statement.effect)}" if !contains(["Allow", "Deny"], statement.effect)])}. Allowed: Allow, Deny."
+  }
+
+  validation {
+    condition     = alltrue([for statement in var.role.statements : length(statement.actions) > 0 && length(statement.resources) > 0])
+    error_message = "A statement needs actions and resources: ${join(", ", [for sid, statement in var.role.statements : "role.statements.${sid}" if length(statement.actions) == 0 || length(statement.resources) == 0])}."
+  }
+}
+
+variable "package" {
+  description = <<-EOT
+    A zip that is built elsewhere, instead of the one that the module makes. Either `path` or `s3`.
+    - `path`: a file on disk, there at plan and at apply.
+    - `s3`: an object; `version` for a versioned bucket; `hash` (SHA-256 in base64) to see that the object has changed.
+  EOT
+  type = object({
+    path = optional(string)
+    s3 = optional(object({
+      bucket  = string
+      key     = string
+      version = optional(string)
+      hash    = optional(string)
+    }))
+  })
+  default = null
+
+  validation {
+    condition     = var.package == null ? true : var.package.path != null || var.package.s3 != null
+    error_message = "package has neither path nor s3. Give one of them, or package = null for the module's own zip."
+  }
+
+  validation {
+    condition     = var.package == null ? true : var.package.path == null || var.package.s3 == null
+    error_message = "package has path and s3. Give one of them."
+  }
+
+  validation {
+    condition     = try(var.package.path, null) == null ? true : fileexists(var.package.path)
+    error_message = "package.path is ${jsonencode(try(var.package.path, null))}, which is not on disk. The zip must be there at plan and at apply."
+  }
+}
+
+variable "endpoint_url" {
+  description = "URL of Secrets Manager for the function, for example of a VPC endpoint without private DNS. Null: the region's public one."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = can(regex("^https?://[^/\\s]+[^\\s]*$", coalesce(var.endpoint_url, "https://aws")))
+    error_message = "endpoint_url is ${jsonencode(var.endpoint_url)}; allowed are URLs that begin with https:// or http://."
+  }
+}
+
+variable "tags" {
+  description = "Tags of everything that the module makes."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
