@@ -1,0 +1,61 @@
+# The commands of this repository. Run `make` to list them.
+# The only needs on the machine: Python >= 3.11 with venv, Terraform >= 1.9 and, for the databases, Debian.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+# pip's own settings and the caller's Terraform settings must not change what is built here.
+unexport TF_CLI_CONFIG_FILE TF_CLI_ARGS TF_DATA_DIR TF_WORKSPACE PYTHONPATH
+
+.PHONY: help
+help: ## List the commands.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+.PHONY: install
+install: $(VENV)/.installed ## Make .venv from requirements.txt (again only when that changed).
+
+$(VENV)/.installed: requirements.txt scripts/venv.sh
+	@bash scripts/venv.sh $(VENV) requirements.txt
+	@touch $@
+
+.PHONY: demo
+demo: install ## Apply, rotate and destroy examples in a local AWS; EXAMPLE=name for one of examples/.
+	@$(PYTHON) -m scripts.demo $(EXAMPLE)
+
+.PHONY: sandbox
+sandbox: install ## Run the local AWS until Ctrl-C; PORT=4566.
+	@exec $(PYTHON) -m sandbox $(if $(PORT),--port $(PORT))
+
+.PHONY: try
+try: install ## Try your own target file against the local AWS; TARGET=path/to/my_target.py.
+	@$(PYTHON) -m scripts.try_target $(or $(TARGET),$(error say which file: make try TARGET=path/to/my_target.py))
+
+.PHONY: test
+test: install debian lint ## Run all tests: checks, unit, property, targets, sandbox, end to end.
+	@$(PYTHON) -m pytest $(PYTEST)
+
+.PHONY: lint
+lint: install ## Check style and types: ruff, mypy, terraform fmt and validate.
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/ruff format --check --quiet .
+	@$(VENV)/bin/mypy lambda_src sandbox scripts
+	@$(PYTHON) -m scripts.validate
+
+.PHONY: layer
+layer: install ## Build build/drivers.zip, the Lambda layer with the database drivers.
+	@$(PYTHON) -m scripts.layer
+
+.PHONY: debian
+debian: ## Install the servers that the tests use, where missing (Debian packages).
+	@bash scripts/debian.sh
+
+.PHONY: clean
+clean: ## Remove everything that the other commands made.
+	rm -rf $(VENV) .cache build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name .terraform -type d -prune -exec rm -rf {} +
+	find . -name .terraform.lock.hcl -type f -delete

@@ -1,0 +1,1 @@
+"""The tools of this repository, run by the Makefile. Nothing here is part of the function."""
