@@ -42,9 +42,9 @@ def replace(text: str, values: Mapping[str, str]) -> str:
     Raises a ``SecretError`` (not JSON, not an object, key missing, not a string, twice in the document).
     """
     found = locate(text, tuple(values))
-    edits = sorted(((found[key], value) for key, value in values.items()), reverse=True)
-    for member, value in edits:
-        text = text[: member.start] + json.dumps(value) + text[member.end :]
+    # From the end, so that the places before an edit stay where they were found.
+    for key, member in sorted(found.items(), key=lambda item: item[1].start, reverse=True):
+        text = text[: member.start] + json.dumps(values[key]) + text[member.end :]
     return text
 
 
@@ -80,7 +80,7 @@ def is_object(text: str) -> bool:
 
 def check_plain(text: str) -> None:
     """Refuse to replace a JSON object by a bare string: that is how secrets are lost."""
-    if is_object(text):
+    if is_object(text.removeprefix("\ufeff")):  # a byte order mark, as some editors write it, is not JSON
         raise JsonObjectError(
             "The secret is a JSON object, but `keys` is not set, so the whole object would be replaced by one string. "
             "Set `keys` to the keys to rotate."
@@ -148,9 +148,7 @@ def _scan_member(text: str, at: int) -> tuple[Member, int]:
 
 
 def _skip(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    assert match is not None  # the pattern matches the empty string
-    return match.end()
+    return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty string too
 
 
 def _expect(text: str, at: int, char: str) -> int:
