@@ -4,12 +4,13 @@ boto3's defaults wait 60 s to connect and 60 s to read, longer than the function
 log line. Its retry mode depends on the version that the runtime bundles.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import ConnectionError as NotConnectedError
 
 from .deadline import Deadline
 from .errors import (
@@ -23,7 +24,15 @@ from .errors import (
 
 ATTEMPTS = 3
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
-_BAD_CREDENTIAL = {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "ExpiredToken"}
+_BAD_CREDENTIAL = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+_T = TypeVar("_T")
 
 
 def client(service: str, deadline: Deadline, *, endpoint_url: str | None = None, **credentials: str) -> Any:
@@ -47,13 +56,23 @@ def client(service: str, deadline: Deadline, *, endpoint_url: str | None = None,
     return made
 
 
+def call(action: str, request: Callable[[], _T]) -> _T:
+    """Do ``request``, and explain its failure as one of ``action``, such as "kms:GenerateDataKeyPair"."""
+    # Raised outside of the `except`, so that no exception of boto3, which may hold parameters, is chained.
+    try:
+        return request()
+    except (ClientError, BotoCoreError, RotationError) as error:
+        problem = explain(error, action)
+    raise problem
+
+
 def explain(error: Exception, action: str) -> RotationError:
     """What an exception of boto3 means for the operator. Its own text is told only where AWS names the permission."""
     if isinstance(error, RotationError):
         return error
     if isinstance(error, ClientError):
         return _explain_answer(error.response.get("Error", {}), action)
-    if isinstance(error, HTTPClientError):
+    if isinstance(error, HTTPClientError | NotConnectedError):
         return NetworkError(
             f"{action}: no answer from AWS ({type(error).__name__}). In a VPC the function needs a route to the "
             "service: a VPC endpoint or a NAT gateway. Check the security groups too."

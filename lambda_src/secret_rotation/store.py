@@ -2,11 +2,9 @@
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import Any
 
 from . import aws
 from .deadline import Deadline
@@ -16,8 +14,6 @@ CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
 
 READS = 3
 """How often a value is read that should be there: reads can be stale just after a write."""
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -31,6 +27,13 @@ class Description:
         """The id of the version that has ``label``."""
         return next((version for version, labels in self.labels.items() if label in labels), None)
 
+    def promoted(self, version: str) -> "Description":
+        """The labels once AWSCURRENT has moved to ``version``: told, not read, since a read may lag behind."""
+        former = self.holder(CURRENT)
+        labels = {v: found - {CURRENT, PREVIOUS} for v, found in self.labels.items()}
+        labels |= {v: labels[v] | {label} for v, label in ((former, PREVIOUS), (version, CURRENT)) if v is not None}
+        return Description(self.rotation_enabled, labels)
+
 
 class Store:
     """One secret in Secrets Manager. ``token`` is the id of the version that the rotation makes."""
@@ -42,7 +45,9 @@ class Store:
 
     def describe(self) -> Description:
         """DescribeSecret."""
-        answer = self._call("DescribeSecret", lambda: self._client.describe_secret(SecretId=self.secret_id))
+        answer = aws.call(
+            "secretsmanager:DescribeSecret", lambda: self._client.describe_secret(SecretId=self.secret_id)
+        )
         labels = {version: frozenset(found) for version, found in answer.get("VersionIdsToStages", {}).items()}
         return Description(bool(answer.get("RotationEnabled")), labels)
 
@@ -51,7 +56,7 @@ class Store:
 
         Raises ``SecretBinaryError`` for a binary value.
         """
-        answer = self._call("GetSecretValue", lambda: self._read(version))
+        answer = aws.call("secretsmanager:GetSecretValue", lambda: self._read(version))
         if answer is not None and "SecretString" not in answer:
             raise SecretBinaryError("The secret holds SecretBinary. Only SecretString can be rotated: put it as text.")
         return None if answer is None else str(answer["SecretString"])
@@ -68,14 +73,14 @@ class Store:
 
     def put_pending(self, text: str) -> bool:
         """Store ``text`` as the value of this rotation; False when the version has a value already."""
-        made = self._call("PutSecretValue", lambda: self._put(text))
+        made = aws.call("secretsmanager:PutSecretValue", lambda: self._put(text))
         return made is not None
 
     def promote(self, current: str | None) -> None:
         """Move AWSCURRENT from the version ``current`` to this rotation's: a compare-and-swap."""
         source = {"RemoveFromVersionId": current} if current else {}
         try:
-            self._call("UpdateSecretVersionStage", lambda: self._move(source))
+            aws.call("secretsmanager:UpdateSecretVersionStage", lambda: self._move(source))
         except RotationError:
             # The answer to an attempt that did its work may have been lost, and the repetition refused.
             if self.describe().holder(CURRENT) != self.token:
@@ -88,7 +93,7 @@ class Store:
 
     def random_password(self, **options: Any) -> str:
         """GetRandomPassword, with its own names of the options."""
-        answer = self._call("GetRandomPassword", lambda: self._client.get_random_password(**options))
+        answer = aws.call("secretsmanager:GetRandomPassword", lambda: self._client.get_random_password(**options))
         return str(answer["RandomPassword"])
 
     def _read(self, version: str) -> Any:
@@ -117,7 +122,7 @@ class Store:
     def _versions(self) -> Iterator[Mapping[str, Any]]:
         page: Mapping[str, str] = {}  # boto3 has no paginator for this action
         while True:
-            answer = self._call("ListSecretVersionIds", functools.partial(self._list, page))
+            answer = aws.call("secretsmanager:ListSecretVersionIds", functools.partial(self._list, page))
             yield from answer["Versions"]
             if not answer.get("NextToken"):
                 return
@@ -125,11 +130,3 @@ class Store:
 
     def _list(self, page: Mapping[str, str]) -> Any:
         return self._client.list_secret_version_ids(SecretId=self.secret_id, IncludeDeprecated=True, **page)
-
-    def _call(self, action: str, call: Callable[[], _T]) -> _T:
-        # Raised outside of the `except`, so that no exception of boto3, which may hold parameters, is chained.
-        try:
-            return call()
-        except (ClientError, BotoCoreError, RotationError) as error:
-            problem = aws.explain(error, f"secretsmanager:{action}")
-        raise problem
