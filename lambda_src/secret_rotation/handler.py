@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from . import aws, errors, settings, targets
 from .deadline import Deadline, LambdaContext
 from .errors import InternalError, MalformedEventError, RotationError, TargetError, UnknownStepError
-from .logs import Log
+from .logs import Log, silence_libraries
 from .rotation import Function, Rotation
 from .store import Store
 
@@ -23,7 +23,9 @@ STEPS: Mapping[str, Callable[[Rotation], None]] = {
     "testSecret": Rotation.test_secret,
     "finishSecret": Rotation.finish_secret,
 }
+_DEADLINE = Deadline()
 _CODE = Path(__file__).parents[1]
+_NAME = re.compile(r"\w{1,64}", re.ASCII)
 _IDENTIFIER = re.compile(r"[\w/+=.@:!-]{1,2048}", re.ASCII)
 _TOKEN = re.compile(r"[\w/+=.@:!-]{32,64}", re.ASCII)
 
@@ -49,7 +51,7 @@ def lambda_handler(event: object, context: LambdaContext) -> None:
         log = Log(step=parsed.step, secret_arn=parsed.secret_id, version_id=parsed.token)
         log.hide(parsed.rotation_token or "")
         _run(parsed, context, log)
-    except Exception as error:  # the boundary: of whatever comes, only what is safe goes on
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary: of whatever comes, only what is safe goes on
         failure = _presentable(error, log)
     duration = round((time.monotonic() - started) * 1000)
     if failure is not None:
@@ -62,7 +64,7 @@ def parse(event: object) -> Event:
     """Check the event. Raises ``MalformedEventError`` or ``UnknownStepError``; nothing of the event is repeated."""
     if not isinstance(event, dict):
         raise MalformedEventError("The event is not an object. This function is called by Secrets Manager's rotation.")
-    step = _text(event, "Step", re.compile(r"\w{1,64}", re.ASCII), "the name of a step")
+    step = _text(event, "Step", _NAME, "the name of a step")
     if step not in STEPS:
         raise UnknownStepError(f"The event's Step is unknown; allowed: {', '.join(STEPS)}.")
     secret_id = _text(event, "SecretId", _IDENTIFIER, "the ARN of a secret")
@@ -83,8 +85,8 @@ def _text(event: Mapping[str, object], name: str, allowed: re.Pattern[str], what
 
 
 def _run(event: Event, context: LambdaContext, log: Log) -> None:
+    _DEADLINE.start(context)  # before the target is loaded, which takes time too
     function = _function()
-    function.deadline.start(context)
     manager = function.client("secretsmanager", endpoint_url=function.settings.endpoint_url)
     store = Store(manager, event.secret_id, event.token, event.rotation_token, function.deadline)
     STEPS[event.step](Rotation(store, function, log))
@@ -93,31 +95,31 @@ def _run(event: Event, context: LambdaContext, log: Log) -> None:
 @functools.cache
 def _function() -> Function:
     """Read the settings and load the target, once; a failure is not kept, so each invocation tells it."""
+    silence_libraries()
     found = settings.read(os.environ)
-    deadline = Deadline()
     return Function(
         settings=found,
         target=targets.load(found.target, found.target_settings),
-        deadline=deadline,
+        deadline=_DEADLINE,
         # Few at a time: a target logs in with other credentials at each rotation, and they need not be kept.
-        client=functools.lru_cache(maxsize=4)(functools.partial(aws.client, deadline=deadline)),
+        client=functools.lru_cache(maxsize=4)(functools.partial(aws.client, deadline=_DEADLINE)),
     )
 
 
-def _presentable(error: Exception, log: Log) -> RotationError:
+def _presentable(error: BaseException, log: Log) -> RotationError:
     """A new exception of this package that says what is safe to say of ``error``."""
+    place, is_target = _place(error)
     if isinstance(error, ClientError | BotoCoreError):
-        error = aws.explain(error, _place(error)[0])
+        error = aws.explain(error, place)
     if isinstance(error, RotationError):
         ours = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
         made: RotationError = ours(log.clean(str(error)))
         return made
-    place, is_target = _place(error)
     kind = TargetError if is_target else InternalError
     return kind(f"{type(error).__name__} in {place}. Its text is not shown, since it may hold a value.")
 
 
-def _place(error: Exception) -> tuple[str, bool]:
+def _place(error: BaseException) -> tuple[str, bool]:
     """The innermost line of this zip's code in the traceback, and whether it is a target's."""
     place, is_target, trace = "the function", False, error.__traceback__
     while trace is not None:

@@ -5,7 +5,9 @@ forms in which a value travels (as it is, JSON-escaped, URL-encoded, base64), be
 """
 
 import base64
+import html
 import json
+import logging
 import os
 import time
 import urllib.parse
@@ -16,7 +18,7 @@ HIDDEN = "[hidden]"
 SHORTEST_HIDDEN = 4
 """Shorter texts are not hidden: "a" stands in every line."""
 
-_LEVELS = {"DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "FATAL": 50, "CRITICAL": 50}
+_LEVELS = {"TRACE": 5, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "FATAL": 50, "CRITICAL": 50}
 
 
 class Log:
@@ -58,13 +60,15 @@ class Log:
     def _write(self, level: str, message: str, fields: Mapping[str, Any]) -> None:
         if _LEVELS[level] < self._threshold:
             return
-        line = {"timestamp": _now(), "level": level, "message": message, **self._fields, **fields}
-        shown = {key: self._show(value) for key, value in line.items()}
-        print(json.dumps(shown), flush=True)
+        said = {self.clean(key): self._show(value) for key, value in {"message": message, **fields}.items()}
+        # What stands in each line comes from the event, never from a value: it stays readable whatever is hidden.
+        print(json.dumps({**said, "timestamp": _now(), "level": level, **self._fields}), flush=True)
 
     def _show(self, value: object) -> object:
-        # Numbers stay numbers, for queries; whatever else is given is searched as text.
-        return value if isinstance(value, int | float | None) else self.clean(str(value))
+        # Numbers stay numbers, for queries, unless they are what is hidden; all else is searched as text.
+        text = str(value)
+        shown = self.clean(text)
+        return value if shown == text and isinstance(value, int | float | None) else shown
 
 
 def _now() -> str:
@@ -72,11 +76,32 @@ def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03}Z"
 
 
+def silence_libraries() -> None:
+    """Keep debug lines of libraries out of the log: botocore's hold whole requests and answers, with the values.
+
+    Lambda sets the root logger to the function's log level; this function's own lines do not go through it.
+    """
+    root = logging.getLogger()
+    root.setLevel(max(root.level, logging.INFO))
+
+
 def _forms(text: str) -> Iterator[str]:
     raw = text.encode("utf-8", "surrogatepass")
     yield text
+    yield repr(text)[1:-1]
     yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield html.escape(text)
+    yield urllib.parse.quote(raw)
     yield urllib.parse.quote(raw, safe="")
     yield urllib.parse.quote_plus(raw)
-    yield base64.b64encode(raw).decode().rstrip("=")
-    yield base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    yield from _base64_forms(raw)
+
+
+def _base64_forms(raw: bytes) -> Iterator[str]:
+    """Base64 of ``raw`` wherever it stands in what is encoded, such as after "user:" in a header."""
+    for before, shared in ((0, 0), (1, 2), (2, 3)):  # bytes before it, and characters that depend on those bytes
+        whole = (before + len(raw)) * 8 // 6  # the character after those depends on what follows
+        text = base64.b64encode(bytes(before) + raw).decode()[shared:whole]
+        yield text
+        yield text.translate(str.maketrans("+/", "-_"))
