@@ -208,7 +208,7 @@ def _choice(key: str, options: dict[str, Any], name: str, allowed: tuple[Any, ..
 def _refuse_unknown(key: str, options: Mapping[str, Any]) -> None:
     if options:
         raise SettingError(
-            f"GENERATORS: {key!r} has settings that its type does not know: {', '.join(sorted(options))}."
+            f"GENERATORS: {key!r} has settings that its type does not know: {', '.join(map(repr, sorted(options)))}."
         )
 
 

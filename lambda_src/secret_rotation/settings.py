@@ -1,7 +1,8 @@
 """The function's settings, read from its environment and checked before anything else is done."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -9,6 +10,9 @@ from . import generate
 from .errors import SettingError
 
 _TRUE, _FALSE = {"true", "1", "yes", "y"}, {"false", "0", "no", "n"}
+_ENDPOINT = re.compile(
+    r"https?://([a-z0-9._-]+|\[[a-f0-9:.]+\])(:[0-9]{1,5})?(/[a-z0-9._/-]*)?", re.ASCII | re.IGNORECASE
+)
 _T = TypeVar("_T")
 
 
@@ -57,7 +61,18 @@ def _read_generators(environment: Mapping[str, str], keys: tuple[str, ...] | Non
                 f"GENERATORS names {key!r}, which is not rotated. Allowed: {', '.join(map(repr, known))}."
             )
     password = _read_password(environment)
-    return {key: generate.parse(key, specs.get(key, {"type": "password"}), password) for key in known}
+    found = {key: generate.parse(key, specs.get(key, {"type": "password"}), password) for key in known}
+    public = [g.public_key for g in found.values() if isinstance(g, generate.KeyPair) and g.public_key is not None]
+    _check_public(public, specs, keys)
+    return {key: generator for key, generator in found.items() if key not in public}
+
+
+def _check_public(public: Sequence[str], specs: Mapping[str, object], keys: tuple[str, ...] | None) -> None:
+    if public and keys is None:
+        raise SettingError("GENERATORS: a plain-text secret has no place for a public_key. Leave it out, or set keys.")
+    for key in public:
+        if key in specs or public.count(key) > 1:
+            raise SettingError(f"GENERATORS: {key!r} would get two values: name it as public_key of one pair only.")
 
 
 def _read_password(environment: Mapping[str, str]) -> generate.Password:
@@ -75,8 +90,8 @@ def _read_password(environment: Mapping[str, str]) -> generate.Password:
 
 def _read_endpoint(environment: Mapping[str, str]) -> str | None:
     url = environment.get("SECRETS_MANAGER_ENDPOINT") or None
-    if url is not None and not url.startswith(("https://", "http://")):
-        raise SettingError("SECRETS_MANAGER_ENDPOINT must be a URL that begins with https:// or http://.")
+    if url is not None and not _ENDPOINT.fullmatch(url):
+        raise SettingError("SECRETS_MANAGER_ENDPOINT must be a URL such as https://host or http://host:4566.")
     return url
 
 
