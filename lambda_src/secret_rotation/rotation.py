@@ -12,17 +12,21 @@ What a crash leaves behind, and why the next try converges:
   may come without the test before it, and moving AWSCURRENT is what everybody else sees.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from . import document
+from . import aws, document
 from .deadline import Deadline
 from .errors import (
     IdentityMismatchError,
     NotPendingError,
     NoValueError,
     RotationDisabledError,
+    SecretError,
+    TargetError,
     UnknownVersionError,
 )
 from .logs import Log
@@ -65,7 +69,8 @@ class Source(NamedTuple):
 
     def key_pair(self, key_id: str, spec: str) -> tuple[bytes, bytes]:
         """GenerateDataKeyPair of KMS: the private and the public key, both DER."""
-        answer = self.client("kms").generate_data_key_pair(KeyId=key_id, KeyPairSpec=spec)
+        kms = self.client("kms")
+        answer = aws.call("kms:GenerateDataKeyPair", lambda: kms.generate_data_key_pair(KeyId=key_id, KeyPairSpec=spec))
         return answer["PrivateKeyPlaintext"], answer["PublicKey"]
 
 
@@ -83,11 +88,7 @@ class Rotation:
             return
         current = self._current(about)
         self._check_document(current)
-        if self._issues() and self._store.value(self._store.token) is not None:
-            return self._log.info("The version has its value already.")
-        text = self._new_text(about, current)
-        document.check_size(text)
-        made = self._store.put_pending(text)
+        made = not self._has_issued() and self._store.put_pending(self._new_text(about, current))
         self._log.info("A new value is stored." if made else "The version has its value already.")
 
     def set_secret(self) -> None:
@@ -111,11 +112,12 @@ class Rotation:
         if self._is_finished(about):
             return
         context = self._context("testSecret", about)
-        if context.pending_or_none is None and context.current is None:
-            return self._log.info("There is no value to test yet.")
-        self._check_identity(context)
-        self._target.test_secret(context)
-        self._log.info("The value is accepted.")
+        if context.pending_or_none or context.current:
+            self._check_identity(context)
+            self._target.test_secret(context)
+            self._log.info("The value is accepted.")
+        else:
+            self._log.info("There is no value to test yet.")
 
     def finish_secret(self) -> None:
         """Make the pending value current, if the target accepts it and current is what it was."""
@@ -126,8 +128,9 @@ class Rotation:
         if current != self._store.token:
             self._store.promote(current)
             self._log.info("The new value is current.")
+            about = about.promoted(self._store.token)
         if hasattr(self._target, "finish_secret"):
-            self._retire()
+            self._target.finish_secret(self._context("finishSecret", about))  # type: ignore[union-attr]
 
     # What the steps share.
 
@@ -156,7 +159,14 @@ class Rotation:
 
     def _current(self, about: Description) -> Credential | None:
         version = about.holder(CURRENT)
-        return None if version is None else self._credential(version, self._store.value(version))
+        if version is None:
+            return None
+        if version == self._store.token:  # the first value of a secret, which may not be stored yet
+            return self._credential(version, self._store.value(version))
+        current = self._credential(version, self._store.fresh_value(version))
+        if current is None:
+            raise NoValueError("The AWSCURRENT version has no value. Put a value by hand and rotate again.")
+        return current
 
     def _credential(self, version: str, text: str | None) -> Credential | None:
         if text is None:
@@ -177,16 +187,30 @@ class Rotation:
     def _issues(self) -> bool:
         return hasattr(self._target, "create_secret")
 
+    def _has_issued(self) -> bool:
+        """Whether the target has issued a value for this version: it must not issue another one."""
+        return self._issues() and self._store.value(self._store.token) is not None
+
     def _new_text(self, about: Description, current: Credential | None) -> str:
         issued = self._issued(about)
         values = {**self._generated(issued), **issued}
         self._log.hide(*values.values())
-        return values[""] if self._keys is None or current is None else document.replace(current.text, values)
+        text = values[""] if self._keys is None or current is None else document.replace(current.text, values)
+        document.check_size(text)
+        return text
 
     def _issued(self, about: Description) -> Mapping[str, str]:
         if not self._issues():
             return {}
-        issued: Mapping[str, str] = self._target.create_secret(self._context("createSecret", about))  # type: ignore[union-attr]
+        issued: object = self._target.create_secret(self._context("createSecret", about))  # type: ignore[union-attr]
+        if not isinstance(issued, Mapping) or not all(
+            isinstance(text, str) for pair in issued.items() for text in pair
+        ):
+            raise TargetError("The target's create_secret(context) must return a mapping of keys to strings.")
+        if self._keys is None and issued.keys() - {""}:
+            raise TargetError(
+                'The secret is plain text: create_secret(context) may return a value only for the key "".'
+            )
         return issued
 
     def _generated(self, issued: Mapping[str, str]) -> dict[str, str]:
@@ -201,25 +225,26 @@ class Rotation:
         token = self._store.token
         # In createSecret the version is known to be empty, so there is nothing to wait for.
         pending = None if step == "createSecret" else self._credential(token, self._store.fresh_value(token))
+        current = self._current(about)
         return Context(
             step=step,
             secret_id=self._store.secret_id,
             settings=self._function.settings.target_settings,
-            current=self._current(about),
+            current=current,
             log=self._log,
             deadline=self._function.deadline,
             client=self._function.client,
             pending_or_none=pending,
-            older=lambda: self._older(about),
+            older=lambda: self._older(about, pending or current),
         )
 
-    def _older(self, about: Description) -> Iterator[Credential]:
+    def _older(self, about: Description, like: Credential | None) -> Iterator[Credential]:
         previous = about.holder(PREVIOUS)
-        versions = [previous] if previous else []
-        for version in (*versions, *self._store.unlabelled()):
-            credential = self._credential(version, self._store.value(version))
-            if credential is not None:
-                yield credential
+        for version in chain([previous] if previous else [], self._store.unlabelled()):
+            with contextlib.suppress(SecretError):  # binary, or without what the target needs: it opens nothing
+                credential = self._credential(version, self._store.value(version))
+                if credential is not None and not self._differences(credential, like):
+                    yield credential
 
     def _verify(self, about: Description) -> None:
         if self._target is None:
@@ -231,25 +256,38 @@ class Rotation:
         self._check_identity(context)
         self._target.test_secret(context)
 
-    def _retire(self) -> None:
-        context = self._context("finishSecret", self._describe())
-        self._target.finish_secret(context)  # type: ignore[union-attr]
-
     def _check_identity(self, context: Context) -> None:
         """Refuse to take a pending value to another server or user than the current one is for."""
-        pending, current = context.pending_or_none, context.current
-        if pending is None or current is None or not hasattr(self._target, "identity"):
-            return
-        mine, theirs = (self._target.identity(c) for c in (pending, current))  # type: ignore[union-attr]
-        different = sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
+        different = self._differences(context.pending_or_none, context.current)
         if different:
             raise IdentityMismatchError(
                 f"The pending value differs from the current one in {', '.join(different)}. It is not used. "
                 "Put a value by hand to abandon this rotation."
             )
 
+    def _differences(self, one: Credential | None, other: Credential | None) -> list[str]:
+        """Names of what the two credentials are for (host, user and so on) where they do not agree."""
+        if one is None or other is None or not hasattr(self._target, "identity"):
+            return []
+        mine, theirs = (self._target.identity(credential) for credential in (one, other))  # type: ignore[union-attr]
+        return sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
+
     def _hide(self, text: str) -> None:
         self._log.hide(text)
-        if document.is_object(text):
-            hidden = (v for k, v in document.fields(text).items() if k not in PUBLIC_FIELDS)
-            self._log.hide(*(v for v in hidden if isinstance(v, str)))
+        public = PUBLIC_FIELDS.difference(self._keys or ())
+        with contextlib.suppress(SecretError):  # plain text
+            members = document.fields(text).items()
+            self._log.hide(*(text for key, value in members if key not in public for text in _texts(value)))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a JSON value, at any depth."""
+    todo = [value]
+    while todo:
+        match todo.pop():
+            case str(text):
+                yield text
+            case list(items):
+                todo += items
+            case dict(members):
+                todo += members.values()
