@@ -261,7 +261,9 @@ class SecretsManager:
         try:
             return self.secrets[request["SecretId"]]
         except KeyError:
-            raise ServiceError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.") from None
+            raise ServiceError(
+                "ResourceNotFoundException", "Secrets Manager can't find the specified secret."
+            ) from None
 
     def _read(self, request: Data) -> Secret:
         secret = self._find(request)
