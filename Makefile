@@ -35,7 +35,7 @@ try: install ## Try your own target file against the local AWS; TARGET=path/to/m
 	@$(PYTHON) -m scripts.try_target $(or $(TARGET),$(error say which file: make try TARGET=path/to/my_target.py))
 
 .PHONY: test
-test: install debian lint ## Run all tests: checks, unit, property, targets, sandbox, end to end.
+test: install debian layer lint ## Run all tests: checks, unit, property, targets, sandbox, end to end.
 	@$(PYTHON) -m pytest $(PYTEST)
 
 .PHONY: lint
@@ -46,7 +46,9 @@ lint: install ## Check style and types: ruff, mypy, terraform fmt and validate.
 	@$(PYTHON) -m scripts.validate
 
 .PHONY: layer
-layer: install ## Build build/drivers.zip, the Lambda layer with the database drivers.
+layer: build/drivers.zip ## Build build/drivers.zip, the Lambda layer with the database drivers.
+
+build/drivers.zip: layer-requirements.txt scripts/layer.py | install
 	@$(PYTHON) -m scripts.layer
 
 .PHONY: debian

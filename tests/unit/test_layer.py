@@ -1,0 +1,47 @@
+"""The layer of database drivers is the same bytes on every machine and fits every runtime."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from scripts import layer
+
+
+def wheel(path: Path, files: dict[str, str], year: int = 2020) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, (year, 1, 1, 0, 0, 0)), content)
+    return path
+
+
+def test_the_layer_holds_the_packages_below_python_sorted_without_what_an_installer_writes(tmp_path: Path) -> None:
+    second = wheel(tmp_path / "b.whl", {"b/__init__.py": "2", "b/x.pyc": "", "b-1.dist-info/RECORD": "r"})
+    first = wheel(tmp_path / "a.whl", {"a.py": "1", "a-1.dist-info/METADATA": "m"})
+    with zipfile.ZipFile(io.BytesIO(layer.layer_bytes([second, first]))) as made:
+        assert made.namelist() == ["python/a-1.dist-info/METADATA", "python/a.py", "python/b/__init__.py"]
+        assert made.read("python/a.py") == b"1"
+        assert all(entry.external_attr >> 16 == 0o644 for entry in made.infolist())
+
+
+def test_times_and_order_of_the_wheels_do_not_change_the_bytes(tmp_path: Path) -> None:
+    old = wheel(tmp_path / "old.whl", {"a.py": "1", "b.py": "2"}, year=1990)
+    new = wheel(tmp_path / "new.whl", {"b.py": "2", "a.py": "1"}, year=2026)
+    assert layer.layer_bytes([old]) == layer.layer_bytes([new])
+
+
+def test_compiled_code_is_refused(tmp_path: Path) -> None:
+    path = wheel(tmp_path / "c.whl", {"c/fast.cpython-311-x86_64-linux-gnu.so": ""})
+    with pytest.raises(layer.LayerError, match=re.escape("c/fast.cpython-311")):
+        layer.layer_bytes([path])
+
+
+def test_the_tests_use_the_drivers_of_the_layer() -> None:
+    def pins(path: Path) -> set[str]:
+        return set(re.findall(r"^[\w.-]+==[\w.]+", path.read_text(), re.MULTILINE))
+
+    assert pins(layer.REQUIREMENTS) <= pins(layer.ROOT / "requirements.txt")
