@@ -13,9 +13,19 @@ def load() -> ModuleType:
     """Import the caller's file. Raises ``SettingError`` when it is not there or cannot be imported."""
     try:
         return importlib.import_module(FILE)
-    except Exception as error:  # whatever a file does when it is imported
+    except ModuleNotFoundError as error:
+        problem = _absent(error.name)
+    except SyntaxError as error:
+        problem = f"SyntaxError in line {error.lineno}"  # its text holds the line, which may hold anything
+    except Exception as error:  # noqa: BLE001 - whatever a file does when it is imported
         problem = f"{type(error).__name__}{_place(error)}"
-    raise SettingError(f"The target's file cannot be imported: {problem}. Try it with `python {FILE}.py`.")
+    raise SettingError(f"The target's file cannot be used: {problem}. Try it with `make try TARGET=<file>`.")
+
+
+def _absent(module: str | None) -> str:
+    if module == FILE:
+        return f"{FILE}.py is not in the zip (give `file` of `target`, or add it to your own package)"
+    return f"it imports {module!r}, which is not in the function (attach a layer with `function.layers`)"
 
 
 def _place(error: Exception) -> str:

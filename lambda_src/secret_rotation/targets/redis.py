@@ -1,0 +1,217 @@
+"""Redis and Valkey: the password of an ACL user, or of the default user.
+
+A user may have several passwords. After each rotation exactly two are left: the new one and the one before it, so that
+consumers that still hold the old one go on working until the next rotation. Both are sent as SHA-256 hashes, in one
+ACL SETUSER, which the server applies as a whole: there is no moment in which neither works, and a repetition, or the
+same step twice at once, ends in the same two passwords. What a crash may leave:
+
+- before ACL SETUSER: nothing changed. After it, before it is saved: the pending password works, which is stored; the
+  retry logs in with it and saves.
+- AWSPENDING cleared by hand after ACL SETUSER: current still works, so the next rotation logs in with it, and drops
+  the abandoned password.
+"""
+
+import hashlib
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from .. import administrator
+from ..errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
+from .base import Context, Credential
+
+try:
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+except ImportError:
+    raise ConfigurationError(
+        "The driver 'redis' is not in the function. Build the layer with `make layer` and attach it with "
+        "`function.layers`."
+    ) from None
+
+SAVE_COMMANDS = {"acl-save": "ACL SAVE", "config-rewrite": "CONFIG REWRITE", "none": None}
+"""How the new password survives a restart of the server.
+
+ACL SAVE unless told otherwise: without it a restart brings back passwords that no version of the secret may hold any
+more, and a server that cannot do it says so at the first rotation, while the old password still works.
+"""
+
+
+def identity(credential: Credential) -> dict[str, str]:
+    """The server and the user that the credential is for."""
+    return {name: credential.get(name, "") or "" for name in ("host", "port", "username")}
+
+
+def set_secret(context: Context) -> None:
+    """Make the pending password valid, and beside it only the one that consumers have now."""
+    server, command = Server.of(context, context.pending), _save_command(context)
+    with ExitStack() as stack:
+        connection, keep = _log_in(context, server, stack)
+        _replace_passwords(connection, server.username, context.pending, keep)
+        if command:
+            _save(connection, command)
+
+
+def test_secret(context: Context) -> None:
+    """Log in with the password to be tested."""
+    server = Server.of(context, context.subject)
+    with server.connect(context, server.username, context.subject.value):
+        pass
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the user is. ``tls_ca``: certificates in PEM to trust besides the system's."""
+
+    host: str
+    port: int
+    username: str
+    tls: bool
+    tls_ca: str | None
+
+    @classmethod
+    def of(cls, context: Context, credential: Credential) -> "Server":
+        """Read the settings; what they leave out is in the secret. Raises ``ConfigurationError``."""
+        tls = context.setting("tls", "verify")
+        if tls not in ("verify", "disable"):
+            raise ConfigurationError(f"The setting 'tls' is {tls!r}; allowed: verify, disable.")
+        host = context.settings.get("host") or credential.get("host")
+        if not host:
+            raise ConfigurationError("The host is not known: give the setting 'host', or the secret a key 'host'.")
+        return cls(
+            host=host,
+            port=_port(context.settings.get("port") or credential.get("port") or "6379"),
+            username=context.settings.get("username") or credential.get("username") or "default",
+            tls=tls == "verify",
+            tls_ca=context.settings.get("tls_ca") or None,
+        )
+
+    @contextmanager
+    def connect(self, context: Context, username: str, password: str) -> Iterator[redis.Redis]:
+        """A connection that has logged in. The driver's errors, in the block too, become those of this package."""
+        client, problem = self._client(context.deadline.timeout(), username, password), None
+        try:
+            with suppress(redis.exceptions.NoPermissionError):  # logged in, and not allowed to PING
+                client.ping()
+            yield client
+        except (redis.RedisError, OSError) as error:
+            problem = self._explain(error, username)
+        finally:
+            client.close()
+        if problem is not None:
+            raise problem  # not in the `except`: the driver's exception must not be chained
+
+    def _client(self, timeout: float, username: str, password: str) -> redis.Redis:
+        return redis.Redis(
+            host=self.host,
+            port=self.port,
+            username=username,
+            password=password,
+            ssl=self.tls,
+            ssl_ca_data=self.tls_ca,
+            socket_connect_timeout=timeout,
+            socket_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),  # Secrets Manager tries again, with more time than there is here
+            protocol=2,  # what every server speaks
+            decode_responses=True,
+        )
+
+    def _explain(self, error: Exception, username: str) -> RotationError:
+        where = f"{self.host}:{self.port}"
+        if isinstance(error, redis.AuthenticationError):
+            return AuthenticationError(f"{where} refused the password of {username!r}.")
+        if isinstance(error, redis.exceptions.NoPermissionError):
+            return ConfigurationError(
+                f"{where}: the user {username!r} may not change passwords. Grant it +acl|getuser, +acl|setuser and "
+                "what 'persist' needs, or give the setting 'admin_secret_arn'."
+            )
+        if isinstance(error.__context__, ssl.SSLError):
+            return ConfigurationError(
+                f"{where}: no TLS connection ({_reason(error.__context__)}). Give the certificate's authority as "
+                "'tls_ca', and a host name that the certificate has. If the server speaks no TLS: tls = \"disable\"."
+            )
+        if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
+            return NetworkError(
+                f"{where}: no answer ({type(error).__name__}). Check host, port, the function's network and security "
+                f"groups{', and that the server speaks TLS' if self.tls else ''}."
+            )
+        return TargetError(f"{where} refused a command ({type(error).__name__}).")
+
+
+def _log_in(context: Context, server: Server, stack: ExitStack) -> tuple[redis.Redis, list[Credential]]:
+    """A connection that may change the user, and the credentials whose passwords consumers may have now.
+
+    Raises ``AuthenticationError`` when no stored password opens it.
+    """
+    known = [context.current] if context.current else []
+    if administrator.SETTING in context.settings:
+        admin = administrator.read(context)
+        name = admin.get("username") or "default"
+        return stack.enter_context(server.connect(context, name, admin.value)), known
+    for candidate in context.candidates():
+        try:
+            opened = stack.enter_context(server.connect(context, server.username, candidate.value))
+        except AuthenticationError:
+            context.log.info("A stored password is not accepted; trying the next.", candidate=candidate.version)
+        else:
+            return opened, [candidate, *known]
+    raise AuthenticationError(
+        f"{server.host}:{server.port} accepts no stored password of {server.username!r}: pending, current, previous "
+        "and the versions without a label were tried. Put a working value by hand, or give 'admin_secret_arn'."
+    )
+
+
+def _replace_passwords(connection: redis.Redis, username: str, pending: Credential, keep: list[Credential]) -> None:
+    user = _run(connection, "ACL GETUSER", username)
+    if user is None:
+        raise ConfigurationError(f"The server has no user {username!r}. Create it with the permissions that it needs.")
+    there, nopass = set(user["passwords"]), "nopass" in user["flags"]
+    # Only what is accepted now is kept: an old password that does not work must not come to work.
+    wanted = {_hash(old) for old in keep if nopass or _hash(old) in there} | {_hash(pending)}
+    if there != wanted:
+        _run(connection, "ACL SETUSER", username, "resetpass", *(f"#{value}" for value in sorted(wanted)))
+
+
+def _run(connection: redis.Redis, *command: str) -> Any:
+    return connection.execute_command(*command)  # type: ignore[no-untyped-call]
+
+
+def _save(connection: redis.Redis, command: str) -> None:
+    # Also when nothing was replaced: an earlier try may have ended just before.
+    try:
+        _run(connection, command)
+        return
+    except redis.exceptions.NoPermissionError:
+        raise
+    except redis.ResponseError:
+        pass
+    raise ConfigurationError(
+        f"The server refused {command}, so a restart would bring the old passwords back. Give it an ACL file "
+        "(aclfile), or set 'persist' to config-rewrite (its users are in the configuration file) or to none (another "
+        "program keeps them)."
+    )
+
+
+def _save_command(context: Context) -> str | None:
+    name = context.setting("persist", "acl-save")
+    if name not in SAVE_COMMANDS:
+        raise ConfigurationError(f"The setting 'persist' is {name!r}; allowed: {', '.join(SAVE_COMMANDS)}.")
+    return SAVE_COMMANDS[name]
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
+        return int(text)
+    raise ConfigurationError("The port must be a number from 1 to 65535.")
+
+
+def _hash(credential: Credential) -> str:
+    return hashlib.sha256(credential.value.encode()).hexdigest()
+
+
+def _reason(error: ssl.SSLError) -> str:
+    # Of OpenSSL's text only the name of the reason: the rest may repeat what the server sent.
+    return error.reason or type(error).__name__

@@ -1,0 +1,101 @@
+"""Texts with placeholders that are filled in from the secret: ``{{pending.KEY}}``, ``{{current}}``, ``{{login.KEY}}``.
+
+A template is parsed first and filled in after: into the strings of a JSON document, the fields of a form, the segments
+of a path, a header. So a value is escaped for where it stands by construction, and cannot change the structure.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+from .errors import ConfigurationError, SecretError
+from .targets.base import Credential
+
+Values = Mapping[str, Credential | None]
+"""What placeholders are filled in from: pending, current, login."""
+
+JSON, FORM, TEXT = "application/json", "application/x-www-form-urlencoded", "text/plain"
+"""The kinds of body; of any other it is not known how to escape a value."""
+
+PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
+_NAME = re.compile(r"\s*(pending|current|login)(?:\.(.+?))?\s*")
+
+
+def names(text: str) -> Iterator[tuple[str, str | None]]:
+    """The placeholders of a template: what each is filled in from, and the key, if it names one.
+
+    Raises ``ConfigurationError`` for one that is unknown.
+    """
+    for inner in PLACEHOLDER.findall(text):
+        match = _NAME.fullmatch(inner)
+        if match is None:
+            raise ConfigurationError(
+                f"Unknown placeholder {{{{{inner}}}}}; allowed: {{{{pending.KEY}}}}, {{{{current.KEY}}}} and "
+                "{{login.KEY}} with a key of the secret, or without a key for the rotated value."
+            )
+        yield match[1], match[2]
+
+
+def fill(text: str, values: Values, escape: Callable[[str], str] = str) -> str:
+    """Fill in the placeholders, each value escaped. Raises ``SecretError`` for a key that has no value."""
+    return PLACEHOLDER.sub(lambda match: escape(_value(match[0], values)), text)
+
+
+def for_url(value: str) -> str:
+    """A value as one segment of a path, or as one value of a query."""
+    if value in (".", ".."):
+        raise SecretError("A value of the secret that stands in a URL is '.' or '..', which would change the path.")
+    return quote(value, safe="")
+
+
+def for_header(value: str) -> str:
+    """A value in a header: it cannot be escaped there, so what does not fit is refused."""
+    if re.fullmatch(r"[\x20-\x7e]*", value):
+        return value
+    raise SecretError(
+        "A value of the secret that is sent in a header has a line break, or another character than printable ASCII."
+    )
+
+
+def parse_body(kind: str, text: str) -> Any:
+    """The body's structure, with placeholders in it. Raises ``ConfigurationError`` when it is not of this kind."""
+    if kind == FORM:
+        return parse_qsl(text, keep_blank_values=True)
+    if kind == TEXT:
+        return text
+    if kind == JSON:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise ConfigurationError(
+                'The body is not JSON. Placeholders stand within strings: {"password": "{{pending.password}}"}.'
+            ) from None
+    raise ConfigurationError(f"The body is {kind!r}; allowed as Content-Type: {JSON}, {FORM}, {TEXT}.")
+
+
+def fill_body(kind: str, parsed: Any, values: Values) -> bytes:
+    """What ``parse_body`` gave, filled in and written."""
+    if kind == FORM:
+        return urlencode([(name, fill(text, values)) for name, text in parsed]).encode()
+    filled = _fill_json(parsed, values)
+    return (filled if kind == TEXT else json.dumps(filled)).encode()
+
+
+def _fill_json(node: Any, values: Values) -> Any:
+    if isinstance(node, str):
+        return fill(node, values)
+    if isinstance(node, list):
+        return [_fill_json(item, values) for item in node]
+    if isinstance(node, dict):
+        return {key: _fill_json(item, values) for key, item in node.items()}
+    return node
+
+
+def _value(placeholder: str, values: Values) -> str:
+    ((root, key),) = names(placeholder)
+    credential = values[root]
+    if credential is None:
+        raise ConfigurationError(f"{placeholder} cannot be filled in: the secret has no {root} value yet.")
+    return credential.require(key) if key else credential.value

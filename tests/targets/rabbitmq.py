@@ -1,0 +1,144 @@
+"""A RabbitMQ server with its management API, on free ports, in a temporary folder."""
+
+import base64
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+"""Debian's own wrapper in /usr/sbin changes the user to rabbitmq, who may not write in our folder."""
+INSTALL = "apt-get install rabbitmq-server"
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class RabbitMQ:
+    """A running server. ``admin`` may do everything; its password is ``admin_password``."""
+
+    url: str
+    admin: str
+    admin_password: str
+    version: str
+
+    def status(self, path: str, username: str, password: str, *, method: str = "GET", body: Any = None) -> int:
+        """The status of a request to the management API, with basic authentication."""
+        request = urllib.request.Request(self.url + path, method=method)
+        request.add_header("Authorization", "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode())
+        if body is not None:
+            request.data = json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+
+    def put_user(self, name: str, password: str, tags: str) -> None:
+        """Create a user, or set its password and tags."""
+        body = {"password": password, "tags": tags}
+        status = self.status(f"/api/users/{name}", self.admin, self.admin_password, method="PUT", body=body)
+        assert status in (201, 204), status
+
+    def accepts(self, username: str, password: str) -> bool:
+        """Whether the user can log in."""
+        return self.status("/api/whoami", username, password) == 200
+
+
+@contextlib.contextmanager
+def start() -> Iterator[RabbitMQ]:
+    """Run a server until the block ends. It takes about five seconds to be ready."""
+    if not Path(PROGRAM).exists():
+        raise RuntimeError(f"RabbitMQ is not installed. Install it: {INSTALL}")
+    with TemporaryDirectory(prefix="rabbitmq-") as folder, contextlib.ExitStack() as stack:
+        ports = dict(zip(("epmd", "dist", "amqp", "http"), _free_ports(4), strict=True))
+        environment = _environment(Path(folder), ports)
+        # Our own epmd: the one that Erlang starts by itself is a daemon that nothing stops.
+        stack.enter_context(_running([_epmd(), "-port", str(ports["epmd"])], environment, Path(folder)))
+        server = stack.enter_context(_running([PROGRAM], environment, Path(folder)))
+        url = f"http://127.0.0.1:{ports['http']}"
+        yield RabbitMQ(url, "admin", "admin-password", _wait(url, server, Path(folder) / "output.log"))
+
+
+def _environment(folder: Path, ports: dict[str, int]) -> dict[str, str]:
+    (folder / "rabbitmq.conf").write_text(
+        f"listeners.tcp.1 = 127.0.0.1:{ports['amqp']}\n"
+        f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {ports['http']}\n"
+        "default_user = admin\ndefault_pass = admin-password\n"
+    )
+    (folder / "plugins").write_text("[rabbitmq_management].\n")
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),  # the cookie
+        "LANG": "C.UTF-8",
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_EPMD_PORT": str(ports["epmd"]),
+        "RABBITMQ_NODENAME": f"rotation{ports['http']}@localhost",
+        "RABBITMQ_DIST_PORT": str(ports["dist"]),
+        "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),  # not the machine's own
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}",
+    }
+
+
+def _epmd() -> str:
+    found = shutil.which("epmd") or next(map(str, Path("/usr/lib/erlang").glob("erts-*/bin/epmd")), None)
+    if found is None:
+        raise RuntimeError(f"Erlang's epmd is not installed. Install it: {INSTALL}")
+    return found
+
+
+@contextlib.contextmanager
+def _running(command: list[str], environment: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with (folder / "output.log").open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Erlang has children of its own; they end together
+        )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> str:
+    end = time.monotonic() + START_SECONDS
+    request = urllib.request.Request(f"{url}/api/overview")
+    request.add_header("Authorization", "Basic " + base64.b64encode(b"admin:admin-password").decode())
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return str(json.load(answer)["rabbitmq_version"])
+        except (OSError, ValueError):
+            time.sleep(0.2)
+    raise RuntimeError(f"RabbitMQ did not start:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
