@@ -140,7 +140,10 @@ class Rotation:
         if not about.rotation_enabled:
             raise RotationDisabledError("Rotation is not enabled for the secret. Turn it on and rotate again.")
         if token not in about.labels:
-            raise UnknownVersionError("The event's ClientRequestToken is not a version of the secret.")
+            raise UnknownVersionError(
+                "The event's ClientRequestToken is not a version of the secret, or one that lost its labels, because "
+                "the rotation was abandoned. Rotate again."
+            )
         if not about.labels[token] & {CURRENT, PENDING}:
             raise NotPendingError(
                 "The version is not AWSPENDING: the rotation was abandoned, or its label was moved. Rotate again."

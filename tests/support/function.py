@@ -1,0 +1,88 @@
+"""The function under test, over the stand-in for Secrets Manager: no network, no waiting, no environment left over."""
+
+import os
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+from secret_rotation import aws, handler, store
+from secret_rotation.errors import AuthenticationError
+from secret_rotation.targets.base import Context, Credential
+
+from .secrets_manager import STEPS, SecretsManager
+
+ROTATION_TOKEN = "rT0k3n" + "qWzXv9" * 8
+
+
+@dataclass
+class LambdaContext:
+    """Lambda's context object, with so many seconds left."""
+
+    seconds: float = 30.0
+
+    def get_remaining_time_in_millis(self) -> int:
+        return round(self.seconds * 1000)
+
+
+class RotationFunction:
+    """The handler with its own settings (environment variables) and target, over one ``SecretsManager``.
+
+    ``function("createSecret", arn, token)`` runs one step; ``function.rotate(arn)`` all four, as the service does.
+    ``target`` is anything with ``set_secret`` and ``test_secret``; ``slept`` has the seconds that steps have waited.
+    """
+
+    def __init__(self, manager: SecretsManager, target: object = None, **environment: str) -> None:
+        self.manager, self.slept = manager, list[float]()
+        clients = {"secretsmanager": manager.client()}
+        if target is not None:
+            environment["TARGET"] = "python"
+        with ExitStack() as stack:
+            stack.enter_context(mock.patch.dict(os.environ, environment, clear=True))
+            stack.enter_context(mock.patch.dict(sys.modules, {"custom_target": target}))
+            stack.enter_context(mock.patch.object(aws, "client", lambda service, **_: clients[service]))
+            self.function = handler._function.__wrapped__()
+        self.clients: dict[str, Any] = clients
+
+    def __call__(self, step: str, arn: str, token: str, seconds: float = 30.0, **event: object) -> None:
+        whole = {"Step": step, "SecretId": arn, "ClientRequestToken": token, **event}
+        self.handle(whole, seconds)
+
+    def handle(self, event: object, seconds: float = 30.0) -> None:
+        """Run the handler for any event."""
+        with (
+            mock.patch.object(handler, "_function", lambda: self.function),
+            mock.patch.object(store.time, "sleep", self.slept.append),
+        ):
+            handler.lambda_handler(event, LambdaContext(seconds))
+
+    def rotate(self, arn: str, **event: object) -> str:
+        """RotateSecret and the four steps; the token that they had."""
+        token = self.manager.rotate(arn)
+        for step in STEPS:
+            self(step, arn, token, **event)
+        self.manager.complete(arn)
+        return token
+
+
+@dataclass
+class Service:
+    """A target: a service with one password, which only somebody who can log in changes."""
+
+    password: str
+    attempts: list[str] = field(default_factory=list)
+    """Every password with which a login was tried."""
+
+    def login(self, credential: Credential) -> bool:
+        self.attempts.append(credential.value)
+        return credential.value == self.password
+
+    def set_secret(self, context: Context) -> None:
+        if not any(self.login(candidate) for candidate in context.candidates()):
+            raise AuthenticationError("The service accepts none of the stored values.")
+        self.password = context.pending.value
+
+    def test_secret(self, context: Context) -> None:
+        if not self.login(context.subject):
+            raise AuthenticationError("The service does not accept the value.")

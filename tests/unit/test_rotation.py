@@ -1,0 +1,534 @@
+"""The four steps, over Secrets Manager as it keeps versions and labels."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from secret_rotation import errors
+from secret_rotation.targets.base import Context, Credential
+from tests.support.function import ROTATION_TOKEN, RotationFunction, Service
+from tests.support.secrets_manager import CURRENT, PENDING, PREVIOUS, STEPS, SecretsManager, ServiceError
+
+DOCUMENT = '{ "username": "app",\n  "password": "old-password", "n": 1e400, "é": "\\u00e9" }'
+KEYS = {"SECRET_KEYS": '["password"]'}
+
+
+@pytest.fixture
+def manager() -> SecretsManager:
+    return SecretsManager()
+
+
+def until(function: RotationFunction, arn: str, last: str) -> str:
+    """Start a rotation and run its steps, up to ``last``."""
+    token = function.manager.rotate(arn)
+    for step in STEPS[: STEPS.index(last) + 1]:
+        function(step, arn, token)
+    return token
+
+
+# A whole rotation.
+
+
+def test_plain_text_gets_a_new_value_and_keeps_the_old_one_as_previous(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    token = RotationFunction(manager).rotate(arn)
+    secret = manager.secrets[arn]
+    assert secret.holder(CURRENT) == token
+    assert secret.text() == manager.made[0]
+    assert secret.text(PREVIOUS) == "old-password"
+    assert secret.holder(PENDING) is None
+
+
+def test_only_the_chosen_key_of_a_json_secret_changes(manager: SecretsManager) -> None:
+    arn = manager.create(DOCUMENT)
+    RotationFunction(manager, **KEYS).rotate(arn)
+    expected = DOCUMENT.replace('"old-password"', json.dumps(manager.made[0]))
+    assert manager.secrets[arn].text() == expected
+
+
+def test_several_keys_get_values_of_their_own(manager: SecretsManager) -> None:
+    arn = manager.create('{"z": "1", "a": "2", "m": "3"}')
+    RotationFunction(manager, SECRET_KEYS='["a", "z"]').rotate(arn)
+    text = manager.secrets[arn].text()
+    assert text is not None
+    value = json.loads(text)
+    assert {value["a"], value["z"]} == set(manager.made)
+    assert value["m"] == "3"
+
+
+def test_a_rotation_of_a_json_secret_takes_seven_calls(manager: SecretsManager) -> None:
+    arn = manager.create(DOCUMENT)
+    RotationFunction(manager, **KEYS).rotate(arn)
+    assert manager.calls == [
+        "DescribeSecret",
+        "GetSecretValue",
+        "GetRandomPassword",
+        "PutSecretValue",
+        "DescribeSecret",
+        "GetSecretValue",
+        "UpdateSecretVersionStage",
+    ]
+
+
+@pytest.mark.parametrize("step", ["setSecret", "testSecret"])
+def test_without_a_target_set_and_test_make_no_call(manager: SecretsManager, step: str) -> None:
+    arn = manager.create("old-password")
+    RotationFunction(manager)(step, arn, manager.rotate(arn))
+    assert manager.calls == []
+
+
+def test_the_rotation_token_is_passed_on_with_the_value(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    RotationFunction(manager).rotate(arn, RotationToken=ROTATION_TOKEN)
+    put = [request for action, request in manager.requests if action == "PutSecretValue"]
+    assert [request["RotationToken"] for request in put] == [ROTATION_TOKEN]
+
+
+def test_without_a_rotation_token_none_is_sent(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    RotationFunction(manager).rotate(arn)
+    assert all("RotationToken" not in request for _, request in manager.requests)
+
+
+def test_a_service_accepts_the_new_value_after_the_rotation(manager: SecretsManager) -> None:
+    arn = manager.create(DOCUMENT)
+    service = Service("old-password")
+    function = RotationFunction(manager, service, **KEYS)
+    function.rotate(arn)
+    function.rotate(arn)
+    assert service.password == manager.made[1]
+    assert manager.secrets[arn].text() == DOCUMENT.replace('"old-password"', json.dumps(service.password))
+
+
+# Steps that come again.
+
+
+@pytest.mark.parametrize("again", STEPS)
+@pytest.mark.parametrize("last", STEPS)
+def test_any_step_may_come_again_at_any_time(manager: SecretsManager, last: str, again: str) -> None:
+    arn = manager.create("old-password")
+    service = Service("old-password")
+    function = RotationFunction(manager, service)
+    token = until(function, arn, last)
+    if STEPS.index(again) > STEPS.index(last):
+        return
+    function(again, arn, token)
+    for step in STEPS:
+        function(step, arn, token)
+    secret = manager.secrets[arn]
+    assert secret.holder(CURRENT) == token
+    assert secret.text() == service.password
+    assert len(secret.texts()) == 2
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_of_a_finished_rotation_is_a_success_and_changes_nothing(manager: SecretsManager, step: str) -> None:
+    arn = manager.create("old-password")
+    function = RotationFunction(manager, Service("old-password"))
+    token = function.rotate(arn)
+    manager.calls.clear()
+    function(step, arn, token)
+    assert manager.calls == ["DescribeSecret"]
+
+
+def test_a_value_that_is_stored_already_is_kept(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    function = RotationFunction(manager)
+    token = until(function, arn, "createSecret")
+    function("createSecret", arn, token)
+    assert manager.secrets[arn].text(PENDING) == manager.made[0]
+    assert len(manager.made) == 2  # another one was made, and refused by the service
+
+
+def test_a_finish_whose_answer_was_lost_is_a_success(manager: SecretsManager) -> None:
+    def lose(moment: str, action: str) -> None:
+        if (moment, action) == ("after", "UpdateSecretVersionStage"):
+            raise ServiceError("InternalServiceError")
+
+    arn = manager.create("old-password")
+    manager.hooks.append(lose)
+    token = RotationFunction(manager).rotate(arn)
+    assert manager.secrets[arn].holder(CURRENT) == token
+
+
+def test_a_finish_that_was_refused_fails_and_leaves_current(manager: SecretsManager) -> None:
+    def refuse(moment: str, action: str) -> None:
+        if (moment, action) == ("before", "UpdateSecretVersionStage"):
+            raise ServiceError("AccessDeniedException", "no")
+
+    arn = manager.create("old-password")
+    manager.hooks.append(refuse)
+    with pytest.raises(errors.AccessDeniedError):
+        RotationFunction(manager).rotate(arn)
+    assert manager.secrets[arn].text() == "old-password"
+
+
+def test_finish_moves_current_only_from_where_it_was_seen(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    function = RotationFunction(manager)
+    token = until(function, arn, "testSecret")
+
+    def put_by_hand(moment: str, action: str) -> None:
+        if (moment, action) == ("before", "UpdateSecretVersionStage"):
+            manager.hooks.clear()
+            manager.put(arn, "by-hand")
+
+    manager.hooks.append(put_by_hand)
+    with pytest.raises(errors.StoreError):
+        function("finishSecret", arn, token)
+    assert manager.secrets[arn].text() == "by-hand"
+
+
+# What is refused, before anything is changed.
+
+Damage = Callable[[SecretsManager, str, str], object]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda m, arn, _: m.cancel(arn), errors.RotationDisabledError),
+        (lambda m, arn, _: m.put(arn, "by-hand"), errors.NotPendingError),
+        (lambda m, arn, _: m.clear(arn), errors.UnknownVersionError),
+        (lambda m, arn, token: m.secrets[arn].versions.pop(token), errors.UnknownVersionError),
+        (lambda m, arn, _: m.secrets.pop(arn), errors.StoreError),
+    ],
+    ids=["cancelled", "abandoned", "cleared", "unknown", "deleted"],
+)
+def test_a_step_that_is_not_for_a_rotation_in_progress_is_refused(
+    manager: SecretsManager, step: str, damage: Damage, expected: type[Exception]
+) -> None:
+    arn = manager.create("old-password")
+    service = Service("old-password")
+    function = RotationFunction(manager, service)
+    token = until(function, arn, "createSecret")
+    damage(manager, arn, token)
+    before = {name: secret.text() for name, secret in manager.secrets.items()}
+    manager.calls.clear()
+    if expected is errors.NotPendingError:
+        manager.secrets[arn].versions[token].labels.add("mine")  # else DescribeSecret does not list it
+    with pytest.raises(expected):
+        function(step, arn, token)
+    assert manager.calls == ["DescribeSecret"]
+    assert service.attempts == []
+    assert {name: secret.text() for name, secret in manager.secrets.items()} == before
+
+
+@pytest.mark.parametrize(
+    ("value", "environment", "expected"),
+    [
+        (b"\x00\x01binary", {}, errors.SecretBinaryError),
+        ('{"password": "x"}', {}, errors.JsonObjectError),
+        ('\ufeff{"password": "x"}', {}, errors.JsonObjectError),
+        ("not json", KEYS, errors.NotJsonError),
+        ("", KEYS, errors.NotJsonError),
+        ('["password"]', KEYS, errors.NotAnObjectError),
+        ('{"user": "x"}', KEYS, errors.KeyMissingError),
+        ('{"password": 5}', KEYS, errors.KeyNotStringError),
+        ('{"password": "x", "password": "y"}', KEYS, errors.DuplicateKeyError),
+        ('{"password": ' + "[" * 100_000, KEYS, errors.NestedTooDeeplyError),
+        (json.dumps({"password": "x", "rest": "y" * 65_500}), KEYS, errors.ValueTooLargeError),
+        (None, KEYS, errors.NoValueError),
+    ],
+)
+def test_a_secret_that_cannot_be_rotated_is_refused_and_stays_as_it_is(
+    manager: SecretsManager, value: str | bytes | None, environment: dict[str, str], expected: type[Exception]
+) -> None:
+    arn = manager.create(value)
+    token = manager.rotate(arn)
+    with pytest.raises(expected):
+        RotationFunction(manager, **environment)("createSecret", arn, token)
+    assert "PutSecretValue" not in manager.calls
+    assert manager.secrets[arn].versions[token].data == {}
+
+
+def test_a_value_of_exactly_the_largest_size_is_stored(manager: SecretsManager) -> None:
+    rest = "y" * (65_536 - len(json.dumps({"password": "p" * 32, "rest": ""})))
+    arn = manager.create(json.dumps({"password": "x", "rest": rest}))
+    RotationFunction(manager, **KEYS, EXCLUDE_CHARACTERS='"\\').rotate(arn)
+    assert len(str(manager.secrets[arn].text())) == 65_536
+
+
+def test_current_without_a_value_is_refused_since_it_may_be_json(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    token = manager.rotate(arn)
+    manager.secrets[arn].versions[str(manager.secrets[arn].holder(CURRENT))].data = {}
+    with pytest.raises(errors.NoValueError):
+        RotationFunction(manager)("createSecret", arn, token)
+
+
+@pytest.mark.parametrize("step", ["setSecret", "finishSecret"])
+@pytest.mark.parametrize("target", [None, Service("old-password")])
+def test_a_version_without_a_value_is_not_set_and_not_finished(
+    manager: SecretsManager, step: str, target: Service | None
+) -> None:
+    if target is None and step == "setSecret":
+        return
+    arn = manager.create("old-password")
+    with pytest.raises(errors.NoValueError):
+        RotationFunction(manager, target)(step, arn, manager.rotate(arn))
+    assert manager.secrets[arn].text() == "old-password"
+
+
+def test_a_value_that_the_service_does_not_accept_is_not_finished(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    function = RotationFunction(manager, Service("old-password"))
+    token = until(function, arn, "createSecret")
+    with pytest.raises(errors.AuthenticationError):
+        function("finishSecret", arn, token)
+    assert manager.secrets[arn].text() == "old-password"
+
+
+# The first value, and a test that comes alone.
+
+
+@pytest.mark.parametrize("target", [None, Service("")])
+def test_a_plain_text_secret_without_a_value_gets_its_first_one(
+    manager: SecretsManager, target: Service | None
+) -> None:
+    arn = manager.create()
+    if target is not None:
+        target.set_secret = lambda context: setattr(target, "password", context.pending.value)  # type: ignore[method-assign]
+    token = RotationFunction(manager, target).rotate(arn)
+    assert manager.secrets[arn].holder(CURRENT) == token
+    assert manager.secrets[arn].text() == manager.made[0]
+
+
+def test_a_json_secret_without_a_value_says_what_to_put_first(manager: SecretsManager) -> None:
+    arn = manager.create()
+    token = manager.rotate(arn)
+    with pytest.raises(errors.NoValueError, match=r'\{"password": "to-be-rotated"\}'):
+        RotationFunction(manager, **KEYS)("createSecret", arn, token)
+
+
+def test_a_test_that_comes_alone_tests_the_current_value(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    service = Service("old-password")
+    RotationFunction(manager, service)("testSecret", arn, manager.rotate(arn))
+    assert service.attempts == ["old-password"]
+
+
+def test_a_test_that_comes_alone_passes_when_pending_equals_current(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    token = manager.put(arn, "old-password", labels=(PENDING,))
+    service = Service("old-password")
+    RotationFunction(manager, service)("testSecret", arn, token)
+    assert service.attempts == ["old-password"]
+
+
+def test_a_test_that_comes_alone_for_a_secret_without_a_value_passes(manager: SecretsManager) -> None:
+    arn = manager.create()
+    service = Service("any")
+    RotationFunction(manager, service)("testSecret", arn, manager.rotate(arn))
+    assert service.attempts == []
+
+
+# Reads that lag behind.
+
+
+def test_a_value_just_written_is_read_again_until_it_is_seen(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    service = Service("old-password")
+    function = RotationFunction(manager, service)
+    token = until(function, arn, "createSecret")
+
+    def lag(moment: str, action: str) -> None:
+        manager.stale_reads = 2 if (moment, action) == ("after", "DescribeSecret") else manager.stale_reads
+
+    manager.hooks.append(lag)
+    function("setSecret", arn, token)
+    assert service.password == manager.made[0]
+    assert len(function.slept) == 2
+
+
+def test_a_value_that_is_never_seen_is_read_a_bounded_number_of_times(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    function = RotationFunction(manager)
+    token = manager.rotate(arn)
+    with pytest.raises(errors.NoValueError):
+        function("finishSecret", arn, token)
+    assert manager.calls == ["DescribeSecret", *["GetSecretValue"] * 3]
+
+
+def test_the_wait_for_a_value_does_not_outlast_the_function(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    function = RotationFunction(manager)
+    with pytest.raises(errors.NoValueError):
+        function("finishSecret", arn, manager.rotate(arn), seconds=0.6)
+    assert function.slept == []
+
+
+def test_retiring_sees_the_labels_as_they_were_set_though_reads_lag_behind(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    service = Service("old-password")
+    seen: list[tuple[str | None, list[str]]] = []
+
+    def finish_secret(context: Context) -> None:
+        current = context.current.value if context.current else None
+        seen.append((current, [credential.value for credential in context.older()]))
+
+    service.finish_secret = finish_secret  # type: ignore[attr-defined]
+
+    def lag(moment: str, action: str) -> None:
+        if (moment, action) == ("after", "UpdateSecretVersionStage"):
+            labels = manager._before_last_write[arn]
+            labels.versions = manager.secrets[arn].versions | labels.versions
+            manager.stale_reads = 1
+
+    manager.hooks.append(lag)
+    RotationFunction(manager, service).rotate(arn)
+    assert seen == [(manager.made[0], ["old-password"])]
+
+
+# What a target is given.
+
+
+def capture(function: RotationFunction, arn: str) -> tuple[Context, list[str]]:
+    """The context that setSecret gives to the target, and the candidates in it."""
+    found: list[tuple[Context, list[str]]] = []
+
+    def look(context: Context) -> None:
+        found.append((context, [credential.value for credential in context.candidates()]))
+
+    function.function.target.set_secret = look  # type: ignore[union-attr]
+    until(function, arn, "setSecret")
+    return found[0]
+
+
+def test_candidates_come_in_the_order_pending_current_previous_unlabelled(manager: SecretsManager) -> None:
+    arn = manager.create("first")
+    for value in ("second", "third", "fourth", "fifth"):
+        manager.put(arn, value)
+    _, candidates = capture(RotationFunction(manager, Service("")), arn)
+    assert candidates == [manager.made[0], "fifth", "fourth", "third", "second", "first"]
+
+
+def test_a_value_that_stands_in_several_versions_is_tried_once(manager: SecretsManager) -> None:
+    arn = manager.create("same")
+    manager.put(arn, "same")
+    _, candidates = capture(RotationFunction(manager, Service("")), arn)
+    assert candidates == [manager.made[0], "same"]
+
+
+def test_older_versions_are_read_only_when_they_are_needed(manager: SecretsManager) -> None:
+    arn = manager.create("first")
+    manager.put(arn, "second")
+    RotationFunction(manager, Service("second")).rotate(arn)
+    assert "ListSecretVersionIds" not in manager.calls
+
+
+def test_an_older_version_that_is_binary_or_unreadable_is_passed_over(manager: SecretsManager) -> None:
+    arn = manager.create("first")
+    for value in ("[" * 50_000, b"binary", "current"):
+        manager.put(arn, value)
+    _, candidates = capture(RotationFunction(manager, Service("")), arn)
+    assert candidates == [manager.made[0], "current", "[" * 50_000, "first"]
+
+
+class Placed(Service):
+    """A service that knows where it is."""
+
+    def identity(self, credential: Credential) -> dict[str, str]:
+        return {"host": credential.require("host"), "user": credential.get("user", "app") or ""}
+
+
+def placed(host: str, password: str) -> str:
+    return json.dumps({"host": host, "password": password})
+
+
+@pytest.mark.parametrize("step", ["setSecret", "testSecret", "finishSecret"])
+def test_a_pending_value_for_another_server_is_refused(manager: SecretsManager, step: str) -> None:
+    arn = manager.create(placed("db", "old-password"))
+    token = manager.put(arn, placed("evil", "new-password"), labels=(PENDING,))
+    service = Placed("old-password")
+    with pytest.raises(errors.IdentityMismatchError, match="host"):
+        RotationFunction(manager, service, **KEYS)(step, arn, token)
+    assert service.attempts == []
+    assert manager.secrets[arn].text() == placed("db", "old-password")
+
+
+def test_an_older_version_for_another_server_is_no_candidate(manager: SecretsManager) -> None:
+    arn = manager.create(placed("evil", "one"))
+    for text in (placed("db", "two"), '{"password": "no host"}', placed("evil", "three"), placed("db", "four")):
+        manager.put(arn, text)
+    _, candidates = capture(RotationFunction(manager, Placed(""), **KEYS), arn)
+    assert candidates == [manager.made[0], "four", "two"]
+
+
+def test_a_lock_out_by_a_cleared_label_heals_with_the_next_rotation(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    service = Service("old-password")
+    function = RotationFunction(manager, service)
+    until(function, arn, "setSecret")
+    manager.clear(arn)
+    token = function.rotate(arn)
+    assert manager.secrets[arn].holder(CURRENT) == token
+    assert service.password == manager.secrets[arn].text()
+
+
+class Issuer(Service):
+    """A service that makes the value itself."""
+
+    issued: Any = None
+    times = 0
+
+    def create_secret(self, context: Context) -> Any:
+        self.times += 1
+        return self.issued
+
+
+@pytest.mark.parametrize("issued", [None, "text", ["password"], {"password": 5}, {5: "x"}, {"password": None}])
+def test_what_a_target_issues_in_another_shape_is_refused(manager: SecretsManager, issued: Any) -> None:
+    arn = manager.create(DOCUMENT)
+    target = Issuer("old-password")
+    target.issued = issued
+    with pytest.raises(errors.TargetError, match="mapping of keys to strings"):
+        RotationFunction(manager, target, **KEYS).rotate(arn)
+    assert "PutSecretValue" not in manager.calls
+
+
+def test_a_target_cannot_issue_a_key_for_plain_text(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    target = Issuer("old-password")
+    target.issued = {"password": "x"}
+    with pytest.raises(errors.TargetError, match="plain text"):
+        RotationFunction(manager, target).rotate(arn)
+
+
+def test_what_a_target_issues_is_stored_instead_of_a_generated_value(manager: SecretsManager) -> None:
+    arn = manager.create(DOCUMENT)
+    target = Issuer("old-password")
+    target.issued = {"password": "issued", "username": "other"}
+    RotationFunction(manager, target, **KEYS).rotate(arn)
+    expected = DOCUMENT.replace("old-password", "issued").replace('"app"', '"other"')
+    assert manager.secrets[arn].text() == expected
+    assert manager.made == []
+
+
+def test_a_target_is_not_asked_again_for_a_version_that_has_its_value(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    target = Issuer("old-password")
+    target.issued = {"": "issued-password"}
+    function = RotationFunction(manager, target)
+    token = until(function, arn, "createSecret")
+    function("createSecret", arn, token)
+    assert target.times == 1
+
+
+def test_a_target_gets_the_step_the_secret_the_settings_and_a_client(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    function = RotationFunction(manager, Service(""), TARGET_SETTINGS='{"url": "https://x"}')
+    context, _ = capture(function, arn)
+    assert (context.step, context.secret_id, context.setting("url")) == ("setSecret", arn, "https://x")
+    assert context.client("secretsmanager") is function.clients["secretsmanager"]
+    assert 28 < context.deadline.remaining() < 30
+
+
+def test_a_context_prints_no_value(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    context, _ = capture(RotationFunction(manager, Service("")), arn)
+    assert "old-password" not in repr(context)
+    assert manager.made[0] not in repr(context)
