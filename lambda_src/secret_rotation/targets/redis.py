@@ -181,18 +181,25 @@ def _run(connection: redis.Redis, *command: str) -> Any:
 
 def _save(connection: redis.Redis, command: str) -> None:
     # Also when nothing was replaced: an earlier try may have ended just before.
+    if not _saves_users(connection, command):
+        raise ConfigurationError(
+            f"{command} does not save the server's users, so a restart would bring the old passwords back. Set "
+            "'persist' to acl-save when the server has an ACL file (aclfile), to config-rewrite when its users are in the "
+            "configuration file, or to none when another program keeps them."
+        )
+
+
+def _saves_users(connection: redis.Redis, command: str) -> bool:
+    # With an ACL file CONFIG REWRITE succeeds and leaves the users out.
+    if command == "CONFIG REWRITE" and _run(connection, "CONFIG GET", "aclfile").get("aclfile"):
+        return False
     try:
         _run(connection, command)
-        return
     except redis.exceptions.NoPermissionError:
         raise
     except redis.ResponseError:
-        pass
-    raise ConfigurationError(
-        f"The server refused {command}, so a restart would bring the old passwords back. Give it an ACL file "
-        "(aclfile), or set 'persist' to config-rewrite (its users are in the configuration file) or to none (another "
-        "program keeps them)."
-    )
+        return False
+    return True
 
 
 def _save_command(context: Context) -> str | None:
