@@ -184,8 +184,8 @@ def _save(connection: redis.Redis, command: str) -> None:
     if not _saves_users(connection, command):
         raise ConfigurationError(
             f"{command} does not save the server's users, so a restart would bring the old passwords back. Set "
-            "'persist' to acl-save when the server has an ACL file (aclfile), to config-rewrite when its users are in the "
-            "configuration file, or to none when another program keeps them."
+            "'persist' to acl-save when the server has an ACL file (aclfile), to config-rewrite when its users are in "
+            "the configuration file, or to none when another program keeps them."
         )
 
 
