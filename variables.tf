@@ -318,6 +318,14 @@ variable "schedule" {
   }
 
   validation {
+    condition = alltrue([
+      for ends in regexall("(\\d+)-(\\d+)", try(regex("^cron\\(\\S+ (\\S+) ", var.schedule.expression)[0], "")) :
+      tonumber(ends[0]) <= tonumber(ends[1])
+    ])
+    error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}: a range of hours runs backwards. Write it in two parts, for example 0-4,20-23/4."
+  }
+
+  validation {
     condition     = can(regex("^([1-9]|1[0-9]|2[0-4])h$", coalesce(var.schedule.duration, "1h")))
     error_message = "schedule.duration is ${jsonencode(var.schedule.duration)}; allowed are whole hours from 1h to 24h."
   }
@@ -354,8 +362,8 @@ variable "target" {
   }
 
   validation {
-    condition     = length(setsubtract([for name, setting in try(local.targets[var.target.type].settings, {}) : name if setting.required], keys(var.target.settings))) == 0
-    error_message = "The target ${var.target.type} needs target.settings: ${join("; ", [for name, setting in try(local.targets[var.target.type].settings, {}) : "${name} (${setting.summary})" if setting.required && !contains(keys(var.target.settings), name)])}."
+    condition     = length(setsubtract([for name, setting in try(merge(local.targets[var.target.type].settings), {}) : name if setting.required], keys(var.target.settings))) == 0
+    error_message = "The target ${var.target.type} needs target.settings: ${join("; ", [for name, setting in try(merge(local.targets[var.target.type].settings), {}) : "${name} (${setting.summary})" if setting.required && !contains(keys(var.target.settings), name)])}."
   }
 
   validation {
