@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
-from secret_rotation import aws, handler, store
+from secret_rotation import aws, handler
 from secret_rotation.errors import AuthenticationError
 from secret_rotation.targets.base import Context, Credential
 
@@ -45,19 +45,18 @@ class RotationFunction:
             self.function = handler._function.__wrapped__()
         self.clients: dict[str, Any] = clients
 
-    def __call__(self, step: str, arn: str, token: str, seconds: float = 30.0, **event: object) -> None:
-        whole = {"Step": step, "SecretId": arn, "ClientRequestToken": token, **event}
-        self.handle(whole, seconds)
+    def __call__(self, step: str, arn: str, token: str, **event: object) -> None:
+        self.handle({"Step": step, "SecretId": arn, "ClientRequestToken": token, **event})
 
     def handle(self, event: object, seconds: float = 30.0) -> None:
         """Run the handler for any event."""
         with (
-            mock.patch.object(handler, "_function", lambda: self.function),
-            mock.patch.object(store.time, "sleep", self.slept.append),
+            mock.patch.object(handler, "_function", return_value=self.function),
+            mock.patch("time.sleep", self.slept.append),
         ):
             handler.lambda_handler(event, LambdaContext(seconds))
 
-    def rotate(self, arn: str, **event: object) -> str:
+    def rotate(self, arn: str, **event: str) -> str:
         """RotateSecret and the four steps; the token that they had."""
         token = self.manager.rotate(arn)
         for step in STEPS:

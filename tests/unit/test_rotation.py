@@ -28,6 +28,10 @@ def until(function: RotationFunction, arn: str, last: str) -> str:
     return token
 
 
+def event(step: str, arn: str, token: str) -> dict[str, str]:
+    return {"Step": step, "SecretId": arn, "ClientRequestToken": token}
+
+
 # A whole rotation.
 
 
@@ -357,7 +361,7 @@ def test_the_wait_for_a_value_does_not_outlast_the_function(manager: SecretsMana
     arn = manager.create("old-password")
     function = RotationFunction(manager)
     with pytest.raises(errors.NoValueError):
-        function("finishSecret", arn, manager.rotate(arn), seconds=0.6)
+        function.handle(event("finishSecret", arn, manager.rotate(arn)), seconds=0.6)
     assert function.slept == []
 
 

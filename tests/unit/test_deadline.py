@@ -1,0 +1,139 @@
+"""The time that is left, and what calls make of it."""
+
+import socket
+import traceback
+from typing import Any
+
+import pytest
+from botocore.exceptions import NoCredentialsError, NoRegionError, ParamValidationError
+
+from secret_rotation import aws, errors
+from secret_rotation.deadline import MARGIN, Deadline
+from tests.support.function import LambdaContext
+from tests.support.secrets_manager import REGION
+
+
+def started(seconds: float) -> Deadline:
+    deadline = Deadline()
+    deadline.start(LambdaContext(seconds))
+    return deadline
+
+
+def client(deadline: Deadline, port: int = 1) -> Any:
+    return aws.client(
+        "secretsmanager",
+        deadline,
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name=REGION,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+
+
+def explained(error: pytest.ExceptionInfo[Exception]) -> errors.RotationError:
+    return aws.explain(error.value, "secretsmanager:DescribeSecret")
+
+
+def test_a_margin_is_kept_to_log_what_happened() -> None:
+    assert started(3).remaining() == 3 - MARGIN
+
+
+def test_a_timeout_is_what_is_asked_for_or_what_is_left() -> None:
+    assert started(30).timeout(5) == 5
+    assert started(3).timeout(5) == 3 - MARGIN
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, 0.55])
+def test_without_time_no_call_is_begun(seconds: float) -> None:
+    with pytest.raises(errors.DeadlineError, match=r"function\.timeout"):
+        started(seconds).timeout()
+
+
+def test_the_whole_time_is_that_of_the_first_invocation() -> None:
+    deadline = started(10)
+    deadline.start(LambdaContext(4))
+    assert deadline.total == 10 - MARGIN
+    assert deadline.remaining() == 4 - MARGIN
+
+
+@pytest.mark.parametrize(("seconds", "connect", "read"), [(3, 0.3125, 0.625), (30, 2, 5), (900, 2, 5)])
+def test_timeouts_of_a_client_fit_the_function_s_time(seconds: float, connect: float, read: float) -> None:
+    config = client(started(seconds)).meta.config
+    assert (config.connect_timeout, config.read_timeout) == (connect, read)
+    assert config.retries == {"mode": "standard", "total_max_attempts": 3}
+
+
+def test_a_call_that_would_outlast_the_function_is_not_begun() -> None:
+    deadline = started(30)
+    made = client(deadline)
+    deadline.start(LambdaContext(7))
+    with pytest.raises(errors.DeadlineError):
+        made.describe_secret(SecretId="x")
+
+
+def test_a_retry_that_would_outlast_the_function_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    context = LambdaContext(30)
+    deadline = Deadline()
+    deadline.start(context)
+    made = client(deadline)
+    attempts = []
+
+    def lose_time(**_: object) -> None:
+        attempts.append(context.seconds)
+        context.seconds = 1
+
+    made.meta.events.register_last("before-send", lose_time)
+    with pytest.raises(errors.DeadlineError):
+        made.describe_secret(SecretId="x")
+    assert attempts == [30]
+
+
+def test_an_endpoint_that_does_not_answer_is_a_network_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        made = client(started(1.3), listener.getsockname()[1])  # its attempts wait 0.2 s each
+        with pytest.raises(Exception, match="timeout") as caught:
+            made.describe_secret(SecretId="x")
+    assert type(explained(caught)) is errors.NetworkError
+
+
+def test_an_endpoint_that_is_not_there_is_a_network_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(Exception, match="connect") as caught:
+        client(started(30), port).describe_secret(SecretId="x")
+    error = explained(caught)
+    assert type(error) is errors.NetworkError
+    assert "VPC endpoint" in str(error)
+
+
+@pytest.mark.parametrize("error", [NoCredentialsError(), NoRegionError()])
+def test_a_function_without_credentials_or_region_is_a_configuration_fault(error: Exception) -> None:
+    assert type(aws.explain(error, "x")) is errors.ConfigurationError
+
+
+def test_a_parameter_that_boto3_refuses_is_not_repeated() -> None:
+    error = aws.explain(ParamValidationError(report="value: old-password"), "secretsmanager:PutSecretValue")
+    assert type(error) is errors.StoreError
+    assert "old-password" not in str(error)
+
+
+def test_a_call_gives_its_answer_or_an_explained_failure_without_a_chain() -> None:
+    assert aws.call("x", lambda: 5) == 5
+
+    def fail() -> None:
+        raise ParamValidationError(report="value: old-password")
+
+    with pytest.raises(errors.StoreError) as caught:
+        aws.call("secretsmanager:PutSecretValue", fail)
+    assert "old-password" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_error_that_is_not_of_aws_is_not_explained_away() -> None:
+    with pytest.raises(ZeroDivisionError):
+        aws.call("x", lambda: 1 // 0)

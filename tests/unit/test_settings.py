@@ -1,0 +1,156 @@
+"""The function's environment variables."""
+
+import json
+
+import pytest
+
+from secret_rotation import generate, settings
+from secret_rotation.errors import SettingError
+
+AWS_TEMPLATE = {
+    "SECRETS_MANAGER_ENDPOINT": "https://secretsmanager.eu-west-1.amazonaws.com",
+    "EXCLUDE_CHARACTERS": "abc",
+    "PASSWORD_LENGTH": "20",
+    "EXCLUDE_NUMBERS": "True",
+    "EXCLUDE_PUNCTUATION": "true",
+    "EXCLUDE_UPPERCASE": "False",
+    "EXCLUDE_LOWERCASE": "no",
+    "REQUIRE_EACH_INCLUDED_TYPE": "False",
+}
+PAIR = {"type": "rsa", "kms_key_arn": "arn:aws:kms:eu-west-1:123456789012:key/k"}
+
+
+def test_without_any_variable_a_plain_text_password_is_made_as_aws_s_template_makes_it() -> None:
+    found = settings.read({})
+    assert (found.keys, found.target, found.target_settings, found.endpoint_url) == (None, "none", {}, None)
+    assert found.generators == {"": generate.Password(length=32, exclude_characters="/@\"'\\")}
+
+
+def test_the_names_of_aws_s_template_are_read() -> None:
+    found = settings.read(AWS_TEMPLATE)
+    password = generate.Password(
+        length=20,
+        exclude_characters="abc",
+        exclude_numbers=True,
+        exclude_punctuation=True,
+        require_each_included_type=False,
+    )
+    assert found.endpoint_url == AWS_TEMPLATE["SECRETS_MANAGER_ENDPOINT"]
+    assert found.generators == {"": password}
+
+
+def test_all_names_of_this_function_are_read() -> None:
+    found = settings.read(
+        {
+            "SECRET_KEYS": '["a", "b"]',
+            "GENERATORS": '{"b": {"type": "uuid", "bytes": null}}',
+            "INCLUDE_SPACE": "true",
+            "EXCLUDE_CHARACTERS": "",
+            "TARGET": "http",
+            "TARGET_SETTINGS": '{"url": "https://x"}',
+        }
+    )
+    assert (found.keys, found.target, found.target_settings) == (("a", "b"), "http", {"url": "https://x"})
+    assert found.generators["a"] == generate.Password(include_space=True)
+    assert isinstance(found.generators["b"], generate.Text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECRET_KEYS", "password"),
+        ("SECRET_KEYS", "[]"),
+        ("SECRET_KEYS", '[""]'),
+        ("SECRET_KEYS", '["a", "a"]'),
+        ("SECRET_KEYS", '["a", 1]'),
+        ("SECRET_KEYS", '{"a": 1}'),
+        ("SECRET_KEYS", "null"),
+        ("SECRET_KEYS", "[" * 100_000),
+        ("GENERATORS", "[]"),
+        ("GENERATORS", '{"other": {"type": "uuid"}}'),
+        ("GENERATORS", '{"": null}'),
+        ("GENERATORS", '{"": "uuid"}'),
+        ("GENERATORS", '{"": {}}'),
+        ("GENERATORS", '{"": {"type": ["uuid"]}}'),
+        ("GENERATORS", '{"": {"type": "dice"}}'),
+        ("GENERATORS", '{"": {"type": "uuid", "bytes": 5}}'),
+        ("GENERATORS", '{"": {"type": "password", "length": 5}}'),
+        ("GENERATORS", '{"": {"type": "hex", "bytes": 0}}'),
+        ("GENERATORS", '{"": {"type": "hex", "bytes": 4097}}'),
+        ("GENERATORS", '{"": {"type": "hex", "bytes": true}}'),
+        ("GENERATORS", '{"": {"type": "hex", "bytes": "32"}}'),
+        ("GENERATORS", '{"": {"type": "base64", "bytes": 1.5}}'),
+        ("GENERATORS", '{"": {"type": "rsa"}}'),
+        ("GENERATORS", json.dumps({"": {**PAIR, "bits": 1024}})),
+        ("GENERATORS", json.dumps({"": {**PAIR, "bits": "2048"}})),
+        ("GENERATORS", json.dumps({"": {**PAIR, "curve": "P-256"}})),
+        ("GENERATORS", json.dumps({"": {**PAIR, "type": "ec", "curve": "P-1"}})),
+        ("GENERATORS", json.dumps({"": {**PAIR, "kms_key_arn": 5}})),
+        ("GENERATORS", json.dumps({"": {**PAIR, "public_key": ""}})),
+        ("GENERATORS", json.dumps({"": {**PAIR, "public_key": 5}})),
+        ("GENERATORS", json.dumps({"": {**PAIR, "public_key": "public"}})),
+        ("PASSWORD_LENGTH", "0"),
+        ("PASSWORD_LENGTH", "4097"),
+        ("PASSWORD_LENGTH", "-1"),
+        ("PASSWORD_LENGTH", "1e3"),
+        ("PASSWORD_LENGTH", "٣"),
+        ("PASSWORD_LENGTH", "9" * 5000),
+        ("PASSWORD_LENGTH", ""),
+        ("PASSWORD_LENGTH", "3"),
+        ("EXCLUDE_CHARACTERS", "x" * 4097),
+        ("EXCLUDE_CHARACTERS", "0123456789"),
+        ("EXCLUDE_NUMBERS", "maybe"),
+        ("EXCLUDE_NUMBERS", ""),
+        ("INCLUDE_SPACE", "2"),
+        ("SECRETS_MANAGER_ENDPOINT", "secretsmanager.eu-west-1.amazonaws.com"),
+        ("SECRETS_MANAGER_ENDPOINT", "https://"),
+        ("SECRETS_MANAGER_ENDPOINT", "https://user:password@host"),
+        ("SECRETS_MANAGER_ENDPOINT", "https://host name"),
+        ("TARGET_SETTINGS", "[]"),
+        ("TARGET_SETTINGS", '{"port": 5432}'),
+        ("TARGET_SETTINGS", "{"),
+    ],
+)
+def test_a_malformed_setting_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(SettingError, match=name) as caught:
+        settings.read({name: value})
+    assert caught.value.__context__ is None
+    assert len(str(caught.value)) < 500
+
+
+def test_a_password_of_no_characters_is_refused() -> None:
+    names = ("NUMBERS", "PUNCTUATION", "UPPERCASE", "LOWERCASE")
+    with pytest.raises(SettingError, match="No character is left"):
+        settings.read({f"EXCLUDE_{name}": "true" for name in names})
+
+
+def test_an_excluded_class_may_be_empty_where_not_each_one_is_required() -> None:
+    settings.read({"EXCLUDE_CHARACTERS": "0123456789", "REQUIRE_EACH_INCLUDED_TYPE": "false", "PASSWORD_LENGTH": "1"})
+    settings.read({"EXCLUDE_CHARACTERS": "0123456789", "EXCLUDE_NUMBERS": "true", "PASSWORD_LENGTH": "3"})
+
+
+@pytest.mark.parametrize(
+    "url", ["https://vpce-1.example.com", "http://127.0.0.1:4566", "http://[::1]:4566/", "https://x/y"]
+)
+def test_an_endpoint_is_taken_as_it_is(url: str) -> None:
+    assert settings.read({"SECRETS_MANAGER_ENDPOINT": url}).endpoint_url == url
+
+
+def test_the_public_half_of_a_pair_is_never_a_password() -> None:
+    pair = {**PAIR, "public_key": "public"}
+    for keys in (["private", "public"], ["public", "private"], ["private"]):
+        environment = {"SECRET_KEYS": json.dumps(keys), "GENERATORS": json.dumps({"private": pair})}
+        assert list(settings.read(environment).generators) == ["private"]
+
+
+@pytest.mark.parametrize(
+    "generators",
+    [
+        {"a": {**PAIR, "public_key": "b"}, "b": {"type": "uuid"}},
+        {"a": {**PAIR, "public_key": "public"}, "b": {**PAIR, "public_key": "public"}},
+        {"a": {**PAIR, "public_key": "a"}},
+    ],
+)
+def test_a_key_with_two_values_is_refused(generators: object) -> None:
+    with pytest.raises(SettingError, match="GENERATORS"):
+        settings.read({"SECRET_KEYS": '["a", "b"]', "GENERATORS": json.dumps(generators)})

@@ -1,0 +1,96 @@
+"""What a target is given, and how it is found."""
+
+import sys
+import types
+
+import pytest
+
+from secret_rotation import errors, targets
+from secret_rotation.deadline import Deadline
+from secret_rotation.logs import Log
+from secret_rotation.targets.base import Context, Credential
+
+JSON = '{"user": "u", "port": 5432, "empty": "", "none": null, "password": "value-of-it"}'
+
+
+def context(**more: object) -> Context:
+    given: dict[str, object] = {
+        "step": "s",
+        "secret_id": "arn",
+        "settings": {},
+        "current": None,
+        "log": Log(),
+        "deadline": Deadline(),
+        **more,
+    }
+    return Context(client=lambda name: name, **given)  # type: ignore[arg-type]
+
+
+def test_a_credential_prints_its_version_only() -> None:
+    credential = Credential("v1", JSON, ("password",))
+    _ = credential.fields  # kept, and not printed either
+    assert repr(credential) == "Credential(version='v1', keys=('password',))"
+
+
+def test_the_members_of_a_json_credential_are_read_as_text() -> None:
+    credential = Credential("v", JSON, ("password",))
+    assert (credential.value, credential.get("port"), credential.require("user")) == ("value-of-it", "5432", "u")
+    assert (credential.get("none"), credential.get("absent"), credential.get("absent", "x")) == (None, None, "x")
+
+
+@pytest.mark.parametrize("key", ["empty", "none", "absent"])
+def test_a_member_that_the_target_needs_is_named_when_it_is_missing(key: str) -> None:
+    with pytest.raises(errors.SecretError, match=key):
+        Credential("v", JSON).require(key)
+
+
+def test_plain_text_has_no_members() -> None:
+    credential = Credential("v", "text")
+    assert (credential.value, dict(credential.fields), credential.get("x")) == ("text", {}, None)
+
+
+def test_pending_is_refused_while_there_is_none() -> None:
+    with pytest.raises(errors.NoValueError):
+        _ = context().pending
+
+
+def test_the_subject_of_a_test_is_pending_or_else_current() -> None:
+    old, new = Credential("1", "old"), Credential("2", "new")
+    assert context(current=old, pending_or_none=new).subject is new
+    assert context(current=old).subject is old
+    with pytest.raises(errors.NoValueError):
+        _ = context().subject
+
+
+def test_a_setting_is_named_when_it_is_missing() -> None:
+    assert context(settings={"a": "1"}).setting("a") == "1"
+    assert context().setting("a", "2") == "2"
+    with pytest.raises(errors.ConfigurationError, match="'a'"):
+        context().setting("a")
+
+
+def test_the_target_none_has_nothing_to_do() -> None:
+    assert targets.load("none", {}) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "message"),
+    [
+        ("unknown", {}, "TARGET is 'unknown'; allowed: .*none.*python"),
+        ("none", {"url": "x"}, "no setting 'url'"),
+        ("http", {"nonsense": "x"}, "no setting 'nonsense'; allowed: "),
+        ("http", {}, "needs the setting"),
+    ],
+)
+def test_a_target_or_setting_that_is_not_known_is_refused(kind: str, given: dict[str, str], message: str) -> None:
+    with pytest.raises(errors.SettingError, match=message):
+        targets.load(kind, given)
+
+
+def test_the_caller_s_target_takes_any_setting_and_must_have_both_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("custom_target")
+    monkeypatch.setitem(sys.modules, "custom_target", module)
+    with pytest.raises(errors.SettingError, match="set_secret and no test_secret"):
+        targets.load("python", {"any": "x"})
+    module.set_secret = module.test_secret = lambda _: None  # type: ignore[attr-defined]
+    assert targets.load("python", {"any": "x"}) is module
