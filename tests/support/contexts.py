@@ -1,0 +1,56 @@
+"""What a target gets, made by hand."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from secret_rotation.deadline import Deadline
+from secret_rotation.logs import Log
+from secret_rotation.targets.base import Context, Credential
+
+from .function import LambdaContext
+
+SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-AbCdEf"
+
+
+def credential(password: str, **fields: object) -> Credential:
+    """A version of a JSON secret whose key ``password`` rotates."""
+    document = {"username": "app", **fields, "password": password}
+    return Credential(f"version-{password}", json.dumps(document), ("password",))
+
+
+def plain(text: str) -> Credential:
+    """A version of a plain-text secret."""
+    return Credential(f"version-{text}", text)
+
+
+def context(
+    pending: Credential | None,
+    current: Credential | None = None,
+    older: Iterable[Credential] = (),
+    *,
+    seconds: float = 30.0,
+    client: Callable[..., Any] | None = None,
+    **settings: str,
+) -> Context:
+    """A step of a rotation, with ``seconds`` left and the target's ``settings``."""
+    deadline = Deadline()
+    deadline.start(LambdaContext(seconds))
+    log = Log()
+    known = [c for c in (pending, current, *older) if c is not None]
+    log.hide(*(c.text for c in known), *(c.value for c in known))
+    return Context(
+        step="setSecret",
+        secret_id=SECRET,
+        settings=settings,
+        current=current,
+        log=log,
+        deadline=deadline,
+        client=client or _no_client,
+        pending_or_none=pending,
+        older=lambda: iter(tuple(older)),
+    )
+
+
+def _no_client(service: str, **_: object) -> Any:
+    raise AssertionError(f"The target made a client for {service}.")

@@ -1,0 +1,1 @@
+"""Each target against a real server."""

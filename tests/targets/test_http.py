@@ -1,0 +1,470 @@
+"""The http target: any REST API, told by settings. Requests are checked on a small API, logins on a RabbitMQ server."""
+
+import base64
+import hashlib
+import hmac
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from secret_rotation.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    IdentityMismatchError,
+    NetworkError,
+    RotationError,
+    SecretError,
+)
+from secret_rotation.targets import http
+from tests.support import api, authority, rabbitmq
+from tests.support.api import Api, Request
+from tests.support.contexts import context, credential, plain
+
+HOSTILE = [
+    'quote"and\\backslash',
+    "line\nbreak\r\nX-Injected: 1",
+    "slash/../..?query=1&x=2#fragment",
+    "%2e%2e per%cent",
+    "ünïcode €",
+    '","admin":true,"x":"',
+    "{{current.username}}",
+]
+"""Values that would change a request if they were pasted."""
+
+
+@pytest.fixture
+def service() -> Iterator[Api]:
+    with api.start() as running:
+        yield running
+
+
+def settings(service: Api, **others: str) -> dict[str, str]:
+    """The least that the target needs, without TLS and without a login."""
+    return {
+        "set_url": f"{service.url}/users/{{{{pending.username}}}}",
+        "set_body": '{"password": "{{pending.password}}"}',
+        "test_url": f"{service.url}/me",
+        "tls": "disable",
+        **others,
+    }
+
+
+def basic(request: Request) -> str:
+    """The user name and password of a request, as ``name:password``."""
+    kind, _, text = request.headers.get("Authorization", "").partition(" ")
+    return base64.b64decode(text).decode() if kind == "Basic" else ""
+
+
+class Account:
+    """An API with one account, whose password its owner changes. ``refused`` answers a wrong password."""
+
+    def __init__(self, password: str, refused: int = 401, unchanged: int = 204) -> None:
+        self.password, self.refused, self.unchanged, self.attempts = password, refused, unchanged, list[str]()
+
+    def __call__(self, request: Request) -> int:
+        given = basic(request).partition(":")[2]
+        self.attempts.append(given)
+        if given != self.password:
+            return self.refused
+        if request.method == "GET":
+            return 200
+        new = json.loads(request.body)["password"]
+        status = self.unchanged if new == self.password else 204
+        self.password = new
+        return status
+
+
+BASIC = {"set_auth": "basic", "test_auth": "basic"}
+
+
+# What is sent.
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_value_in_a_json_body_is_one_string_whatever_it_holds(service: Api, value: str) -> None:
+    body = '{"user": {"names": ["{{pending.username}}"]}, "password": "a {{ pending.password }} b", "n": 1.5}'
+    http.set_secret(context(credential(value), **settings(service, set_body=body)))
+    assert json.loads(service.last.body) == {"user": {"names": ["app"]}, "password": f"a {value} b", "n": 1.5}
+    assert service.last.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_value_in_a_form_is_one_field_whatever_it_holds(service: Api, value: str) -> None:
+    headers = '{"content-type": "application/x-www-form-urlencoded; charset=utf-8"}'
+    body = "user={{pending.username}}&password={{pending.password}}&empty="
+    http.set_secret(context(credential(value), **settings(service, set_body=body, set_headers=headers)))
+    fields = parse_qs(service.last.body.decode(), keep_blank_values=True)
+    assert fields == {"user": ["app"], "password": [value], "empty": [""]}
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_value_in_a_url_is_one_segment_or_one_field_whatever_it_holds(service: Api, value: str) -> None:
+    url = f"{service.url}/users/{{{{pending.password}}}}/x?p={{{{pending.password}}}}&q=1"
+    http.set_secret(context(credential(value), **settings(service, set_url=url)))
+    sent = urlsplit(service.last.path)
+    assert [unquote(part) for part in sent.path.split("/")] == ["", "users", value, "x"]
+    assert parse_qs(sent.query) == {"p": [value], "q": ["1"]}
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_plain_text_body_is_the_value_itself(service: Api, value: str) -> None:
+    given = settings(service, set_body="{{pending}}", set_headers='{"Content-Type": "text/plain"}')
+    http.set_secret(context(plain(value), **{**given, "set_url": f"{service.url}/password"}))
+    assert service.last.body.decode() == value
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_value_in_a_header_arrives_as_it_is_or_is_refused(service: Api, value: str) -> None:
+    given = context(credential(value), **settings(service, set_headers='{"X-Key": "k={{pending.password}}"}'))
+    if value.isprintable() and value.isascii():
+        http.set_secret(given)
+        assert service.last.headers["X-Key"] == f"k={value}"
+    else:
+        with pytest.raises(SecretError, match="header"):
+            http.set_secret(given)
+        assert service.requests == []
+
+
+@pytest.mark.parametrize("value", [".", ".."])
+def test_a_value_that_would_climb_the_path_is_refused(service: Api, value: str) -> None:
+    with pytest.raises(SecretError, match="path"):
+        http.set_secret(context(credential("new", username=value), **settings(service)))
+    assert service.requests == []
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_basic_authentication_sends_any_password(service: Api, value: str) -> None:
+    http.test_secret(context(credential(value), **settings(service, test_auth="basic")))
+    assert basic(service.last) == f"app:{value}"
+
+
+def test_basic_authentication_refuses_a_user_name_with_a_colon(service: Api) -> None:
+    with pytest.raises(SecretError, match="colon"):
+        http.test_secret(context(credential("new", username="a:b"), **settings(service, test_auth="basic")))
+
+
+def test_a_plain_text_secret_is_sent_as_a_bearer_token(service: Api) -> None:
+    given = {**settings(service, test_auth="bearer"), "set_url": f"{service.url}/token"}
+    http.test_secret(context(plain("t0ken-value"), **given))
+    assert service.last.headers["Authorization"] == "Bearer t0ken-value"
+
+
+def test_a_plain_text_secret_has_its_user_name_in_the_settings(service: Api) -> None:
+    given = {**settings(service, test_auth="basic", auth_username="robot"), "set_url": f"{service.url}/password"}
+    http.test_secret(context(plain("t0ken-value"), **given))
+    assert basic(service.last) == "robot:t0ken-value"
+
+
+def test_the_old_value_can_be_sent_with_the_new_one(service: Api) -> None:
+    body = '{"old": "{{login.password}}", "new": "{{pending.password}}", "was": "{{current.password}}"}'
+    account = credential("old")
+    service.answer = lambda request: 204 if json.loads(request.body)["old"] == "old" else 401
+    given = settings(service, set_method="POST", set_body=body)
+    http.set_secret(context(credential("new"), account, **given))
+    assert (service.last.method, json.loads(service.last.body)) == ("POST", {"old": "old", "new": "new", "was": "old"})
+
+
+def test_sigv4_signs_with_the_credentials_of_the_function(service: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "session-token")
+    given = settings(service, set_auth="sigv4", sigv4_service="execute-api", sigv4_region="eu-west-1")
+    given["set_url"] = f"{service.url}/users/{{{{pending.username}}}}?b=2&a=1"
+    http.set_secret(context(credential("new", username="a b"), **given))
+    assert signature(service.last, "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY") in service.last.headers["Authorization"]
+    assert service.last.headers["X-Amz-Security-Token"] == "session-token"
+
+
+def signature(request: Request, key: str) -> str:
+    """The signature that AWS would compute for what was received: Signature Version 4, written once more."""
+    _, _, rest = request.headers["Authorization"].partition("Credential=")
+    scope = rest.split(",")[0].split("/", 1)[1]
+    names = rest.partition("SignedHeaders=")[2].split(",")[0].split(";")
+    path, _, query = request.path.partition("?")
+    canonical = "\n".join(
+        [
+            request.method,
+            path.replace("%", "%25"),
+            "&".join(sorted(query.split("&"))),
+            *(f"{name}:{request.headers[name]}" for name in names),
+            "",
+            ";".join(names),
+            hashlib.sha256(request.body).hexdigest(),
+        ]
+    )
+    text = "\n".join(
+        ["AWS4-HMAC-SHA256", request.headers["X-Amz-Date"], scope, hashlib.sha256(canonical.encode()).hexdigest()]
+    )
+    secret = f"AWS4{key}".encode()
+    for part in (*scope.split("/"), text):
+        secret = hmac.new(secret, part.encode(), hashlib.sha256).digest()
+    return secret.hex()
+
+
+# Which credential opens the API.
+
+
+@pytest.mark.parametrize("refused", [401, 403])
+def test_stored_values_are_tried_until_one_is_accepted(service: Api, refused: int) -> None:
+    service.answer = account = Account("older", refused)
+    older = [credential("previous"), credential("older"), credential("oldest")]
+    http.set_secret(context(credential("new"), credential("old"), older, **settings(service, **BASIC)))
+    assert account.password == "new"
+    assert account.attempts == ["new", "old", "previous", "older"]
+
+
+def test_an_older_value_of_another_shape_is_passed_over(service: Api) -> None:
+    service.answer = account = Account("oldest")
+    older = [plain("not JSON"), credential("oldest")]
+    http.set_secret(context(credential("new"), credential("old"), older, **settings(service, **BASIC)))
+    assert account.password == "new"
+
+
+def test_no_stored_value_is_accepted_and_the_error_says_which_were_tried(service: Api) -> None:
+    service.answer = Account("somebody else's")
+    with pytest.raises(AuthenticationError, match="pending, current, previous"):
+        http.set_secret(context(credential("new"), credential("old"), **settings(service, **BASIC)))
+
+
+def test_an_api_that_refuses_an_unchanged_password_has_it_already_when_the_test_passes(service: Api) -> None:
+    service.answer = account = Account("new", unchanged=422)
+    http.set_secret(context(credential("new"), credential("old"), **settings(service, **BASIC)))
+    assert account.password == "new"
+
+
+def test_an_api_that_refuses_a_password_fails_the_step_although_the_old_one_works(service: Api) -> None:
+    service.answer = lambda request: 200 if basic(request) == "app:old" and request.method == "GET" else 422
+    with pytest.raises(ConfigurationError, match="422"):
+        http.set_secret(context(credential("new"), credential("old"), **settings(service, **BASIC)))
+
+
+def test_a_request_that_does_not_log_in_is_sent_once(service: Api) -> None:
+    service.answer = lambda request: 403
+    with pytest.raises(AuthenticationError, match="set_auth"):
+        http.set_secret(context(credential("new"), credential("old"), **settings(service)))
+    assert len(service.requests) == 1
+
+
+class SecretsManager:
+    """Answers GetSecretValue of the administrator's secret."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.asked = text, list[str]()
+
+    def get_secret_value(self, SecretId: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        self.asked.append(SecretId)
+        return {"VersionId": "v1", "SecretString": self.text}
+
+
+@pytest.mark.parametrize("text", ['{"username": "root", "password": "r00t-password"}', "r00t-password"])
+def test_an_administrator_sends_the_set_request_and_the_user_the_test(
+    service: Api, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manager = SecretsManager(text)
+    given = settings(service, admin_secret_arn="arn:admin", **BASIC)
+    if text[0] != "{":
+        given["auth_username"] = "root"
+    step = context(credential("new", username="root"), credential("old", username="root"), client=lambda name: manager,
+                   **given)  # fmt: skip
+    http.set_secret(step)
+    assert (basic(service.last), manager.asked) == ("root:r00t-password", ["arn:admin"])
+    http.test_secret(step)
+    assert basic(service.last) == "root:new"
+    step.log.info(f"would show {text} and r00t-password")
+    assert "r00t" not in capsys.readouterr().out.replace('"username": "root"', "")
+
+
+def test_a_refused_administrator_is_told_as_such(service: Api) -> None:
+    service.answer = lambda request: 401
+    given = settings(service, admin_secret_arn="arn:admin", **BASIC)
+    manager = SecretsManager('{"username": "root", "password": "r00t-password"}')
+    with pytest.raises(AuthenticationError, match="administrator"):
+        http.set_secret(context(credential("new"), credential("old"), client=lambda name: manager, **given))
+    assert len(service.requests) == 1
+
+
+# What an answer means.
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "text"),
+    [
+        (401, AuthenticationError, "refused"),
+        (403, AuthenticationError, "refused"),
+        (400, ConfigurationError, "not in 'test_status'"),
+        (404, ConfigurationError, "not in 'test_status'"),
+        (429, NetworkError, "tried again"),
+        (500, NetworkError, "tried again"),
+        (503, NetworkError, "tried again"),
+    ],
+)
+def test_faults_are_told_apart_by_the_status(service: Api, status: int, error: type[RotationError], text: str) -> None:
+    service.answer = lambda request: status
+    with pytest.raises(error, match=f"{status}.*{text}"):
+        http.test_secret(context(credential("new"), **settings(service)))
+
+
+def test_expected_statuses_are_lists_and_ranges(service: Api) -> None:
+    for status, allowed in ((404, "200,404"), (299, "200-299"), (301, "200, 300-399")):
+        service.answer = lambda request, status=status: status  # type: ignore[misc]
+        http.test_secret(context(credential("new"), **settings(service, test_status=allowed)))
+    with pytest.raises(ConfigurationError):
+        http.test_secret(context(credential("new"), **settings(service, test_status="200,204")))
+
+
+def test_a_redirect_is_not_followed_and_takes_no_credential_along(service: Api) -> None:
+    with api.start() as other:
+        service.answer = lambda request: (307, {"Location": f"{other.url}/me"})
+        with pytest.raises(ConfigurationError, match="Redirects are not followed"):
+            http.test_secret(context(credential("new"), **settings(service, test_auth="basic")))
+        assert other.requests == []
+
+
+def test_a_server_that_does_not_answer_is_given_up_within_the_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        given = context(credential("new"), seconds=1.0, set_url=url, test_url=url, tls="disable")
+        with pytest.raises(NetworkError, match="no answer"):
+            http.test_secret(given)
+
+
+def test_a_server_that_talks_nonsense_is_a_network_fault() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        url = f"http://127.0.0.1:{other.getsockname()[1]}/"
+
+        def talk() -> None:
+            connection, _ = other.accept()
+            connection.sendall(b"220 mail.example.com ESMTP\r\n")
+            connection.close()
+
+        threading.Thread(target=talk, daemon=True).start()
+        with pytest.raises(NetworkError):
+            http.test_secret(context(credential("new"), set_url=url, test_url=url, tls="disable"))
+
+
+# TLS.
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> authority.Authority:
+    return authority.make(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture
+def secure(ca: authority.Authority) -> Iterator[Api]:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(ca.certificate, ca.key)
+    with api.start(tls) as running:
+        yield running
+
+
+def secure_settings(service: Api, **others: str) -> dict[str, str]:
+    return {**{k: v for k, v in settings(service).items() if k != "tls"}, "test_auth": "basic", **others}
+
+
+def test_a_certificate_of_a_given_authority_is_trusted(secure: Api, ca: authority.Authority) -> None:
+    http.test_secret(context(credential("new"), **secure_settings(secure, tls_ca=ca.pem)))
+    assert basic(secure.last) == "app:new"
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused_before_anything_is_sent(secure: Api) -> None:
+    with pytest.raises(ConfigurationError, match="tls_ca"):
+        http.test_secret(context(credential("new"), **secure_settings(secure)))
+    assert secure.requests == []
+
+
+def test_a_certificate_for_another_host_is_refused(secure: Api, ca: authority.Authority) -> None:
+    given = secure_settings(secure, tls_ca=ca.pem, test_url=f"https://127.0.0.1:{secure.port}/me")
+    with pytest.raises(ConfigurationError, match="host name"):
+        http.test_secret(context(credential("new"), **given))
+    assert secure.requests == []
+
+
+def test_a_server_without_tls_gets_nothing(service: Api) -> None:
+    given = secure_settings(service, test_url=f"https://localhost:{service.port}/me")
+    with pytest.raises((ConfigurationError, NetworkError)):
+        http.test_secret(context(credential("new"), **{**given, "set_url": given["test_url"]}))
+    assert service.requests == []
+
+
+# Settings and secrets that are refused before anything is sent.
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"tls": "verify"}, "not https"),
+        ({"set_url": "ftp://localhost/"}, "'set_url' must be a URL"),
+        ({"set_url": "https://"}, "'set_url' must be a URL"),
+        ({"set_url": "https://user:pass@localhost/"}, "'set_url' must be a URL"),
+        ({"set_url": "https://localhost:99999/"}, "'set_url' must be a URL"),
+        ({"set_url": "https://localhost/a b"}, "'set_url' must be a URL"),
+        ({"set_url": "https://localhost/#x"}, "'set_url' must be a URL"),
+        ({"test_url": "https://{{pending.host}}/"}, "placeholder in its host"),
+        ({"set_method": "PUT /x HTTP/1.1"}, "'set_method'"),
+        ({"set_headers": "X: 1"}, "'set_headers' must be a JSON object"),
+        ({"set_headers": '{"X": 1}'}, "'set_headers' must be a JSON object"),
+        ({"set_headers": '{"X\\r\\nY": "1"}'}, "'set_headers' must be a JSON object"),
+        ({"set_headers": '{"X": "a\\nY: 1"}'}, "'set_headers' must be a JSON object"),
+        ({"set_body": '{"password": {{pending.password}}}'}, "not JSON"),
+        ({"set_headers": '{"Content-Type": "application/xml"}'}, "application/xml.*allowed"),
+        ({"set_auth": "digest"}, "'set_auth' is 'digest'; allowed: none, basic, bearer, sigv4"),
+        ({"set_status": "2xx"}, "'set_status' is '2xx'"),
+        ({"tls_ca": "nonsense", "test_url": "https://localhost/"}, "'tls_ca' must be certificates in PEM"),
+        ({"set_body": '{"p": "{{password}}"}'}, "Unknown placeholder {{password}}"),
+        ({"test_headers": '{"X": "{{pendng.x}}"}'}, "Unknown placeholder {{pendng.x}}"),
+        ({"auth_username": "{{user}}", "test_auth": "basic"}, "Unknown placeholder {{user}}"),
+        ({"test_body": '{"p": "{{current.password}}"}'}, "no current value"),
+    ],
+)
+def test_a_wrong_setting_is_told_by_name_before_anything_is_sent(
+    service: Api, change: dict[str, str], text: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        http.set_secret(context(credential("new"), **settings(service, **change)))
+    assert service.requests == []
+
+
+@pytest.mark.parametrize("name", ["set_body", "test_body"])
+def test_a_key_that_the_secret_lacks_is_told_before_anything_is_sent(service: Api, name: str) -> None:
+    change = {name: '{"x": "{{pending.api_key}}"}'}
+    with pytest.raises(SecretError, match="'api_key'"):
+        http.set_secret(context(credential("new"), credential("old"), **settings(service, **change)))
+    assert service.requests == []
+
+
+def test_a_pending_value_for_another_path_is_refused(service: Api) -> None:
+    change = {"set_url": f"{service.url}/tenants/{{{{pending.tenant}}}}"}
+    pending, current = credential("new", tenant="theirs"), credential("old", tenant="mine")
+    with pytest.raises(IdentityMismatchError, match="'tenant'"):
+        http.set_secret(context(pending, current, **settings(service, **change)))
+    assert service.requests == []
+
+
+def test_who_a_credential_is_for() -> None:
+    assert http.identity(credential("x", host="h", port=1)) == {"host": "h", "port": "1", "username": "app"}
+
+
+def test_messages_hold_templates_and_no_values(service: Api) -> None:
+    service.answer = lambda request: 404
+    with pytest.raises(ConfigurationError) as caught:
+        http.set_secret(context(credential("s3cret-new", username="the-user"), **settings(service)))
+    assert "/users/{{pending.username}} answered 404" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert "the-user" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+# RabbitMQ.
+
+
+@pytest.fixture(scope="module")
+def rabbit() -> Iterator[rabbitmq.RabbitMQ]:
+    with rabbitmq.start() as server:
+        yield server
