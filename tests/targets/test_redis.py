@@ -1,0 +1,289 @@
+"""The redis target, against a real server."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from secret_rotation import targets
+from secret_rotation.errors import AuthenticationError, ConfigurationError, NetworkError, RotationError
+from secret_rotation.targets import redis
+from secret_rotation.targets.base import Context, Credential
+from tests.support import authority, redis_server
+from tests.support.contexts import context, credential, plain
+from tests.support.redis_server import RedisServer
+
+ITSELF = "+acl|getuser +acl|setuser +acl|save +config|rewrite +config|get"
+"""What a user needs to change its own password and to save it."""
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[RedisServer]:
+    with redis_server.start() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: RedisServer) -> RedisServer:
+    """A server whose user ``app`` has the password ``one``."""
+    running.run("ACL SETUSER", "app", "reset", "on", ">one", *f"{ITSELF} ~app:* +get".split())
+    running.run("ACL SETUSER", "default", "reset", "on", "nopass", "~*", "&*", "+@all")
+    return running
+
+
+def value(server: RedisServer, password: str, **fields: object) -> Credential:
+    return credential(password, **{"host": "localhost", "port": server.port, **fields})
+
+
+def step(server: RedisServer, pending: str, current: str | None, *older: str, **settings: str) -> Context:
+    return context(
+        value(server, pending),
+        None if current is None else value(server, current),
+        [value(server, password) for password in older],
+        **{"tls": "disable", **settings},
+    )
+
+
+def accepted(server: RedisServer, *passwords: str) -> list[str]:
+    return [password for password in passwords if server.accepts("app", password)]
+
+
+# Two passwords.
+
+
+def test_the_new_password_and_the_one_before_are_valid_until_the_next_rotation(server: RedisServer) -> None:
+    redis.set_secret(step(server, "two", "one"))
+    assert accepted(server, "one", "two", "three") == ["one", "two"]
+    redis.set_secret(step(server, "three", "two", "one"))
+    assert accepted(server, "one", "two", "three") == ["two", "three"]
+
+
+def test_the_test_logs_in_with_the_value_it_is_given(server: RedisServer) -> None:
+    redis.test_secret(step(server, "one", None))
+    with pytest.raises(AuthenticationError, match="refused the password of 'app'"):
+        redis.test_secret(step(server, "two", "one"))
+
+
+def test_a_user_that_may_not_ping_can_be_tested(server: RedisServer) -> None:
+    server.run("ACL SETUSER", "app", "-@all")
+    redis.test_secret(step(server, "one", None))
+
+
+def test_applied_twice_it_changes_nothing(server: RedisServer) -> None:
+    redis.set_secret(step(server, "two", "one"))
+    before = server.run("ACL LIST")
+    redis.set_secret(step(server, "two", "one"))
+    assert server.run("ACL LIST") == before
+
+
+def test_permissions_of_the_user_stay(server: RedisServer) -> None:
+    def permissions() -> Any:
+        user: Any = server.run("ACL GETUSER", "app")
+        return {**user, "passwords": None}
+
+    before = permissions()
+    redis.set_secret(step(server, "two", "one"))
+    assert permissions() == before
+
+
+def test_an_abandoned_password_is_dropped_and_the_current_one_stays(server: RedisServer) -> None:
+    redis.set_secret(step(server, "abandoned", "one"))
+    redis.set_secret(step(server, "two", "one", "abandoned"))
+    assert accepted(server, "one", "two", "abandoned") == ["one", "two"]
+
+
+def test_the_only_working_password_is_in_a_version_without_a_label(server: RedisServer) -> None:
+    server.run("ACL SETUSER", "app", "resetpass", ">stranded")
+    redis.set_secret(step(server, "two", "one", "zero", "stranded"))
+    assert accepted(server, "one", "two", "stranded") == ["two", "stranded"]
+
+
+def test_an_old_password_that_did_not_work_does_not_come_to_work(server: RedisServer) -> None:
+    redis.set_secret(step(server, "two", "by hand", "one"))
+    assert accepted(server, "one", "two", "by hand") == ["one", "two"]
+
+
+def test_no_stored_password_works_and_nothing_is_changed(server: RedisServer) -> None:
+    before = server.run("ACL LIST")
+    with pytest.raises(AuthenticationError, match="pending, current, previous"):
+        redis.set_secret(step(server, "two", "wrong", "older"))
+    assert server.run("ACL LIST") == before
+
+
+def test_the_default_user_without_a_password_gets_one_and_keeps_what_consumers_send(server: RedisServer) -> None:
+    given = {"tls": "disable", "host": "localhost", "port": str(server.port)}
+    redis.set_secret(context(plain("two"), plain("one"), **given))
+    assert [server.accepts("default", password) for password in ("one", "two", "any")] == [True, True, False]
+
+
+def test_passwords_reach_neither_the_servers_acl_log_nor_its_list(server: RedisServer) -> None:
+    redis.set_secret(step(server, "twotwotwo", "wrongwrong", "one"))
+    assert "twotwo" not in f"{server.run('ACL LIST')}{server.run('ACL LOG')}{server.run('SLOWLOG GET')}"
+
+
+@pytest.mark.parametrize("password", ["ünï €", "with space", '"quoted"\r\n+OK', "#" + "0" * 64, "x" * 4096])
+def test_any_password_is_taken_as_it_is(server: RedisServer, password: str) -> None:
+    redis.set_secret(step(server, password, "one"))
+    redis.test_secret(step(server, password, "one"))
+    assert accepted(server, password) == [password]
+
+
+# Restart.
+
+
+@pytest.mark.parametrize(("acl_file", "persist"), [(True, None), (True, "acl-save"), (False, "config-rewrite")])
+def test_both_passwords_survive_a_restart(acl_file: bool, persist: str | None) -> None:
+    with redis_server.start(f"app on >one {ITSELF}", acl_file=acl_file) as server:
+        settings = {} if persist is None else {"persist": persist}
+        redis.set_secret(step(server, "two", "one", **settings))
+        server.stop()
+        server.start()
+        assert accepted(server, "one", "two") == ["one", "two"]
+
+
+def test_a_retry_saves_what_an_earlier_try_set(server: RedisServer) -> None:
+    redis.set_secret(step(server, "two", "one", persist="none"))
+    server.stop()  # a crash before it was saved would have lost it: the next try begins again
+    server.start()
+    server.run("ACL SETUSER", "app", "reset", "on", ">one", *ITSELF.split())
+    redis.set_secret(step(server, "two", "one", persist="none"))
+    redis.set_secret(step(server, "two", "one"))
+    server.stop()
+    server.start()
+    assert accepted(server, "one", "two") == ["one", "two"]
+
+
+@pytest.mark.parametrize(("acl_file", "persist"), [(False, "acl-save"), (True, "config-rewrite")])
+def test_a_server_that_cannot_save_is_told_with_what_to_do(acl_file: bool, persist: str) -> None:
+    with redis_server.start(f"app on >one {ITSELF}", acl_file=acl_file) as server:
+        with pytest.raises(ConfigurationError, match=r"would bring the old passwords back.*'persist'"):
+            redis.set_secret(step(server, "two", "one", persist=persist))
+        assert accepted(server, "one", "two") == ["one", "two"]
+
+
+# The administrator.
+
+
+class SecretsManager:
+    def get_secret_value(self, SecretId: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        return {"VersionId": "v1", "SecretString": '{"username": "root", "password": "root"}'}
+
+
+def by_administrator(server: RedisServer, pending: Credential, current: Credential) -> Context:
+    return context(
+        pending, current, client=lambda service: SecretsManager(), tls="disable", admin_secret_arn="arn:admin"
+    )
+
+
+def test_an_administrator_changes_the_password_of_a_user_that_may_not(server: RedisServer) -> None:
+    server.run("ACL SETUSER", "app", "-@all")
+    redis.set_secret(by_administrator(server, value(server, "two"), value(server, "one")))
+    assert accepted(server, "one", "two") == ["one", "two"]
+    redis.set_secret(by_administrator(server, value(server, "three"), value(server, "two")))
+    assert accepted(server, "one", "two", "three") == ["two", "three"]
+
+
+def test_an_administrator_does_not_create_a_user(server: RedisServer) -> None:
+    given = by_administrator(server, value(server, "two", username="nobody"), value(server, "one", username="nobody"))
+    with pytest.raises(ConfigurationError, match="no user 'nobody'"):
+        redis.set_secret(given)
+    assert "nobody" not in str(server.run("ACL LIST"))
+
+
+def test_a_user_that_may_not_change_itself_is_told_what_to_grant(server: RedisServer) -> None:
+    server.run("ACL SETUSER", "app", "-@all")
+    with pytest.raises(ConfigurationError, match=r"\+acl\|setuser.*admin_secret_arn"):
+        redis.set_secret(step(server, "two", "one"))
+    assert accepted(server, "one", "two") == ["one"]
+
+
+# Where and who.
+
+
+def test_settings_say_where_and_who_when_the_secret_does_not(server: RedisServer) -> None:
+    given = {"tls": "disable", "host": "localhost", "port": str(server.port), "username": "app"}
+    redis.set_secret(context(plain("two"), plain("one"), **given))
+    redis.test_secret(context(plain("two"), plain("one"), **given))
+    assert accepted(server, "two") == ["two"]
+
+
+def test_a_credential_is_for_a_server_and_a_user(server: RedisServer) -> None:
+    assert redis.identity(credential("x", host="h", port=6380)) == {"host": "h", "port": "6380", "username": "app"}
+    assert redis.identity(plain("x")) == {"host": "", "port": "", "username": ""}
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"tls": "prefer"}, "'tls' is 'prefer'; allowed: verify, disable"),
+        ({"persist": "yes"}, "'persist' is 'yes'; allowed: acl-save, config-rewrite, none"),
+        ({"port": "http"}, "port must be a number"),
+        ({"port": "70000"}, "port must be a number"),
+    ],
+)
+def test_a_wrong_setting_is_told_by_name(server: RedisServer, settings: dict[str, str], text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        redis.set_secret(step(server, "two", "one", **settings))
+    assert accepted(server, "one", "two") == ["one"]
+
+
+def test_a_host_that_nobody_tells_is_asked_for() -> None:
+    with pytest.raises(ConfigurationError, match="setting 'host'"):
+        redis.test_secret(context(plain("x")))
+
+
+def test_without_the_driver_the_error_says_how_to_add_it() -> None:
+    with mock.patch.dict(sys.modules, {"redis": None}):
+        del sys.modules[redis.__name__]
+        with pytest.raises(ConfigurationError, match=r"make layer.*function.layers"):
+            targets.load("redis", {})
+
+
+# Faults and TLS.
+
+
+def test_a_server_that_is_down_is_a_network_fault() -> None:
+    with redis_server.start() as server:
+        server.stop()
+        with pytest.raises(NetworkError, match=f"localhost:{server.port}: no answer"):
+            redis.test_secret(step(server, "one", None))
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> authority.Authority:
+    return authority.make(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="module")
+def secure(ca: authority.Authority) -> Iterator[RedisServer]:
+    paths = {"cert": str(ca.certificate), "key": str(ca.key), "ca": str(ca.ca)}
+    with redis_server.start(f"app on >one {ITSELF}", certificate=paths) as server:
+        yield server
+
+
+def test_a_certificate_of_a_given_authority_is_trusted(secure: RedisServer, ca: authority.Authority) -> None:
+    given = step(secure, "two", "one", tls="verify", tls_ca=ca.pem)
+    redis.set_secret(given)
+    redis.test_secret(given)
+    assert accepted(secure, "one", "two") == ["one", "two"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"host": "127.0.0.1", "tls_ca": "given"}, {"tls_ca": "not PEM"}])
+def test_a_certificate_that_is_not_trusted_is_refused(
+    secure: RedisServer, ca: authority.Authority, settings: dict[str, str]
+) -> None:
+    given = {name: ca.pem if text == "given" else text for name, text in settings.items()}
+    with pytest.raises(ConfigurationError, match=r"no TLS connection.*'tls_ca'"):
+        redis.test_secret(context(value(secure, "one"), **given))
+
+
+def test_a_server_without_tls_gets_no_password(server: RedisServer) -> None:
+    with pytest.raises(RotationError, match="TLS"):
+        redis.test_secret(context(value(server, "one"), seconds=1.0))
+
+
+def test_a_server_with_tls_is_not_reached_without(secure: RedisServer) -> None:
+    with pytest.raises(NetworkError):
+        redis.test_secret(step(secure, "one", None))
