@@ -147,8 +147,8 @@ variable "password" {
   }
 
   validation {
-    condition     = length(setsubtract(var.password.classes, concat(local.excluded_classes, ["space"]))) > 0
-    error_message = "exclude_characters leaves no character of ${join(", ", var.password.classes)} to make a password of. Exclude fewer characters, or give more classes."
+    condition     = length(setsubtract(var.password.classes, ["space"])) == 0 || length(setsubtract(var.password.classes, concat(local.excluded_classes, ["space"]))) > 0
+    error_message = "exclude_characters leaves no character of ${join(", ", setsubtract(var.password.classes, ["space"]))} to make a password of. Exclude fewer characters, or give more classes."
   }
 }
 
@@ -175,7 +175,7 @@ variable "generators" {
 
   validation {
     condition     = length(setsubtract(keys(var.generators), coalesce(var.keys, [""]))) == 0
-    error_message = "generators names keys that do not rotate: ${jsonencode(setsubtract(keys(var.generators), coalesce(var.keys, [""])))}. Allowed: ${jsonencode(coalesce(var.keys, [""]))}."
+    error_message = "generators names keys that do not rotate: ${jsonencode(setsubtract(keys(var.generators), coalesce(var.keys, [""])))}. Allowed: ${var.keys == null ? "\"\", the key of a plain-text secret (keys is null)" : jsonencode(var.keys)}."
   }
 
   validation {
@@ -296,7 +296,7 @@ variable "schedule" {
   }
 
   validation {
-    condition     = !can(regex("^cron\\(", var.schedule.expression)) || can(regex("^cron\\(0 .* \\*\\)$", var.schedule.expression))
+    condition     = !can(regex("^cron\\(\\S+( \\S+){5}\\)$", var.schedule.expression)) || can(regex("^cron\\(0 .* \\*\\)$", var.schedule.expression))
     error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}; in a cron of Secrets Manager the first field (minutes) must be 0 and the last (year) *."
   }
 
@@ -358,12 +358,24 @@ variable "target" {
 
   validation {
     condition     = length(setsubtract(keys(var.target.settings), try(keys(local.targets[var.target.type].settings), keys(var.target.settings)))) == 0
-    error_message = "target.settings has names that the target ${var.target.type} does not know: ${join(", ", setsubtract(keys(var.target.settings), try(keys(local.targets[var.target.type].settings), keys(var.target.settings))))}. Allowed: ${join(", ", try(keys(local.targets[var.target.type].settings), []))}."
+    error_message = "target.settings has names that the target ${var.target.type} does not know: ${join(", ", setsubtract(keys(var.target.settings), try(keys(local.targets[var.target.type].settings), keys(var.target.settings))))}. Allowed: ${try(join(", ", coalescelist(keys(local.targets[var.target.type].settings), ["none"])), "none")}."
   }
 
   validation {
     condition     = length(setsubtract([for name, setting in try(merge(local.targets[var.target.type].settings), {}) : name if setting.required], keys(var.target.settings))) == 0
     error_message = "The target ${var.target.type} needs target.settings: ${join("; ", [for name, setting in try(merge(local.targets[var.target.type].settings), {}) : "${name} (${setting.summary})" if setting.required && !contains(keys(var.target.settings), name)])}."
+  }
+
+  validation {
+    condition = alltrue([
+      for permission in try(local.targets[var.target.type].permissions, []) :
+      can(regex("^arn:", lookup(var.target.settings, permission.resource, "arn:")))
+    ])
+    error_message = "Not an ARN: ${join(", ", [
+      for permission in try(local.targets[var.target.type].permissions, []) :
+      "target.settings.${permission.resource} = ${jsonencode(lookup(var.target.settings, permission.resource, "arn:"))}"
+      if !can(regex("^arn:", lookup(var.target.settings, permission.resource, "arn:")))
+    ])}. The function's role is granted what it names, so it must be an ARN."
   }
 
   validation {

@@ -125,8 +125,8 @@ run "every_fault_of_round_04_is_refused" {
     generators = { "" = { type = "uuid", bytes = 16 } }
     # a thousand days
     schedule = { days = 1000 }
-    # python without a file
-    target = { type = "python" }
+    # a target without a setting that it needs
+    target = { type = "http", settings = { set_url = "https://example.com" } }
     # too much memory
     function = { memory = 10241 }
     # a statement with an unknown effect
@@ -153,8 +153,8 @@ run "every_fault_of_round_05_is_refused" {
     generators = { "" = { type = "hex", bytes = 0 } }
     # an expression that is neither rate nor cron
     schedule = { expression = "every day" }
-    # a file without python
-    target = { file = "tests/fixtures/my_target.py" }
+    # a target without the network that it needs
+    target = { type = "redis" }
     # a timeout of 0
     function = { timeout = 0 }
     # a statement without actions
@@ -183,8 +183,9 @@ run "every_fault_of_round_06_is_refused" {
     generators = { "" = { type = "base64", bytes = 4097 } }
     # a rate in minutes
     schedule = { expression = "rate(300 minutes)" }
-    # a file that is not there
-    target = { type = "python", file = "tests/fixtures/nowhere.py" }
+    # a setting that is granted and is no arn
+    target  = { type = "redis", settings = { admin_secret_arn = "admin" } }
+    network = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
     # a timeout of 901 seconds
     function = { timeout = 901 }
   }
@@ -211,8 +212,8 @@ run "every_fault_of_round_07_is_refused" {
     generators = { "" = { type = "hex", bits = 2048 } }
     # a rate of 3 hours
     schedule = { expression = "rate(3 hours)" }
-    # a file that is not python
-    target = { type = "python", file = "tests/fixtures/package.zip" }
+    # python without a file
+    target = { type = "python" }
     # six layers
     function = { layers = ["a", "b", "c", "d", "e", "f"] }
   }
@@ -237,9 +238,8 @@ run "every_fault_of_round_08_is_refused" {
     generators = { "" = { type = "rsa", bits = 1024, kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab" } }
     # a rate of 1000 days
     schedule = { expression = "rate(1000 days)" }
-    # a file and a package
-    target  = { type = "python", file = "tests/fixtures/my_target.py" }
-    package = { path = "tests/fixtures/package.zip" }
+    # a file without python
+    target = { file = "tests/fixtures/my_target.py" }
     # an unknown log level
     function = { log_level = "LOUD" }
   }
@@ -264,21 +264,18 @@ run "every_fault_of_round_09_is_refused" {
     generators = { "" = { type = "rsa", curve = "P-256", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab" } }
     # a rate of 23977 hours
     schedule = { expression = "rate(23977 hours)" }
-    # subnets without security groups
-    network = { subnet_ids = ["subnet-1"] }
+    # a file that is not there
+    target = { type = "python", file = "tests/fixtures/nowhere.py" }
     # an unknown tracing
     function = { tracing = "on" }
-    # a package without path and s3
-    package = {}
   }
 
   expect_failures = [
     var.password,
     var.generators,
     var.schedule,
-    var.network,
+    var.target,
     var.function,
-    var.package,
   ]
 }
 
@@ -292,21 +289,18 @@ run "every_fault_of_round_10_is_refused" {
     generators = { "" = { type = "ec", curve = "P-192", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab" } }
     # a cron of five fields
     schedule = { expression = "cron(0 8 1 * ?)" }
-    # security groups without subnets
-    network = { security_group_ids = ["sg-1"] }
+    # a file that is not python
+    target = { type = "python", file = "tests/fixtures/package.zip" }
     # a reserved concurrency of 0
     function = { reserved_concurrency = 0 }
-    # a package with path and s3
-    package = { path = "tests/fixtures/package.zip", s3 = { bucket = "b", key = "k" } }
   }
 
   expect_failures = [
     var.exclude_characters,
     var.generators,
     var.schedule,
-    var.network,
+    var.target,
     var.function,
-    var.package,
   ]
 }
 
@@ -318,17 +312,18 @@ run "every_fault_of_round_11_is_refused" {
     generators = { "" = { type = "rsa" } }
     # a cron at half past
     schedule = { expression = "cron(30 8 1 * ? *)" }
+    # a file and a package
+    target  = { type = "python", file = "tests/fixtures/my_target.py" }
+    package = { path = "tests/fixtures/package.zip" }
     # a reserved concurrency of 9
     function = { reserved_concurrency = 9 }
-    # a package that is not there
-    package = { path = "tests/fixtures/nowhere.zip" }
   }
 
   expect_failures = [
     var.generators,
     var.schedule,
+    var.target,
     var.function,
-    var.package,
   ]
 }
 
@@ -340,11 +335,17 @@ run "every_fault_of_round_12_is_refused" {
     generators = { "" = { type = "hex", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab" } }
     # a cron of one year
     schedule = { expression = "cron(0 8 1 * ? 2030)" }
+    # subnets without security groups
+    network = { subnet_ids = ["subnet-1"] }
+    # a package without path and s3
+    package = {}
   }
 
   expect_failures = [
     var.generators,
     var.schedule,
+    var.network,
+    var.package,
   ]
 }
 
@@ -357,11 +358,17 @@ run "every_fault_of_round_13_is_refused" {
     generators = { key = { type = "hex", public_key = "public" } }
     # a cron with two kinds of day
     schedule = { expression = "cron(0 8 1 * MON *)" }
+    # security groups without subnets
+    network = { security_group_ids = ["sg-1"] }
+    # a package with path and s3
+    package = { path = "tests/fixtures/package.zip", s3 = { bucket = "b", key = "k" } }
   }
 
   expect_failures = [
     var.generators,
     var.schedule,
+    var.network,
+    var.package,
   ]
 }
 
@@ -373,11 +380,14 @@ run "every_fault_of_round_14_is_refused" {
     generators = { "" = { type = "ec", kms_key_arn = "alias/app" } }
     # a cron with no kind of day
     schedule = { expression = "cron(0 8 ? * ? *)" }
+    # a package that is not there
+    package = { path = "tests/fixtures/nowhere.zip" }
   }
 
   expect_failures = [
     var.generators,
     var.schedule,
+    var.package,
   ]
 }
 

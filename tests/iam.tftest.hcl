@@ -1,0 +1,186 @@
+# The policies, statement by statement.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+mock_provider "archive" {}
+
+variables {
+  name    = "app"
+  secrets = { app = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf" }
+}
+
+run "three_statements_are_enough_for_500_secrets" {
+  command = plan
+
+  variables {
+    secrets = { for i in range(500) : "app-${i}" => "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-${i}-AbCdEf" }
+  }
+
+  assert {
+    condition = aws_iam_role_policy.function.policy == jsonencode({
+      Version = "2012-10-17"
+      Statement = [
+        {
+          Sid    = "RotateSecrets"
+          Effect = "Allow"
+          Action = [
+            "secretsmanager:DescribeSecret",
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:UpdateSecretVersionStage",
+          ]
+          Resource = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"
+          Condition = {
+            StringEquals = {
+              "secretsmanager:resource/AllowRotationLambdaArn" = "arn:aws:lambda:eu-central-1:123456789012:function:app"
+            }
+          }
+        },
+        {
+          Sid      = "GeneratePasswords"
+          Effect   = "Allow"
+          Action   = "secretsmanager:GetRandomPassword"
+          Resource = "*"
+        },
+        {
+          Sid      = "WriteLogs"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+          Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"
+        },
+      ]
+    })
+    error_message = "The policy is ${aws_iam_role_policy.function.policy}."
+  }
+  assert {
+    condition = jsondecode(aws_iam_role.function.assume_role_policy).Statement == [{
+      Sid       = "AssumeByLambda"
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "lambda.amazonaws.com" }
+    }]
+    error_message = "Only Lambda may assume the role; the policy is ${aws_iam_role.function.assume_role_policy}."
+  }
+}
+
+run "every_feature_grants_what_it_needs_and_no_more" {
+  command = plan
+
+  variables {
+    keys         = ["password", "key"]
+    kms_key_arns = ["arn:aws:kms:eu-central-1:123456789012:key/1"]
+    generators   = { key = { type = "ec", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/2", public_key = "public" } }
+    target       = { type = "redis", settings = { admin_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:admin-AbCdEf" } }
+    network      = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
+    function     = { tracing = "Active" }
+    role = {
+      statements = {
+        CallIt = {
+          actions    = ["execute-api:Invoke"]
+          resources  = ["arn:aws:execute-api:eu-central-1:123456789012:abc/*"]
+          conditions = { Bool = { "aws:SecureTransport" = ["true"] } }
+        }
+      }
+    }
+  }
+
+  assert {
+    condition = { for statement in jsondecode(aws_iam_role_policy.function.policy).Statement : statement.Sid => statement.Action } == {
+      RotateSecrets = [
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecretVersionStage",
+        "secretsmanager:ListSecretVersionIds",
+      ]
+      GeneratePasswords  = "secretsmanager:GetRandomPassword"
+      WriteLogs          = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      UseSecretKeys      = ["kms:Decrypt", "kms:GenerateDataKey"]
+      DescribeSecretKeys = "kms:DescribeKey"
+      GenerateKeyPairs   = "kms:GenerateDataKeyPair"
+      ReadAdminSecret    = ["secretsmanager:GetSecretValue"]
+      AttachToNetwork = [
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:UnassignPrivateIpAddresses",
+      ]
+      NetworkIsForLambdaOnly = ["ec2:*NetworkInterface*", "ec2:*PrivateIpAddresses", "ec2:DescribeSubnets"]
+      WriteTraces            = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+      CallIt                 = ["execute-api:Invoke"]
+    }
+    error_message = "The policy is ${aws_iam_role_policy.function.policy}."
+  }
+  assert {
+    condition = { for statement in jsondecode(aws_iam_role_policy.function.policy).Statement : statement.Sid => statement.Resource } == {
+      RotateSecrets          = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"
+      GeneratePasswords      = "*"
+      WriteLogs              = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"
+      UseSecretKeys          = ["arn:aws:kms:eu-central-1:123456789012:key/1"]
+      DescribeSecretKeys     = ["arn:aws:kms:eu-central-1:123456789012:key/1"]
+      GenerateKeyPairs       = ["arn:aws:kms:eu-central-1:123456789012:key/2"]
+      ReadAdminSecret        = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:admin-AbCdEf"
+      AttachToNetwork        = "*"
+      NetworkIsForLambdaOnly = "*"
+      WriteTraces            = "*"
+      CallIt                 = ["arn:aws:execute-api:eu-central-1:123456789012:abc/*"]
+    }
+    error_message = "The policy is ${aws_iam_role_policy.function.policy}."
+  }
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_role_policy.function.policy).Statement : statement.Sid => statement.Condition
+      if can(statement.Condition)
+      } == {
+      RotateSecrets          = { StringEquals = { "secretsmanager:resource/AllowRotationLambdaArn" = "arn:aws:lambda:eu-central-1:123456789012:function:app" } }
+      UseSecretKeys          = { StringLike = { "kms:EncryptionContext:SecretARN" = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*" } }
+      NetworkIsForLambdaOnly = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-central-1:123456789012:function:app" } }
+      CallIt                 = { Bool = { "aws:SecureTransport" = ["true"] } }
+    }
+    error_message = "The policy is ${aws_iam_role_policy.function.policy}."
+  }
+  assert {
+    condition = toset([
+      for statement in jsondecode(aws_iam_role_policy.function.policy).Statement : statement.Sid if statement.Effect == "Deny"
+    ]) == toset(["NetworkIsForLambdaOnly"])
+    error_message = "The policy is ${aws_iam_role_policy.function.policy}."
+  }
+}
+
+run "a_target_that_only_reads_is_granted_nothing_for_a_setting_that_is_absent" {
+  command = plan
+
+  variables {
+    target  = { type = "redis" }
+    network = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
+  }
+
+  assert {
+    condition     = !contains(jsondecode(aws_iam_role_policy.function.policy).Statement[*].Sid, "ReadAdminSecret")
+    error_message = "Without admin_secret_arn there is nothing to grant."
+  }
+}
+
+run "in_another_partition_every_arn_is_of_it" {
+  command = plan
+
+  override_data {
+    target = data.aws_partition.current
+    values = { partition = "aws-cn" }
+  }
+  override_data {
+    target = data.aws_region.current
+    values = { id = "cn-north-1", name = "cn-north-1" }
+  }
+  variables {
+    secrets = { app = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:app-AbCdEf" }
+  }
+
+  assert {
+    condition     = length(regexall("arn:aws:", aws_iam_role_policy.function.policy)) == 0 && length(regexall("arn:aws-cn:[a-z]+:cn-north-1:123456789012:", aws_iam_role_policy.function.policy)) == 3
+    error_message = "The policy is ${aws_iam_role_policy.function.policy}."
+  }
+}
