@@ -181,8 +181,8 @@ run "every_fault_of_round_06_is_refused" {
     password = { classes = ["space"] }
     # too many bytes
     generators = { "" = { type = "base64", bytes = 4097 } }
-    # a rate in minutes
-    schedule = { expression = "rate(300 minutes)" }
+    # a rate of 3 hours
+    schedule = { expression = "rate(3 hours)" }
     # a setting that is granted and is no arn
     target  = { type = "redis", settings = { admin_secret_arn = "admin" } }
     network = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
@@ -210,8 +210,8 @@ run "every_fault_of_round_07_is_refused" {
     password = { length = 3 }
     # bits for hex
     generators = { "" = { type = "hex", bits = 2048 } }
-    # a rate of 3 hours
-    schedule = { expression = "rate(3 hours)" }
+    # a rate of 1000 days
+    schedule = { expression = "rate(1000 days)" }
     # python without a file
     target = { type = "python" }
     # six layers
@@ -236,8 +236,8 @@ run "every_fault_of_round_08_is_refused" {
     exclude_characters = "0123456789"
     # an rsa key of 1024 bits
     generators = { "" = { type = "rsa", bits = 1024, kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab" } }
-    # a rate of 1000 days
-    schedule = { expression = "rate(1000 days)" }
+    # a rate of 23977 hours
+    schedule = { expression = "rate(23977 hours)" }
     # a file without python
     target = { file = "tests/fixtures/my_target.py" }
     # an unknown log level
@@ -262,8 +262,8 @@ run "every_fault_of_round_09_is_refused" {
     password           = { classes = ["numbers", "space"], require_each_included_type = false }
     # a curve for rsa
     generators = { "" = { type = "rsa", curve = "P-256", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab" } }
-    # a rate of 23977 hours
-    schedule = { expression = "rate(23977 hours)" }
+    # a cron of five fields
+    schedule = { expression = "cron(0 8 1 * ?)" }
     # a file that is not there
     target = { type = "python", file = "tests/fixtures/nowhere.py" }
     # an unknown tracing
@@ -287,8 +287,8 @@ run "every_fault_of_round_10_is_refused" {
     exclude_characters = join("", [for i in range(1000) : "aaaaa"])
     # an unknown curve
     generators = { "" = { type = "ec", curve = "P-192", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab" } }
-    # a cron of five fields
-    schedule = { expression = "cron(0 8 1 * ?)" }
+    # a cron at half past
+    schedule = { expression = "cron(30 8 1 * ? *)" }
     # a file that is not python
     target = { type = "python", file = "tests/fixtures/package.zip" }
     # a reserved concurrency of 0
@@ -310,8 +310,8 @@ run "every_fault_of_round_11_is_refused" {
   variables {
     # rsa without a kms key
     generators = { "" = { type = "rsa" } }
-    # a cron at half past
-    schedule = { expression = "cron(30 8 1 * ? *)" }
+    # a cron of one year
+    schedule = { expression = "cron(0 8 1 * ? 2030)" }
     # a file and a package
     target  = { type = "python", file = "tests/fixtures/my_target.py" }
     package = { path = "tests/fixtures/package.zip" }
@@ -333,8 +333,8 @@ run "every_fault_of_round_12_is_refused" {
   variables {
     # a kms key for hex
     generators = { "" = { type = "hex", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab" } }
-    # a cron of one year
-    schedule = { expression = "cron(0 8 1 * ? 2030)" }
+    # a cron with two kinds of day
+    schedule = { expression = "cron(0 8 1 * MON *)" }
     # subnets without security groups
     network = { subnet_ids = ["subnet-1"] }
     # a package without path and s3
@@ -356,8 +356,8 @@ run "every_fault_of_round_13_is_refused" {
     # a public key for hex
     keys       = ["key"]
     generators = { key = { type = "hex", public_key = "public" } }
-    # a cron with two kinds of day
-    schedule = { expression = "cron(0 8 1 * MON *)" }
+    # a cron with no kind of day
+    schedule = { expression = "cron(0 8 ? * ? *)" }
     # security groups without subnets
     network = { security_group_ids = ["sg-1"] }
     # a package with path and s3
@@ -378,8 +378,8 @@ run "every_fault_of_round_14_is_refused" {
   variables {
     # a kms alias for a key pair
     generators = { "" = { type = "ec", kms_key_arn = "alias/app" } }
-    # a cron with no kind of day
-    schedule = { expression = "cron(0 8 ? * ? *)" }
+    # a cron at 25 o clock
+    schedule = { expression = "cron(0 25 1 * ? *)" }
     # a package that is not there
     package = { path = "tests/fixtures/nowhere.zip" }
   }
@@ -398,8 +398,8 @@ run "every_fault_of_round_15_is_refused" {
     # a key pair without a key for the public half
     keys       = ["key"]
     generators = { key = { type = "rsa", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab" } }
-    # a cron at 25 o clock
-    schedule = { expression = "cron(0 25 1 * ? *)" }
+    # a cron on the 32nd
+    schedule = { expression = "cron(0 8 32 * ? *)" }
   }
 
   expect_failures = [
@@ -415,8 +415,8 @@ run "every_fault_of_round_16_is_refused" {
     # a public half over the private one
     keys       = ["key"]
     generators = { key = { type = "rsa", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", public_key = "key" } }
-    # a cron on the 32nd
-    schedule = { expression = "cron(0 8 32 * ? *)" }
+    # a cron in month 13
+    schedule = { expression = "cron(0 8 1 13 ? *)" }
   }
 
   expect_failures = [
@@ -435,8 +435,8 @@ run "every_fault_of_round_17_is_refused" {
       a = { type = "rsa", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", public_key = "public" }
       b = { type = "ec", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", public_key = "public" }
     }
-    # a cron in month 13
-    schedule = { expression = "cron(0 8 1 13 ? *)" }
+    # a cron on an unknown weekday
+    schedule = { expression = "cron(0 8 ? * FUNDAY *)" }
   }
 
   expect_failures = [
@@ -451,8 +451,8 @@ run "every_fault_of_round_18_is_refused" {
   variables {
     # a public half in plain text
     generators = { "" = { type = "ec", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", public_key = "public" } }
-    # a cron on an unknown weekday
-    schedule = { expression = "cron(0 8 ? * FUNDAY *)" }
+    # a cron whose range runs backwards
+    schedule = { expression = "cron(0 9-8 * * ? *)" }
   }
 
   expect_failures = [
@@ -467,8 +467,8 @@ run "every_fault_of_round_19_is_refused" {
   variables {
     # no keys
     keys = []
-    # a cron whose range runs backwards
-    schedule = { expression = "cron(0 9-8 * * ? *)" }
+    # a duration in minutes
+    schedule = { days = 1, duration = "90m" }
   }
 
   expect_failures = [
@@ -483,8 +483,8 @@ run "every_fault_of_round_20_is_refused" {
   variables {
     # an empty key
     keys = ["password", ""]
-    # a duration in minutes
-    schedule = { days = 1, duration = "90m" }
+    # a duration of 25 hours
+    schedule = { days = 2, duration = "25h" }
   }
 
   expect_failures = [
@@ -499,44 +499,29 @@ run "every_fault_of_round_21_is_refused" {
   variables {
     # a key named twice
     keys = ["password", "password"]
-    # a duration of 25 hours
-    schedule = { days = 2, duration = "25h" }
   }
 
   expect_failures = [
     var.keys,
-    var.schedule,
   ]
 }
 
-run "a_secret_of_another_region_is_refused" {
+run "a_secret_of_another_region_account_or_partition_is_refused" {
   command = plan
 
   variables {
-    secrets = { app = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app-AbCdEf" }
+    secrets = {
+      region    = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app-AbCdEf"
+      account   = "arn:aws:secretsmanager:eu-central-1:210987654321:secret:app-AbCdEf"
+      partition = "arn:aws-cn:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf"
+    }
   }
 
-  expect_failures = [aws_secretsmanager_secret_rotation.this]
-}
-
-run "a_secret_of_another_account_is_refused" {
-  command = plan
-
-  variables {
-    secrets = { app = "arn:aws:secretsmanager:eu-central-1:210987654321:secret:app-AbCdEf" }
-  }
-
-  expect_failures = [aws_secretsmanager_secret_rotation.this]
-}
-
-run "a_secret_of_another_partition_is_refused" {
-  command = plan
-
-  variables {
-    secrets = { app = "arn:aws-cn:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf" }
-  }
-
-  expect_failures = [aws_secretsmanager_secret_rotation.this]
+  expect_failures = [
+    aws_secretsmanager_secret_rotation.this["region"],
+    aws_secretsmanager_secret_rotation.this["account"],
+    aws_secretsmanager_secret_rotation.this["partition"],
+  ]
 }
 
 run "a_cron_every_hour_is_refused" {
