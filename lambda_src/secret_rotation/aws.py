@@ -4,6 +4,7 @@ boto3's defaults wait 60 s to connect and 60 s to read, longer than the function
 log line. Its retry mode depends on the version that the runtime bundles.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -54,6 +55,23 @@ def client(service: str, deadline: Deadline, *, endpoint_url: str | None = None,
 
     made.meta.events.register("before-send", check)  # before each attempt, retries included
     return made
+
+
+def clients(deadline: Deadline, manager_url: str | None) -> Callable[..., Any]:
+    """A function that makes clients. Those with the function's own role are made once.
+
+    ``manager_url`` is the endpoint of Secrets Manager, for the secret that rotates and an administrator's alike.
+    """
+
+    @functools.cache
+    def own(service: str) -> Any:
+        return client(service, deadline, endpoint_url=manager_url if service == "secretsmanager" else None)
+
+    def make(service: str, **credentials: str) -> Any:
+        # A target logs in with another credential at each rotation: none of them is kept.
+        return client(service, deadline, **credentials) if credentials else own(service)
+
+    return make
 
 
 def call(action: str, request: Callable[[], _T]) -> _T:

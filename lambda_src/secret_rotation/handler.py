@@ -87,8 +87,9 @@ def _text(event: Mapping[str, object], name: str, allowed: re.Pattern[str], what
 def _run(event: Event, context: LambdaContext, log: Log) -> None:
     _DEADLINE.start(context)  # before the target is loaded, which takes time too
     function = _function()
-    manager = function.client("secretsmanager", endpoint_url=function.settings.endpoint_url)
-    store = Store(manager, event.secret_id, event.token, event.rotation_token, function.deadline)
+    store = Store(
+        function.client("secretsmanager"), event.secret_id, event.token, event.rotation_token, function.deadline
+    )
     STEPS[event.step](Rotation(store, function, log))
 
 
@@ -101,8 +102,7 @@ def _function() -> Function:
         settings=found,
         target=targets.load(found.target, found.target_settings),
         deadline=_DEADLINE,
-        # Few at a time: a target logs in with other credentials at each rotation, and they need not be kept.
-        client=functools.lru_cache(maxsize=4)(functools.partial(aws.client, deadline=_DEADLINE)),
+        client=aws.clients(_DEADLINE, found.endpoint_url),
     )
 
 
