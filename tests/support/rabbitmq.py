@@ -7,15 +7,17 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+
+from .authority import Authority
 
 PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 """Debian's own wrapper in /usr/sbin changes the user to rabbitmq, who may not write in our folder."""
@@ -28,19 +30,21 @@ class RabbitMQ:
     """A running server. ``admin`` may do everything; its password is ``admin_password``."""
 
     url: str
-    admin: str
-    admin_password: str
-    version: str
+    trust: ssl.SSLContext | None
+    version: str = ""
+    admin: str = "admin"
+    admin_password: str = "admin-password"
 
-    def status(self, path: str, username: str, password: str, *, method: str = "GET", body: Any = None) -> int:
-        """The status of a request to the management API, with basic authentication."""
-        request = urllib.request.Request(self.url + path, method=method)
-        request.add_header("Authorization", "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode())
-        if body is not None:
-            request.data = json.dumps(body).encode()
-            request.add_header("Content-Type", "application/json")
+    def request(self, path: str, username: str = "", password: str = "") -> urllib.request.Request:
+        """A request to the management API, with basic authentication, as the administrator unless told otherwise."""
+        login = f"{username}:{password}" if username else f"{self.admin}:{self.admin_password}"
+        authorization = "Basic " + base64.b64encode(login.encode()).decode()
+        return urllib.request.Request(self.url + path, headers={"Authorization": authorization})
+
+    def status(self, request: urllib.request.Request) -> int:
+        """The status that the API answers with."""
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=10, context=self.trust) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             error.close()
@@ -48,35 +52,37 @@ class RabbitMQ:
 
     def put_user(self, name: str, password: str, tags: str) -> None:
         """Create a user, or set its password and tags."""
-        body = {"password": password, "tags": tags}
-        status = self.status(f"/api/users/{name}", self.admin, self.admin_password, method="PUT", body=body)
-        assert status in (201, 204), status
+        request = self.request(f"/api/users/{name}")
+        request.method, request.data = "PUT", json.dumps({"password": password, "tags": tags}).encode()
+        request.add_header("Content-Type", "application/json")
+        if self.status(request) not in (201, 204):
+            raise RuntimeError(f"RabbitMQ did not take the user {name}.")
 
     def accepts(self, username: str, password: str) -> bool:
         """Whether the user can log in."""
-        return self.status("/api/whoami", username, password) == 200
+        return self.status(self.request("/api/whoami", username, password)) == 200
 
 
 @contextlib.contextmanager
-def start() -> Iterator[RabbitMQ]:
-    """Run a server until the block ends. It takes about five seconds to be ready."""
+def start(authority: Authority | None = None) -> Iterator[RabbitMQ]:
+    """Run a server until the block ends; with an authority its API is reached by TLS only. It takes a few seconds."""
     if not Path(PROGRAM).exists():
         raise RuntimeError(f"RabbitMQ is not installed. Install it: {INSTALL}")
     with TemporaryDirectory(prefix="rabbitmq-") as folder, contextlib.ExitStack() as stack:
         ports = dict(zip(("epmd", "dist", "amqp", "http"), _free_ports(4), strict=True))
-        environment = _environment(Path(folder), ports)
+        environment = _environment(Path(folder), ports, authority)
         # Our own epmd: the one that Erlang starts by itself is a daemon that nothing stops.
         stack.enter_context(_running([_epmd(), "-port", str(ports["epmd"])], environment, Path(folder)))
-        server = stack.enter_context(_running([PROGRAM], environment, Path(folder)))
-        url = f"http://127.0.0.1:{ports['http']}"
-        yield RabbitMQ(url, "admin", "admin-password", _wait(url, server, Path(folder) / "output.log"))
+        process = stack.enter_context(_running([PROGRAM], environment, Path(folder)))
+        trust = ssl.create_default_context(cafile=str(authority.ca)) if authority else None
+        server = RabbitMQ(f"{'https' if authority else 'http'}://localhost:{ports['http']}", trust)
+        yield replace(server, version=_wait(server, process, Path(folder) / "output.log"))
 
 
-def _environment(folder: Path, ports: dict[str, int]) -> dict[str, str]:
+def _environment(folder: Path, ports: dict[str, int], authority: Authority | None) -> dict[str, str]:
     (folder / "rabbitmq.conf").write_text(
         f"listeners.tcp.1 = 127.0.0.1:{ports['amqp']}\n"
-        f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {ports['http']}\n"
-        "default_user = admin\ndefault_pass = admin-password\n"
+        "default_user = admin\ndefault_pass = admin-password\n" + _management(ports["http"], authority)
     )
     (folder / "plugins").write_text("[rabbitmq_management].\n")
     return {
@@ -94,6 +100,18 @@ def _environment(folder: Path, ports: dict[str, int]) -> dict[str, str]:
         "RABBITMQ_LOG_BASE": str(folder / "log"),
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}",
     }
+
+
+def _management(port: int, authority: Authority | None) -> str:
+    kind = "ssl" if authority else "tcp"
+    lines = [f"management.{kind}.ip = 127.0.0.1", f"management.{kind}.port = {port}"]
+    if authority is not None:
+        lines += [
+            f"management.ssl.cacertfile = {authority.ca}",
+            f"management.ssl.certfile = {authority.certificate}",
+            f"management.ssl.keyfile = {authority.key}",
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def _epmd() -> str:
@@ -123,15 +141,14 @@ def _running(command: list[str], environment: dict[str, str], folder: Path) -> I
         process.wait()
 
 
-def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> str:
+def _wait(server: RabbitMQ, process: subprocess.Popen[bytes], log: Path) -> str:
+    """Wait until the API answers; the server's version."""
     end = time.monotonic() + START_SECONDS
-    request = urllib.request.Request(f"{url}/api/overview")
-    request.add_header("Authorization", "Basic " + base64.b64encode(b"admin:admin-password").decode())
-    while time.monotonic() < end and server.poll() is None:
+    while time.monotonic() < end and process.poll() is None:
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
+            with urllib.request.urlopen(server.request("/api/overview"), timeout=5, context=server.trust) as answer:
                 return str(json.load(answer)["rabbitmq_version"])
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError):
             time.sleep(0.2)
     raise RuntimeError(f"RabbitMQ did not start:\n{log.read_text(errors='replace')[-3000:]}")
 

@@ -6,13 +6,15 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from .authority import Authority
 
 INSTALL = "apt-get install redis-server"
 START_SECONDS = 20
@@ -25,8 +27,8 @@ class RedisServer:
     folder: Path
     port: int
     arguments: Sequence[str] = ()
-    tls: dict[str, str] = field(default_factory=dict)
-    """How to connect with TLS: arguments of ``redis.Redis``."""
+    authority: Authority | None = None
+    """Given: the server speaks TLS only."""
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -63,7 +65,8 @@ class RedisServer:
     def _client(self, username: str, password: str) -> redis.Redis:
         return redis.Redis(
             host="localhost", port=self.port, username=username, password=password, protocol=2, decode_responses=True,
-            retry=Retry(NoBackoff(), 0), ssl=bool(self.tls), ssl_ca_certs=self.tls.get("ca"),
+            retry=Retry(NoBackoff(), 0), ssl=bool(self.authority),
+            ssl_ca_certs=str(self.authority.ca) if self.authority else None,
         )  # fmt: skip
 
     def _wait(self) -> None:
@@ -88,11 +91,11 @@ def version() -> str:
 
 
 @contextlib.contextmanager
-def start(*users: str, certificate: dict[str, str] | None = None, acl_file: bool = True) -> Iterator[RedisServer]:
+def start(*users: str, authority: Authority | None = None, acl_file: bool = True) -> Iterator[RedisServer]:
     """Run a server until the block ends. ``users``: lines of an ACL file, without the word "user".
 
-    There is always a user ``root`` with the password ``root`` and all permissions. ``certificate``: paths of ``cert``,
-    ``key`` and ``ca``; then the server speaks TLS only. Without ``acl_file`` the users are in redis.conf.
+    There is always a user ``root`` with the password ``root`` and all permissions. With an authority the
+    server speaks TLS only. Without ``acl_file`` the users are in redis.conf.
     """
     with TemporaryDirectory(prefix="redis-") as name:
         folder, port = Path(name), _free_port()
@@ -103,9 +106,9 @@ def start(*users: str, certificate: dict[str, str] | None = None, acl_file: bool
             configuration.append(f"aclfile {folder}/users.acl\n")
         else:
             configuration += lines
-        configuration += _ports(port, certificate)
+        configuration += _ports(port, authority)
         (folder / "redis.conf").write_text("".join(configuration))
-        server = RedisServer(folder, port, tls=certificate or {})
+        server = RedisServer(folder, port, authority=authority)
         try:
             server.start()
             yield server
@@ -113,15 +116,15 @@ def start(*users: str, certificate: dict[str, str] | None = None, acl_file: bool
             server.stop()
 
 
-def _ports(port: int, certificate: dict[str, str] | None) -> list[str]:
-    if certificate is None:
+def _ports(port: int, authority: Authority | None) -> list[str]:
+    if authority is None:
         return [f"port {port}\n"]
     return [
         "port 0\n",
         f"tls-port {port}\n",
-        f"tls-cert-file {certificate['cert']}\n",
-        f"tls-key-file {certificate['key']}\n",
-        f"tls-ca-cert-file {certificate['ca']}\n",
+        f"tls-cert-file {authority.certificate}\n",
+        f"tls-key-file {authority.key}\n",
+        f"tls-ca-cert-file {authority.ca}\n",
         "tls-auth-clients no\n",
     ]
 

@@ -465,6 +465,51 @@ def test_messages_hold_templates_and_no_values(service: Api) -> None:
 
 
 @pytest.fixture(scope="module")
-def rabbit() -> Iterator[rabbitmq.RabbitMQ]:
-    with rabbitmq.start() as server:
+def rabbit(ca: authority.Authority) -> Iterator[rabbitmq.RabbitMQ]:
+    with rabbitmq.start(ca) as server:
         yield server
+
+
+def rabbit_settings(server: rabbitmq.RabbitMQ, ca: authority.Authority, **others: str) -> dict[str, str]:
+    return {
+        "set_url": f"{server.url}/api/users/{{{{pending.username}}}}",
+        "set_body": '{"password": "{{pending.password}}", "tags": "administrator"}',
+        "set_auth": "basic",
+        "test_url": f"{server.url}/api/whoami",
+        "test_auth": "basic",
+        "tls_ca": ca.pem,
+        **others,
+    }
+
+
+@pytest.mark.parametrize("password", [*HOSTILE, "x" * 256])
+def test_rabbitmq_takes_any_password_as_it_is(
+    rabbit: rabbitmq.RabbitMQ, ca: authority.Authority, password: str
+) -> None:
+    rabbit.put_user("app", "old", "administrator")
+    step = context(credential(password), credential("old"), **rabbit_settings(rabbit, ca))
+    http.set_secret(step)
+    http.test_secret(step)
+    assert rabbit.accepts("app", password)
+    assert not rabbit.accepts("app", "old")
+
+
+def test_rabbitmq_user_of_any_name_is_the_one_that_changes(rabbit: rabbitmq.RabbitMQ, ca: authority.Authority) -> None:
+    rabbit.put_user("a%2Fb%20c", "old", "administrator")
+    step = context(
+        credential("new", username="a/b c"), credential("old", username="a/b c"), **rabbit_settings(rabbit, ca)
+    )
+    http.set_secret(step)
+    assert rabbit.accepts("a/b c", "new")
+
+
+def test_rabbitmq_administrator_changes_a_user_that_may_not(rabbit: rabbitmq.RabbitMQ, ca: authority.Authority) -> None:
+    rabbit.put_user("app", "old", "management")
+    given = rabbit_settings(rabbit, ca, set_body='{"password": "{{pending.password}}", "tags": "management"}')
+    with pytest.raises(AuthenticationError):
+        http.set_secret(context(credential("new"), credential("old"), **given))
+    manager = SecretsManager(json.dumps({"username": rabbit.admin, "password": rabbit.admin_password}))
+    given["admin_secret_arn"] = "arn:admin"
+    http.set_secret(context(credential("new"), credential("old"), client=lambda name: manager, **given))
+    assert rabbit.accepts("app", "new")
+    assert not rabbit.accepts("app", "old")

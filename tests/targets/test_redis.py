@@ -258,8 +258,7 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> authority.Authority:
 
 @pytest.fixture(scope="module")
 def secure(ca: authority.Authority) -> Iterator[RedisServer]:
-    paths = {"cert": str(ca.certificate), "key": str(ca.key), "ca": str(ca.ca)}
-    with redis_server.start(f"app on >one {ITSELF}", certificate=paths) as server:
+    with redis_server.start(f"app on >one {ITSELF}", authority=ca) as server:
         yield server
 
 
