@@ -1,0 +1,92 @@
+"""All faults of one function with one kind of secret: record a clean run, then break it at every point."""
+
+import gc
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import cycle
+
+from .continuations import AFTER_OVERLAP, CONTINUATIONS, Continuation, in_between
+from .invariants import Breach
+from .points import OVERLAPS, Call, Fault, faults
+from .world import Outcome, Subject, World
+
+
+@dataclass
+class Result:
+    """What came out: ``outcomes`` counts how the steps that were hit ended, by (fault's call and moment, result)."""
+
+    case: str
+    calls: list[Call] = field(default_factory=list)
+    points: int = 0
+    runs: int = 0
+    unreached: list[str] = field(default_factory=list)
+    breaches: list[Breach] = field(default_factory=list)
+    outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """By way, step, and how the step ended."""
+    seconds: float = 0.0
+    problem: str = ""
+    """Why nothing was examined: the clean run did not complete."""
+
+    def by_invariant(self) -> Counter[str]:
+        """The number of runs in which each invariant did not hold."""
+        return Counter(invariant for invariant, _ in {(breach.invariant, breach.run) for breach in self.breaches})
+
+
+def examine(case: str, subject: Subject, *, quick: bool, tell: Callable[[str], None] = lambda _: None) -> Result:
+    """Run every fault. ``quick``: one way of going on for each fault, taken in turn, instead of all of them."""
+    gc.freeze()  # what is there is not copied in every fork
+    started, result = time.monotonic(), Result(case)
+    result.calls, result.problem = record(subject, result)
+    for fault, continuation in _plan(faults(result.calls), quick=quick) if not result.problem else ():
+        _run(subject, fault, continuation, result)
+        if result.runs % 100 == 0:
+            tell(f"{case}: {result.runs} runs, {len(result.breaches)} breaches")
+    result.points = 2 * len(result.calls)
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def record(subject: Subject, result: Result) -> tuple[list[Call], str]:
+    """The calls of a clean rotation, and why it did not complete."""
+    world = World(subject, "clean run")
+    try:
+        outcome = world.rotation(world.manager.rotate(world.arn))
+        world.check_end()
+    finally:
+        world.close()
+    result.breaches += world.breaches
+    return world.calls, "" if outcome.ok else f"{outcome}: {outcome.message}"
+
+
+def _plan(found: list[Fault], *, quick: bool) -> Iterator[tuple[Fault, Continuation]]:
+    turn = cycle(CONTINUATIONS)
+    for fault in found:
+        if fault.way in OVERLAPS:
+            yield fault, AFTER_OVERLAP
+        elif quick:
+            yield fault, next(turn)
+        else:
+            yield from ((fault, continuation) for continuation in CONTINUATIONS)
+
+
+def _run(subject: Subject, fault: Fault, continuation: Continuation, result: Result) -> None:
+    world = World(subject, f"{fault}, {continuation.name}")
+    try:
+        token = world.manager.rotate(world.arn)
+        world.fault = fault
+        world.overlap = in_between(fault.way, fault.call.step, token)
+        outcome = world.rotation(token)
+        continuation.go_on(world, token)
+    finally:
+        world.close()
+    result.runs += 1
+    result.breaches += world.breaches
+    result.outcomes[fault.way, fault.call.step, _ended(outcome)] += 1
+    if not world.fired:
+        result.unreached.append(world.run)
+
+
+def _ended(outcome: Outcome) -> str:
+    return outcome.kinds[0] if outcome.kinds else outcome.result

@@ -1,0 +1,64 @@
+"""Search text for values that must not be shown, in the forms in which a value travels, and for pieces of them.
+
+    search = LeakSearch()
+    search.add("password", "s3cr3t-value")
+    search.find(log)      # ["password: 8 characters from 4 on, as it is"]; what is told holds nothing of the value
+
+The forms are: as it is, JSON-escaped, URL-encoded, and base64 wherever the value stands in what is encoded. Any eight
+characters of a form in a row count as found; of a value that is shorter, the whole value.
+"""
+
+import base64
+import json
+import urllib.parse
+from collections.abc import Iterator
+
+PIECE = 8
+"""So many characters of a value in a row are too many."""
+SHORTEST = 4
+"""Shorter values are not looked for: they stand in every text."""
+
+
+class LeakSearch:
+    """The values to look for. One object searches any number of texts."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[str, str] = {}
+        self._short: dict[str, str] = {}
+
+    def add(self, name: str, value: str) -> None:
+        """Look for ``value`` too; findings call it ``name``."""
+        if len(value) < SHORTEST:
+            return
+        for form, text in forms(value):
+            if len(text) < PIECE:
+                self._short.setdefault(text, f"{name}: all of it, {form}")
+            for at in range(len(text) - PIECE + 1):
+                self._pieces.setdefault(text[at : at + PIECE], f"{name}: {PIECE} characters from {at} on, {form}")
+
+    def find(self, text: str) -> list[str]:
+        """What was found, each told once and without the value; empty when nothing is shown."""
+        found = {self._pieces[piece] for piece in _windows(text) if piece in self._pieces}
+        found |= {told for short, told in self._short.items() if short in text}
+        return sorted(found)
+
+
+def forms(value: str) -> Iterator[tuple[str, str]]:
+    """Each form in which ``value`` may stand in a text, with its name."""
+    raw = value.encode("utf-8", "surrogatepass")
+    yield "as it is", value
+    yield "JSON-escaped", json.dumps(value)[1:-1]
+    yield "JSON-escaped", json.dumps(value, ensure_ascii=False)[1:-1]
+    yield "as Python shows it", repr(value)[1:-1]
+    yield "URL-encoded", urllib.parse.quote(raw, safe="")
+    yield "URL-encoded", urllib.parse.quote_plus(raw)
+    yield "hexadecimal", raw.hex()
+    for before, shared in ((0, 0), (1, 2), (2, 3)):
+        text = base64.b64encode(bytes(before) + raw).decode()[shared : (before + len(raw)) * 8 // 6]
+        yield "base64", text
+        yield "base64", text.translate(str.maketrans("+/", "-_"))
+
+
+def _windows(text: str) -> Iterator[str]:
+    for at in range(len(text) - PIECE + 1):
+        yield text[at : at + PIECE]
