@@ -39,11 +39,14 @@ class Console:
         self.line()
         self.line(self.style(text, "bold") + " " + self.style("─" * (WIDTH - len(text) - 1), "dim"))
 
-    def table(self, rows: Sequence[Sequence[str]], widths: Sequence[int], indent: int = 4) -> None:
+    def table(
+        self, rows: Sequence[Sequence[str]], widths: Sequence[int], indent: int = 4, style: str | None = None
+    ) -> None:
         """Rows of cells in columns of at least ``widths``."""
         for row in rows:
             cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
-            self.line(" " * indent + "  ".join(cells).rstrip())
+            text = "  ".join(cells).rstrip()
+            self.line(" " * indent + (self.style(text, style) if style else text))
 
     @contextmanager
     def progress(self, label: str) -> Iterator[None]:

@@ -35,14 +35,17 @@ class Hooks:
     check: Check = lambda value: None
 
 
+NONE = Hooks()
+
+
 def load(example: Path) -> Hooks:
     """The hooks of the example in folder ``example``."""
     path = example / "demo.py"
     if not path.exists():
-        return Hooks()
+        return NONE
     spec = importlib.util.spec_from_file_location(f"demo_{example.name}", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return Hooks(getattr(module, "start", Hooks.start), getattr(module, "check", Hooks.check))
+    return Hooks(getattr(module, "start", NONE.start), getattr(module, "check", NONE.check))

@@ -1,0 +1,41 @@
+"""Several instances of the module in one configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sandbox.client import Sandbox
+from tests.e2e.stack import applied
+
+# Functions only (no secrets): the question is whether instances that are made at the same time write one zip.
+CONFIGURATION = """
+provider "aws" {}
+
+module "rotation" {
+  source   = "../.."
+  for_each = toset([for number in range(12) : format("twelve-%02d", number)])
+
+  name    = each.key
+  secrets = {}
+}
+
+output "hashes" {
+  value = { for name, rotation in module.rotation : name => rotation.package_hash }
+}
+"""
+
+
+def test_twelve_instances_in_one_configuration_get_the_same_zip(
+    aws: Sandbox, environment: dict[str, str], tree: Path, tmp_path: Path
+) -> None:
+    directory = tree / "examples" / "twelve"
+    directory.mkdir()
+    (directory / "main.tf").write_text(CONFIGURATION)
+    with applied(directory, aws, environment, tmp_path) as stack:
+        hashes = stack.outputs["hashes"]
+        assert len(hashes) == 12
+        assert len(set(hashes.values())) == 1
+        client = aws.client("lambda")
+        deployed = {client.get_function_configuration(FunctionName=name)["CodeSha256"] for name in hashes}
+        assert deployed == set(hashes.values())
+        assert stack.terraform.plan() is False

@@ -1,0 +1,62 @@
+"""A plan that one runner saves is applied by another: a pipeline's usual way, where most zips go missing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.client import Sandbox
+from scripts.terraform import Terraform, checkout
+from tests.e2e.stack import Stack
+
+EXAMPLE = "examples/plaintext"
+Runner = Callable[[], Terraform]
+
+
+@pytest.fixture(scope="module")
+def runner(
+    aws: Sandbox, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Terraform]]:
+    """Makes runners: each with a clean checkout and nothing else, but for the state, which all share."""
+    shared = tmp_path_factory.mktemp("shared")
+    runners: list[Terraform] = []
+
+    def make(source: str = "") -> Terraform:
+        folder = tmp_path_factory.mktemp("runner")
+        tree = checkout(folder / "tree")
+        if source:
+            handler = tree / "lambda_src/lambda_function.py"
+            handler.write_text(f"{handler.read_text()}\n# {source}\n")
+        terraform = Terraform(tree / EXAMPLE, {**environment, **aws.environment}, folder / "work")
+        terraform.state_path = shared / "terraform.tfstate"
+        terraform.init()
+        runners.append(terraform)
+        return terraform
+
+    yield make
+    runners[-1].destroy({"name": "saved-plan-2"})
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        pytest.param("", "saved-plan", id="first"),
+        pytest.param("changed", "saved-plan", id="source changed"),
+        pytest.param("changed", "saved-plan-2", id="function replaced"),
+    ],
+)
+def test_a_saved_plan_applies_in_another_clean_checkout(
+    runner: Callable[[str], Terraform], aws: Sandbox, tmp_path: Path, source: str, name: str
+) -> None:
+    plan = tmp_path / "saved.tfplan"
+    planner, applier = runner(source), runner(source)
+    assert planner.plan({"name": name}, out=plan)
+    shutil.rmtree(planner.directory.parents[1])  # whatever the plan wrote beside the configuration is gone
+    applier.apply(plan=plan)
+    stack = Stack(aws, applier, {"name": name}, applier.output())
+    assert stack.function == name
+    assert aws.settle(stack.secret)["result"] == "ok"
+    assert stack.rotate()["result"] == "ok"
