@@ -58,7 +58,9 @@ class Password:
             raise SettingError("EXCLUDE_CHARACTERS has more than 4096 characters.")
         classes = self._classes()
         if not any(classes.values()):
-            raise SettingError("No character is left to make a password of: exclude fewer classes or characters.")
+            raise SettingError(
+                "EXCLUDE_CHARACTERS and the excluded classes leave no character to make a password of. Exclude fewer."
+            )
         if self.require_each_included_type:
             self._check_each(classes)
 

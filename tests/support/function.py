@@ -8,10 +8,10 @@ from typing import Any
 from unittest import mock
 
 from secret_rotation import aws, handler
-from secret_rotation.errors import AuthenticationError
+from secret_rotation.errors import AuthenticationError, RotationError
 from secret_rotation.targets.base import Context, Credential
 
-from .secrets_manager import STEPS, SecretsManager
+from .secrets_manager import STEPS, Hook, SecretsManager
 
 ROTATION_TOKEN = "rT0k3n" + "qWzXv9" * 8
 
@@ -41,7 +41,7 @@ class RotationFunction:
         with ExitStack() as stack:
             stack.enter_context(mock.patch.dict(os.environ, environment, clear=True))
             stack.enter_context(mock.patch.dict(sys.modules, {"custom_target": target}))
-            stack.enter_context(mock.patch.object(aws, "client", lambda service, **_: clients[service]))
+            stack.enter_context(mock.patch.object(aws, "clients", return_value=lambda service, **_: clients[service]))
             self.function = handler._function.__wrapped__()
         self.clients: dict[str, Any] = clients
 
@@ -65,23 +65,42 @@ class RotationFunction:
         return token
 
 
+def check_harmless(error: RotationError, *names: str) -> None:
+    """An error holds no other exception, which may hold values, can be printed, and names one of ``names``."""
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    assert str(error).encode("utf-8")
+    assert not names or any(name in str(error) for name in names)
+
+
 @dataclass
 class Service:
     """A target: a service with one password, which only somebody who can log in changes."""
 
     password: str
+    hooks: list[Hook] = field(default_factory=list)
+    """Called with "before" or "after" and "Login" or "ChangePassword", like those of ``SecretsManager``."""
     attempts: list[str] = field(default_factory=list)
     """Every password with which a login was tried."""
 
     def login(self, credential: Credential) -> bool:
+        self._tell("before", "Login")
         self.attempts.append(credential.value)
-        return credential.value == self.password
+        accepted = credential.value == self.password
+        self._tell("after", "Login")
+        return accepted
 
     def set_secret(self, context: Context) -> None:
         if not any(self.login(candidate) for candidate in context.candidates()):
             raise AuthenticationError("The service accepts none of the stored values.")
+        self._tell("before", "ChangePassword")
         self.password = context.pending.value
+        self._tell("after", "ChangePassword")
 
     def test_secret(self, context: Context) -> None:
         if not self.login(context.subject):
             raise AuthenticationError("The service does not accept the value.")
+
+    def _tell(self, moment: str, action: str) -> None:
+        for hook in self.hooks:
+            hook(moment, action)

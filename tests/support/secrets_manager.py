@@ -219,7 +219,7 @@ class SecretsManager:
     def _PutSecretValue(self, request: Data) -> Data:  # noqa: N802
         secret = self._find(request)
         value: Data = {kind: request[kind] for kind in ("SecretString", "SecretBinary") if kind in request}
-        if len(str(value.get("SecretString", "")).encode()) > 65_536:
+        if len(str(value.get("SecretString", "")).encode("utf-8", "surrogatepass")) > 65_536:
             raise ServiceError("ValidationException", "Value too long.")
         token = request.get("ClientRequestToken") or self.token()
         self._put(secret, token, value, tuple(request.get("VersionStages", (CURRENT,))))

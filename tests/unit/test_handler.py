@@ -13,7 +13,7 @@ import pytest
 import lambda_function
 from secret_rotation import document, errors, handler
 from secret_rotation.targets.base import Context
-from tests.support.function import ROTATION_TOKEN, RotationFunction, Service
+from tests.support.function import ROTATION_TOKEN, LambdaContext, RotationFunction, Service
 from tests.support.secrets_manager import STEPS, SecretsManager, ServiceError
 
 OLD = "mArKeR-old-p@ss/w0rd+\"'é"
@@ -307,21 +307,32 @@ def test_a_malformed_setting_is_told_at_each_invocation(monkeypatch: pytest.Monk
     handler._function.cache_clear()
     for _ in range(2):
         with pytest.raises(errors.SettingError, match="PASSWORD_LENGTH"):
-            handler.lambda_handler(EVENT, Context30())
-
-
-class Context30:
-    def get_remaining_time_in_millis(self) -> int:
-        return 30_000
+            handler.lambda_handler(EVENT, LambdaContext())
 
 
 def test_clients_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    handler._DEADLINE.start(Context30())
+    handler._DEADLINE.start(LambdaContext())
     function = handler._function.__wrapped__()
-    first = function.client("secretsmanager", endpoint_url=None)
-    assert function.client("secretsmanager", endpoint_url=None) is first
-    assert function.client("secretsmanager", endpoint_url="http://127.0.0.1:1") is not first
+    first = function.client("secretsmanager")
+    assert function.client("secretsmanager") is first
+
+
+def test_only_secrets_manager_has_the_endpoint_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("SECRETS_MANAGER_ENDPOINT", "http://127.0.0.1:1")
+    handler._DEADLINE.start(LambdaContext())
+    function = handler._function.__wrapped__()
+    assert function.client("secretsmanager").meta.endpoint_url == "http://127.0.0.1:1"
+    assert "127.0.0.1" not in function.client("kms").meta.endpoint_url
+
+
+def test_a_client_with_other_credentials_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    handler._DEADLINE.start(LambdaContext())
+    function = handler._function.__wrapped__()
+    given = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    assert function.client("iam", **given) is not function.client("iam", **given)
 
 
 def test_debug_lines_of_libraries_stay_out_of_the_log(

@@ -1,0 +1,95 @@
+"""Any environment gives settings that work, or an error that names the variable."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from secret_rotation import generate, settings
+from secret_rotation.deadline import Deadline
+from secret_rotation.errors import SettingError
+from secret_rotation.rotation import Source
+from secret_rotation.store import Store
+from tests.support.function import check_harmless
+from tests.support.secrets_manager import SecretsManager
+
+JSON = ["SECRET_KEYS", "GENERATORS", "TARGET_SETTINGS"]
+FLAGS = [f"EXCLUDE_{name}" for name in ("NUMBERS", "PUNCTUATION", "UPPERCASE", "LOWERCASE")]
+NAMES = [*JSON, *FLAGS, "EXCLUDE_CHARACTERS", "PASSWORD_LENGTH", "INCLUDE_SPACE", "REQUIRE_EACH_INCLUDED_TYPE"]
+NAMES += ["SECRETS_MANAGER_ENDPOINT"]
+
+any_text = st.text(st.characters(exclude_categories=()), max_size=20)
+scalar = st.none() | st.booleans() | st.integers() | st.floats() | any_text
+any_json = st.recursive(scalar, lambda v: st.lists(v, max_size=3) | st.dictionaries(any_text, v, max_size=3))
+entry: st.SearchStrategy[Any] = st.fixed_dictionaries(
+    {"type": st.sampled_from(["password", "hex", "base64", "uuid", "rsa", "ec", "other"]) | scalar},
+    optional={
+        "bytes": st.integers(-1, 5000) | scalar,
+        "bits": st.sampled_from([1024, 2048]) | scalar,
+        "curve": st.sampled_from(["P-256", "P-1"]) | scalar,
+        "kms_key_arn": st.just("arn") | scalar,
+        "public_key": st.sampled_from(["a", "b", "p"]) | scalar,
+        "other": scalar,
+    },
+)
+some_keys = st.lists(st.sampled_from(["a", "b", ""]), max_size=3)
+generators = st.dictionaries(st.sampled_from(["a", "b", ""]), entry, max_size=2)
+url = st.builds("{}://{}{}".format, st.sampled_from(["http", "https", "ftp"]), any_text, any_text)
+value = any_text | any_json.map(json.dumps) | some_keys.map(json.dumps) | generators.map(json.dumps) | url
+
+
+def read(environment: dict[str, str]) -> settings.Settings | None:
+    """The settings; None for a refusal that is as it should be."""
+    try:
+        return settings.read(environment)
+    except SettingError as error:
+        check_harmless(error, *environment)
+        return None
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(text=value)
+@example(text="9" * 5000)
+@example(text="[" * 100_000)
+def test_any_text_in_a_variable_is_read_or_refused_by_its_name(name: str, text: str) -> None:
+    read({name: text})
+
+
+environments = st.fixed_dictionaries(
+    {},
+    optional={
+        "SECRET_KEYS": some_keys.map(json.dumps),
+        "GENERATORS": generators.map(json.dumps),
+        "PASSWORD_LENGTH": st.integers(-1, 40).map(str),
+        "EXCLUDE_CHARACTERS": st.text("abcXYZ019!\"' ", max_size=10),
+        **{
+            name: st.sampled_from(["true", "false"]) for name in (*FLAGS, "INCLUDE_SPACE", "REQUIRE_EACH_INCLUDED_TYPE")
+        },
+    },
+)
+MANAGER = SecretsManager()
+
+
+class FakeKms:
+    """Answers like KMS, for a source that is given it."""
+
+    def generate_data_key_pair(self, **_: str) -> dict[str, bytes]:
+        return {"PrivateKeyPlaintext": b"private", "PublicKey": b"public"}
+
+
+@given(environments)
+def test_settings_that_are_accepted_make_a_value_for_every_key(environment: dict[str, str]) -> None:
+    found = read(environment)
+    if found is None:
+        return
+    source = Source(Store(MANAGER.client(), "id", "token", None, Deadline()), lambda _: FakeKms())
+    made: dict[str, str] = {}
+    for key, generator in found.generators.items():
+        made |= generator.make(key, source)
+        if isinstance(generator, generate.Password):
+            assert len(made[key]) == int(environment.get("PASSWORD_LENGTH", 32))
+            assert not set(made[key]) & set(environment.get("EXCLUDE_CHARACTERS", ""))
+    assert made.keys() >= set(found.keys or [""])
+    assert all(made.values())
