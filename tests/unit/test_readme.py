@@ -1,0 +1,47 @@
+"""What the documents promise is there."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = sorted(path for path in ROOT.glob("**/*.md") if not any(p.startswith(".") for p in path.parts))
+
+
+def blocks(kind: str) -> list[str]:
+    """Names of the blocks of a kind ("variable", "output") of the module."""
+    found = (re.findall(rf'^{kind} "(\w+)"', path.read_text(), re.MULTILINE) for path in ROOT.glob("*.tf"))
+    return [name for names in found for name in names]
+
+
+@pytest.mark.parametrize("name", blocks("variable") + blocks("output"))
+def test_each_variable_and_output_is_in_the_readme(name: str) -> None:
+    assert f"`{name}`" in README
+
+
+def test_each_target_is_in_the_readme() -> None:
+    targets = json.loads((ROOT / "lambda_src/secret_rotation/targets.json").read_text())
+    assert not [name for name in targets if f"| `{name}` |" not in README]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_link_leads_to_a_file(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
+    assert not [link for link in links if not (document.parent / link).exists()]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_make_command_is_in_the_makefile(document: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = re.findall(r"(?:`|^)make ([a-z]+)", document.read_text(), re.MULTILINE)
+    assert not [target for target in named if not re.search(rf"^{target}:", makefile, re.MULTILINE)]
+
+
+def test_each_error_is_in_the_operator_s_table() -> None:
+    source = (ROOT / "lambda_src/secret_rotation/errors.py").read_text()
+    errors = re.findall(r"^class (\w+)\((?!Exception)", source, re.MULTILINE)
+    told = (ROOT / "docs/operations.md").read_text()
+    assert not [name for name in errors if f"`{name}`" not in told]
