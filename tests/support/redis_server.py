@@ -62,6 +62,10 @@ class RedisServer:
         with self._client(username="root", password="root") as client:
             return client.execute_command(*command)  # type: ignore[no-untyped-call]
 
+    def output(self) -> str:
+        """What it has logged."""
+        return (self.folder / "output.log").read_text()
+
     def _client(self, username: str, password: str) -> redis.Redis:
         return redis.Redis(
             host="localhost", port=self.port, username=username, password=password, protocol=2, decode_responses=True,
@@ -78,7 +82,7 @@ class RedisServer:
                 time.sleep(0.02)
             else:
                 return
-        raise RuntimeError(f"Redis did not start:\n{(self.folder / 'output.log').read_text()[-3000:]}")
+        raise RuntimeError(f"Redis did not start:\n{self.output()[-3000:]}")
 
 
 def version() -> str:

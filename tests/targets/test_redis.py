@@ -1,22 +1,110 @@
 """The redis target, against a real server."""
 
-import sys
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
-from unittest import mock
 
 import pytest
 
-from secret_rotation import targets
 from secret_rotation.errors import AuthenticationError, ConfigurationError, NetworkError, RotationError
 from secret_rotation.targets import redis
 from secret_rotation.targets.base import Context, Credential
 from tests.support import authority, redis_server
 from tests.support.contexts import context, credential, plain
 from tests.support.redis_server import RedisServer
+from tests.support.secrets_manager import SecretsManager
+from tests.target_contract import Service, Setup, TargetContract
 
 ITSELF = "+acl|getuser +acl|setuser +acl|save +config|rewrite +config|get"
 """What a user needs to change its own password and to save it."""
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> authority.Authority:
+    return authority.make(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="module")
+def secure(ca: authority.Authority) -> Iterator[RedisServer]:
+    with redis_server.start(authority=ca) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _no_other_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Reading those of the system takes most of the time of a connection, and the tests make thousands.
+    monkeypatch.setenv("SSL_CERT_FILE", "/dev/null")
+    monkeypatch.setenv("SSL_CERT_DIR", "/dev/null")
+
+
+class RedisService(Service):
+    """The user ``app`` of a server that speaks TLS only. The user changes its own password."""
+
+    def __init__(self, server: RedisServer, authority: authority.Authority, password: str = "first-Pa55word") -> None:
+        document = {"host": "localhost", "port": server.port, "username": "app", "password": password}
+        self.setup = Setup({"tls_ca": authority.pem}, json.dumps(document))
+        self.address, self.server = ("localhost", server.port), server
+        server.run("ACL SETUSER", "app", "reset", "on", f">{password}", *f"{ITSELF} ~app:* +get".split())
+        server.run("ACL SETUSER", "root", "reset", "on", ">root", "~*", "&*", "+@all")
+
+    def login(self, value: str) -> bool:
+        document = json.loads(value)
+        return self.server.accepts(document["username"], document["password"])
+
+    def lock_out(self) -> None:
+        self.server.run("ACL SETUSER", "app", "resetpass", ">nobody's-password")
+
+    def spoiled(self, value: str) -> str:
+        return json.dumps({**json.loads(value), "password": "zQ7xJx7vwV3wkk9"})  # no word of a log line
+
+    @contextmanager
+    def without_tls(self) -> Iterator[Setup]:
+        with redis_server.start("app on >first-Pa55word +@all") as plain_text:
+            yield self.at("localhost", plain_text.port)
+
+    def logs(self) -> str:
+        return f"{self.server.run('ACL LIST')}{self.server.run('ACL LOG')}{self.server.output()}"
+
+
+class TestRedis(TargetContract):
+    target = "redis"
+    former_value_works = True
+    required_keys = ("host",)
+
+    @pytest.fixture
+    def service(self, secure: RedisServer, ca: authority.Authority) -> Service:  # type: ignore[override]
+        return RedisService(secure, ca)
+
+
+class AdministeredService(RedisService):
+    """The same user without any permission; an administrator changes its password."""
+
+    def prepare(self, manager: SecretsManager) -> Mapping[str, Any]:
+        self.server.run("ACL SETUSER", "app", "-@all")
+        self.server.run("ACL SETUSER", "operator", "reset", "on", ">0perators-own", *ITSELF.split())
+        arn = manager.create(json.dumps({"username": "operator", "password": "0perators-own"}), name="admin")
+        self.setup = replace(self.setup, settings={**self.setup.settings, "admin_secret_arn": arn})
+        return {}
+
+    def lock_out(self) -> None:
+        super().lock_out()
+        self.server.run("ACL SETUSER", "operator", "resetpass", ">nobody's-password")
+
+
+class TestRedisByAdministrator(TestRedis):
+    not_applicable = dict.fromkeys(
+        (
+            "test_a_server_that_never_answers_is_a_network_error_within_the_time",
+            "test_a_server_without_tls_is_refused_and_never_spoken_to_in_plain_text",
+        ),
+        "seconds of waiting, for a connection that is made as in TestRedis",
+    )
+
+    @pytest.fixture
+    def service(self, secure: RedisServer, ca: authority.Authority) -> Service:  # type: ignore[override]
+        return AdministeredService(secure, ca)
 
 
 @pytest.fixture(scope="module")
@@ -166,14 +254,14 @@ def test_a_server_that_cannot_save_is_told_with_what_to_do(acl_file: bool, persi
 # The administrator.
 
 
-class SecretsManager:
+class AdministratorsSecret:
     def get_secret_value(self, SecretId: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         return {"VersionId": "v1", "SecretString": '{"username": "root", "password": "root"}'}
 
 
 def by_administrator(server: RedisServer, pending: Credential, current: Credential) -> Context:
     return context(
-        pending, current, client=lambda service: SecretsManager(), tls="disable", admin_secret_arn="arn:admin"
+        pending, current, client=lambda service: AdministratorsSecret(), tls="disable", admin_secret_arn="arn:admin"
     )
 
 
@@ -234,13 +322,6 @@ def test_a_host_that_nobody_tells_is_asked_for() -> None:
         redis.test_secret(context(plain("x")))
 
 
-def test_without_the_driver_the_error_says_how_to_add_it() -> None:
-    with mock.patch.dict(sys.modules, {"redis": None}):
-        del sys.modules[redis.__name__]
-        with pytest.raises(ConfigurationError, match=r"make layer.*function.layers"):
-            targets.load("redis", {})
-
-
 # Faults and TLS.
 
 
@@ -251,18 +332,8 @@ def test_a_server_that_is_down_is_a_network_fault() -> None:
             redis.test_secret(step(server, "one", None))
 
 
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> authority.Authority:
-    return authority.make(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="module")
-def secure(ca: authority.Authority) -> Iterator[RedisServer]:
-    with redis_server.start(f"app on >one {ITSELF}", authority=ca) as server:
-        yield server
-
-
 def test_a_certificate_of_a_given_authority_is_trusted(secure: RedisServer, ca: authority.Authority) -> None:
+    RedisService(secure, ca, password="one")
     given = step(secure, "two", "one", tls="verify", tls_ca=ca.pem)
     redis.set_secret(given)
     redis.test_secret(given)

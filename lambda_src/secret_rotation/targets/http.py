@@ -317,14 +317,10 @@ def _statuses(context: Context, name: str) -> frozenset[int]:
 
 
 def _trust(context: Context) -> ssl.SSLContext:
-    trust = ssl.create_default_context()
-    authorities = context.settings.get("tls_ca")
-    if authorities:
-        try:
-            trust.load_verify_locations(cadata=authorities)
-        except (ssl.SSLError, ValueError):
-            raise ConfigurationError("The setting 'tls_ca' must be certificates in PEM.") from None
-    return trust
+    try:
+        return ssl.create_default_context(cadata=context.settings.get("tls_ca") or None)
+    except (ssl.SSLError, ValueError):
+        raise ConfigurationError("The setting 'tls_ca' must be certificates in PEM.") from None
 
 
 def _authorization(auth: tuple[str, ...], values: Values) -> dict[str, str]:

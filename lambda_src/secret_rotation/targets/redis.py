@@ -92,7 +92,7 @@ class Server:
     @contextmanager
     def connect(self, context: Context, username: str, password: str) -> Iterator[redis.Redis]:
         """A connection that has logged in. The driver's errors, in the block too, become those of this package."""
-        client, problem = self._client(context.deadline.timeout(), username, password), None
+        client, problem = self._client(context.deadline.timeout(3), username, password), None
         try:
             with suppress(redis.exceptions.NoPermissionError):  # logged in, and not allowed to PING
                 client.ping()
