@@ -35,15 +35,19 @@ class RotationFunction:
 
     def __init__(self, manager: SecretsManager, target: object = None, **environment: str) -> None:
         self.manager, self.slept = manager, list[float]()
-        clients = {"secretsmanager": manager.client()}
+        self.clients: dict[str, Any] = {"secretsmanager": manager.client()}
         if target is not None:
             environment["TARGET"] = "python"
         with ExitStack() as stack:
             stack.enter_context(mock.patch.dict(os.environ, environment, clear=True))
             stack.enter_context(mock.patch.dict(sys.modules, {"custom_target": target}))
-            stack.enter_context(mock.patch.object(aws, "clients", return_value=lambda service, **_: clients[service]))
+            stack.enter_context(mock.patch.object(aws, "clients", return_value=self._client))
             self.function = handler._function.__wrapped__()
-        self.clients: dict[str, Any] = clients
+
+    def _client(self, service: str, **credentials: str) -> Any:
+        """A client by the name of its service; one that depends on the credentials is there as a function of them."""
+        found = self.clients[service]
+        return found(**credentials) if credentials else found
 
     def __call__(self, step: str, arn: str, token: str, **event: object) -> None:
         self.handle({"Step": step, "SecretId": arn, "ClientRequestToken": token, **event})
