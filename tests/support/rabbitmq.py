@@ -31,6 +31,7 @@ class RabbitMQ:
 
     url: str
     trust: ssl.SSLContext | None
+    folder: Path
     version: str = ""
     admin: str = "admin"
     admin_password: str = "admin-password"
@@ -49,6 +50,11 @@ class RabbitMQ:
         except urllib.error.HTTPError as error:
             error.close()
             return error.code
+
+    def output(self) -> str:
+        """What it has logged."""
+        logs = [self.folder / "output.log", *(self.folder / "log").glob("*.log")]
+        return "".join(log.read_text(errors="replace") for log in logs)
 
     def put_user(self, name: str, password: str, tags: str) -> None:
         """Create a user, or set its password and tags."""
@@ -75,8 +81,8 @@ def start(authority: Authority | None = None) -> Iterator[RabbitMQ]:
         stack.enter_context(_running([_epmd(), "-port", str(ports["epmd"])], environment, Path(folder)))
         process = stack.enter_context(_running([PROGRAM], environment, Path(folder)))
         trust = ssl.create_default_context(cafile=str(authority.ca)) if authority else None
-        server = RabbitMQ(f"{'https' if authority else 'http'}://localhost:{ports['http']}", trust)
-        yield replace(server, version=_wait(server, process, Path(folder) / "output.log"))
+        server = RabbitMQ(f"{'https' if authority else 'http'}://localhost:{ports['http']}", trust, Path(folder))
+        yield replace(server, version=_wait(server, process))
 
 
 def _environment(folder: Path, ports: dict[str, int], authority: Authority | None) -> dict[str, str]:
@@ -141,7 +147,7 @@ def _running(command: list[str], environment: dict[str, str], folder: Path) -> I
         process.wait()
 
 
-def _wait(server: RabbitMQ, process: subprocess.Popen[bytes], log: Path) -> str:
+def _wait(server: RabbitMQ, process: subprocess.Popen[bytes]) -> str:
     """Wait until the API answers; the server's version."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and process.poll() is None:
@@ -150,7 +156,7 @@ def _wait(server: RabbitMQ, process: subprocess.Popen[bytes], log: Path) -> str:
                 return str(json.load(answer)["rabbitmq_version"])
         except (OSError, ValueError, KeyError):
             time.sleep(0.2)
-    raise RuntimeError(f"RabbitMQ did not start:\n{log.read_text(errors='replace')[-3000:]}")
+    raise RuntimeError(f"RabbitMQ did not start:\n{server.output()[-3000:]}")
 
 
 def _free_ports(count: int) -> list[int]:

@@ -7,7 +7,9 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -25,6 +27,8 @@ from secret_rotation.targets import http
 from tests.support import api, authority, rabbitmq
 from tests.support.api import Api, Request
 from tests.support.contexts import context, credential, plain
+from tests.support.secrets_manager import SecretsManager as Secrets
+from tests.target_contract import Service, Setup, TargetContract
 
 HOSTILE = [
     'quote"and\\backslash',
@@ -251,7 +255,7 @@ def test_a_request_that_does_not_log_in_is_sent_once(service: Api) -> None:
     assert len(service.requests) == 1
 
 
-class SecretsManager:
+class AdministratorsSecret:
     """Answers GetSecretValue of the administrator's secret."""
 
     def __init__(self, text: str) -> None:
@@ -266,7 +270,7 @@ class SecretsManager:
 def test_an_administrator_sends_the_set_request_and_the_user_the_test(
     service: Api, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    manager = SecretsManager(text)
+    manager = AdministratorsSecret(text)
     given = settings(service, admin_secret_arn="arn:admin", **BASIC)
     if text[0] != "{":
         given["auth_username"] = "root"
@@ -283,7 +287,7 @@ def test_an_administrator_sends_the_set_request_and_the_user_the_test(
 def test_a_refused_administrator_is_told_as_such(service: Api) -> None:
     service.answer = lambda request: 401
     given = settings(service, admin_secret_arn="arn:admin", **BASIC)
-    manager = SecretsManager('{"username": "root", "password": "r00t-password"}')
+    manager = AdministratorsSecret('{"username": "root", "password": "r00t-password"}')
     with pytest.raises(AuthenticationError, match="administrator"):
         http.set_secret(context(credential("new"), credential("old"), client=lambda name: manager, **given))
     assert len(service.requests) == 1
@@ -508,8 +512,82 @@ def test_rabbitmq_administrator_changes_a_user_that_may_not(rabbit: rabbitmq.Rab
     given = rabbit_settings(rabbit, ca, set_body='{"password": "{{pending.password}}", "tags": "management"}')
     with pytest.raises(AuthenticationError):
         http.set_secret(context(credential("new"), credential("old"), **given))
-    manager = SecretsManager(json.dumps({"username": rabbit.admin, "password": rabbit.admin_password}))
+    manager = AdministratorsSecret(json.dumps({"username": rabbit.admin, "password": rabbit.admin_password}))
     given["admin_secret_arn"] = "arn:admin"
     http.set_secret(context(credential("new"), credential("old"), client=lambda name: manager, **given))
     assert rabbit.accepts("app", "new")
     assert not rabbit.accepts("app", "old")
+
+
+class RabbitService(Service):
+    """The user ``app`` of a server whose management API speaks TLS only. The user may change users, itself included."""
+
+    tags = "administrator"
+
+    def __init__(self, server: rabbitmq.RabbitMQ, ca: authority.Authority) -> None:
+        body = json.dumps({"password": "{{pending.password}}", "tags": self.tags})
+        value = json.dumps({"username": "app", "password": "first-Pa55word"})
+        self.setup = Setup(rabbit_settings(server, ca, set_body=body), value)
+        self.address, self.server = ("localhost", urlsplit(server.url).port or 0), server
+        server.put_user("app", "first-Pa55word", self.tags)
+
+    def login(self, value: str) -> bool:
+        document = json.loads(value)
+        return self.server.accepts(document["username"], document["password"])
+
+    def lock_out(self) -> None:
+        self.server.put_user("app", "nobody-Pa55word", self.tags)
+
+    def spoiled(self, value: str) -> str:
+        return json.dumps({**json.loads(value), "password": "zQ7xJx7vwV3wkk9"})  # no word of a log line
+
+    def at(self, host: str, port: int) -> Setup:
+        """The settings say where; a key ``host`` in the secret is not used, and must not change all the same."""
+        moved = {
+            name: text.replace(self.server.url, f"https://{host}:{port}") for name, text in self.setup.settings.items()
+        }
+        return Setup(moved, json.dumps({**json.loads(self.setup.value), "host": host, "port": port}))
+
+    @contextmanager
+    def without_tls(self) -> Iterator[Setup]:
+        with api.start() as plain_text:
+            yield self.at("localhost", plain_text.port)
+            assert plain_text.requests == []
+
+    def logs(self) -> str:
+        return self.server.output()
+
+
+class TestHttp(TargetContract):
+    target = "http"
+    required_keys = ("username",)
+
+    @pytest.fixture
+    def service(self, rabbit: rabbitmq.RabbitMQ, ca: authority.Authority) -> Service:  # type: ignore[override]
+        return RabbitService(rabbit, ca)
+
+
+class AdministeredService(RabbitService):
+    """A user that may not change users; an administrator changes its password."""
+
+    tags = "management"
+
+    def prepare(self, manager: Secrets) -> Mapping[str, Any]:
+        self.server.put_user("operator", "0perators-own", "administrator")
+        arn = manager.create(json.dumps({"username": "operator", "password": "0perators-own"}), name="admin")
+        self.setup = replace(self.setup, settings={**self.setup.settings, "admin_secret_arn": arn})
+        return {}
+
+    def lock_out(self) -> None:
+        super().lock_out()
+        self.server.put_user("operator", "nobody-Pa55word", "administrator")
+
+
+class TestHttpByAdministrator(TestHttp):
+    not_applicable = {
+        "test_a_server_that_never_answers_is_a_network_error_within_the_time": "seconds of waiting, as in TestHttp"
+    }
+
+    @pytest.fixture
+    def service(self, rabbit: rabbitmq.RabbitMQ, ca: authority.Authority) -> Service:  # type: ignore[override]
+        return AdministeredService(rabbit, ca)
