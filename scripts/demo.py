@@ -118,7 +118,7 @@ def _run(names: list[str], console: Console, logs: Path) -> None:
         with _part("sandbox", logs / "sandbox.log"):
             aws = stack.enter_context(Sandbox.start(log=logs / "sandbox.log"))
         console.line(f"sandbox: a local AWS at {aws.endpoint}")
-        console.line("values: shown as fingerprints (HMAC-SHA256 with a key of this run), never as they are")
+        console.line("values: as fingerprints (HMAC-SHA256, key of this run only), never themselves")
         for name in names:
             Demo(name, aws, console, environment, logs / name).run()
     console.line(f"\n{console.style('demo: done', 'green')}, nothing is left running")

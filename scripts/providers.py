@@ -40,15 +40,17 @@ class ProvidersError(Exception):
 
 
 def environment(cache: Path = CACHE, report: Callable[[str], object] = print) -> dict[str, str]:
-    """The environment in which every Terraform command of ours runs; says in one line where providers come from.
+    """The environment in which every Terraform command of ours runs; says where providers come from.
 
-    A TF_CLI_CONFIG_FILE of the caller is always replaced: it may point nowhere, or to another set of providers.
-    Raises ``ProvidersError`` when there are none.
+    A TF_CLI_CONFIG_FILE of the caller is always replaced: it may point nowhere, or to another set of providers. The
+    caller's AWS settings are left out: no command of ours may reach a real account. Raises ``ProvidersError`` when
+    there are no providers.
     """
     cache.mkdir(parents=True, exist_ok=True)
     config = cache / "terraform.rc"
     result = {**_caller_environment(), "TF_CLI_CONFIG_FILE": str(config), "CHECKPOINT_DISABLE": "1"}
-    result |= {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
+    result |= {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "AWS_EC2_METADATA_DISABLED": "true"}
+    result |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     if registry_answers():
         report(f"providers: from {HOST}")
         _write(config, "# Providers come from the registry.\n")
@@ -61,8 +63,8 @@ def environment(cache: Path = CACHE, report: Callable[[str], object] = print) ->
 
 
 def _caller_environment() -> dict[str, str]:
-    # TF_CLI_ARGS and TF_WORKSPACE of the caller would change what our commands do.
-    return {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    # TF_CLI_ARGS, TF_WORKSPACE or AWS_PROFILE of the caller would change what our commands do, and to whom.
+    return {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "AWS_"))}
 
 
 def registry_answers(
@@ -94,11 +96,11 @@ def _from_mirror(cache: Path, report: Callable[[str], object]) -> str:
             f" hashicorp/aws for {platform}. On a machine with network: terraform providers mirror"
             " ~/.terraform.d/plugins, then copy that folder here."
         )
+    report(f"providers: from the mirror {mirror}")
     if holds(mirror, "hashicorp/archive", platform):
-        report(f"providers: from the mirror {mirror}")
         return _config({mirror: None})
     standin, remark = install_standin(cache, platform)
-    report(f"providers: from the mirror {mirror}, with our stand-in for hashicorp/archive ({remark})")
+    report(f"providers: hashicorp/archive by our own stand-in ({remark})")
     return _config({mirror: "exclude", standin: "include"})
 
 

@@ -95,8 +95,8 @@ def test_the_stand_in_takes_the_place_of_a_missing_archive_provider(
     cache = tmp_path / "cache"
     lines: list[str] = []
     config = Path(providers.environment(cache, lines.append)["TF_CLI_CONFIG_FILE"]).read_text()
-    assert len(lines) == 1
-    assert "stand-in for hashicorp/archive" in lines[0]
+    assert len(lines) == 2
+    assert "hashicorp/archive by our own stand-in" in lines[1]
     assert str(machine / "mirror") in config
     assert str(cache / "mirror") in config
     assert providers.holds(cache / "mirror", "hashicorp/archive", PLATFORM)
@@ -108,9 +108,11 @@ def test_a_configuration_of_the_caller_is_overridden(
     put_provider(put_provider(machine / "mirror", "aws"), "archive", "2.7.0")
     monkeypatch.setenv("TF_CLI_CONFIG_FILE", "/nowhere/terraform.rc")
     monkeypatch.setenv("TF_CLI_ARGS_apply", "-target=nothing")
+    monkeypatch.setenv("AWS_PROFILE", "production")
     environment = providers.environment(tmp_path / "cache", lambda line: None)
     assert Path(environment["TF_CLI_CONFIG_FILE"]).parent == tmp_path / "cache"
-    assert "TF_CLI_ARGS_apply" not in environment
+    assert not {"TF_CLI_ARGS_apply", "AWS_PROFILE"} & environment.keys()
+    assert environment["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
 
 
 def test_without_registry_and_mirror_the_error_says_what_helps(machine: Path, tmp_path: Path) -> None:
