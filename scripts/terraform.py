@@ -113,7 +113,7 @@ class Terraform:
     def _run(self, *arguments: str) -> tuple[int, str, list[str]]:
         command = ["terraform", *arguments, *([] if arguments[0] in ("output", "show") else ["-no-color"])]
         # A group of its own: Ctrl-C reaches this process alone, which then ends Terraform with all its providers.
-        process = subprocess.Popen(
+        with subprocess.Popen(
             command,
             cwd=self.directory,
             env=self._environment,
@@ -122,12 +122,12 @@ class Terraform:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-        )
-        try:
-            output, _ = process.communicate()
-        except BaseException:
-            _stop(process)
-            raise
+        ) as process:
+            try:
+                output, _ = process.communicate()
+            except BaseException:
+                _stop(process)
+                raise
         self._log(command, output)
         return process.returncode, output, command
 
