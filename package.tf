@@ -4,6 +4,10 @@
 # plan; read at every apply, every plan has a difference. So it waits for terraform_data.package, which changes exactly
 # when the function will need the zip, and is then read at apply. The rejected options: the archive_file resource, which
 # is planned again on every runner that lacks the file, and a zip in the repository, which nobody can review.
+#
+# What stays: a function that is made again though nothing here has changed (deleted by hand, tainted, its first creation
+# failed, -replace) needs a zip that a saved plan on a clean runner does not bring. Plan then with
+# -replace='<address of this module>.terraform_data.package[0]', or apply where it was planned.
 
 locals {
   lambda_src = "${path.module}/lambda_src"
