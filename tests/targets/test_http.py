@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -584,7 +584,7 @@ class AdministeredService(RabbitService):
 
 
 class TestHttpByAdministrator(TestHttp):
-    not_applicable = {
+    not_applicable: ClassVar = {
         "test_a_server_that_never_answers_is_a_network_error_within_the_time": "seconds of waiting, as in TestHttp"
     }
 

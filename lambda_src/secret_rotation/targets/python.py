@@ -17,7 +17,7 @@ def load() -> ModuleType:
         problem = _absent(error.name)
     except SyntaxError as error:
         problem = f"SyntaxError in line {error.lineno}"  # its text holds the line, which may hold anything
-    except Exception as error:  # noqa: BLE001 - whatever a file does when it is imported
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a file does when it is imported
         problem = f"{type(error).__name__}{_place(error)}"
     raise SettingError(f"The target's file cannot be used: {problem}. Try it with `make try TARGET=<file>`.")
 
@@ -28,7 +28,7 @@ def _absent(module: str | None) -> str:
     return f"it imports {module!r}, which is not in the function (attach a layer with `function.layers`)"
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,0 +1,150 @@
+"""The python target: what is wrong with the caller's file is said by name; the contract, for the file of the example."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import ClassVar
+
+import pytest
+
+from secret_rotation import targets
+from secret_rotation.errors import RotationError, SettingError
+from tests.support import door
+from tests.support.function import RotationFunction
+from tests.support.secrets_manager import STEPS, SecretsManager
+from tests.target_contract import Service, Setup, TargetContract
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "python"
+
+GOOD = """
+def set_secret(context):
+    context.log.info("set", url=context.setting("url"))
+
+def test_secret(context):
+    pass
+"""
+
+
+@pytest.fixture
+def zip_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that stands for the zip's root."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    sys.modules.pop("custom_target", None)
+
+
+def load(zip_root: Path, text: str | None, **settings: str) -> ModuleType | None:
+    if text is not None:
+        (zip_root / "custom_target.py").write_text(text)
+    return targets.load("python", settings)
+
+
+def test_a_file_with_the_two_functions_is_loaded_and_may_have_any_setting(zip_root: Path) -> None:
+    found = load(zip_root, GOOD, url="https://example.com", anything="else")
+    assert found is not None
+    assert found.set_secret.__module__ == "custom_target"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("def test_secret(context): pass", r"no function set_secret\(context\)"),
+        ("def set_secret(context): pass", r"no function test_secret\(context\)"),
+        ("", r"no function set_secret and no test_secret\(context\)"),
+        ("set_secret = 1\ndef test_secret(context): pass", r"no function set_secret\(context\)"),
+        ("\n\nimport psycopg2", "imports 'psycopg2', which is not in the function.*function.layers"),
+        ("from secret_rotation.errors import NoSuchError", "ImportError in line 1"),
+        ("\n\ndef set_secret(context:\n", "SyntaxError in line 3"),
+        ("\nraise ValueError('s3cret-text')", "ValueError in line 2"),
+        ("import sys\nsys.exit('s3cret-text')", "SystemExit in line 2"),
+        ("import json\n\njson.loads('s3cret-text')", "JSONDecodeError"),
+    ],
+)
+def test_what_is_wrong_with_the_file_is_said_by_name(zip_root: Path, text: str, told: str) -> None:
+    with pytest.raises(SettingError, match=told) as caught:
+        load(zip_root, text)
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_a_file_that_is_not_in_the_zip_is_said_by_name(zip_root: Path) -> None:
+    with pytest.raises(SettingError, match=r"custom_target\.py is not in the zip"):
+        load(zip_root, None)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_wrong_file_fails_every_step_and_changes_nothing(step: str) -> None:
+    manager = SecretsManager()
+    arn = manager.create('{"password": "old-value"}')
+    token = manager.rotate(arn)
+    target = ModuleType("custom_target")
+    target.set_secret = lambda context: None  # type: ignore[attr-defined]
+    with pytest.raises(SettingError, match="test_secret"):
+        RotationFunction(manager, target, SECRET_KEYS='["password"]')(step, arn, token)
+    assert manager.calls == []
+
+
+def test_of_an_exception_in_the_file_the_class_and_the_line_are_told_and_not_the_text(
+    capsys: pytest.CaptureFixture[str], zip_root: Path
+) -> None:
+    text = "def set_secret(context):\n    raise KeyError(context.pending.text)\ndef test_secret(context): pass\n"
+    manager = SecretsManager()
+    arn = manager.create('{"password": "old-value"}')
+    function = RotationFunction(manager, load(zip_root, text), SECRET_KEYS='["password"]')
+    token = manager.rotate(arn)
+    function("createSecret", arn, token)
+    with pytest.raises(RotationError, match="KeyError") as caught:
+        function("setSecret", arn, token)
+    assert manager.made[0] not in f"{caught.value!r}{capsys.readouterr()}"
+
+
+# The contract, for the file of the example, against the service of its demo.
+
+
+class DoorService(Service):
+    def __init__(self, service: door.Door) -> None:
+        self.door = service
+        service.set("app", "first-Pa55word")
+        self.setup = Setup({"url": service.url}, json.dumps({"username": "app", "password": "first-Pa55word"}))
+
+    def login(self, value: str) -> bool:
+        document = json.loads(value)
+        return self.door.accepts(document["username"], document["password"])
+
+    def lock_out(self) -> None:
+        self.door.set("app", "nobody-Pa55word")
+
+    def at(self, host: str, port: int) -> Setup:
+        """The address is a setting; what a version of the secret could change is the user."""
+        value = {**json.loads(self.setup.value), "username": "somebody"}
+        return Setup({"url": f"http://{host}:{port}"}, json.dumps(value))
+
+    def spoiled(self, value: str) -> str:
+        return json.dumps({**json.loads(value), "password": "zQ7xJx7vwV3wkk9"})  # no word of a log line
+
+
+class TestPython(TargetContract):
+    target = "python"
+    required_keys = ("username",)
+    not_applicable: ClassVar = dict.fromkeys(
+        (
+            "test_a_certificate_of_an_unknown_authority_is_refused",
+            "test_a_certificate_for_another_host_name_is_refused",
+            "test_a_server_without_tls_is_refused_and_never_spoken_to_in_plain_text",
+        ),
+        "TLS is the matter of the caller's file",
+    )
+
+    @pytest.fixture(autouse=True)
+    def _file_of_the_example(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        monkeypatch.syspath_prepend(str(EXAMPLE))
+        monkeypatch.setattr("secret_rotation.targets.python.FILE", "my_target")
+        yield
+        sys.modules.pop("my_target", None)
+
+    @pytest.fixture
+    def service(self) -> Iterator[Service]:
+        with door.start() as running:
+            yield DoorService(running)
