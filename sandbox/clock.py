@@ -1,0 +1,22 @@
+"""The clock of Secrets Manager's schedules and versions. It can be moved forward, never back."""
+
+from __future__ import annotations
+
+import time
+
+
+class Clock:
+    """Real time plus what ``advance`` has added. Signatures, sessions and metrics keep to real time."""
+
+    def __init__(self) -> None:
+        self._offset = 0.0
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time() + self._offset
+
+    def advance(self, seconds: float) -> None:
+        """Moves forward; ``ValueError`` for a negative number, since what has happened cannot be undone."""
+        if seconds < 0:
+            raise ValueError("the clock moves forward only")
+        self._offset += seconds
