@@ -1,4 +1,4 @@
-"""The python target: what is wrong with the caller's file is said by name; the contract, for the file of the example."""
+"""The python target: what is wrong with the caller's file is said by name; the contract, for the example's file."""
 
 import json
 import sys

@@ -25,7 +25,7 @@ import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from .. import administrator, template
+from .. import administrator, template, tls
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -146,7 +146,7 @@ class Call:
             body=context.setting(f"{name}_body", ""),
             auth=_auth(context, f"{name}_auth"),
             expected=_statuses(context, f"{name}_status"),
-            trust=_trust(context) if url.scheme == "https" else None,
+            trust=tls.context({**context.settings, "tls": "verify"}) if url.scheme == "https" else None,
         )
         call.logs_in()  # looks at every placeholder
         return call
@@ -232,10 +232,7 @@ class Call:
 
     def _explain(self, error: Exception) -> RotationError:
         if isinstance(error, ssl.SSLError):
-            return ConfigurationError(
-                f"{self}: no TLS connection ({error.reason or type(error).__name__}). Give the certificate's authority "
-                "as 'tls_ca', and a host name that the certificate has."
-            )
+            return tls.problem(str(self), error)
         return NetworkError(
             f"{self}: no answer ({type(error).__name__}). Check the URL, the function's network and security groups."
         )
@@ -314,13 +311,6 @@ def _statuses(context: Context, name: str) -> frozenset[int]:
             raise ConfigurationError(f"The setting {name!r} is {text!r}; allowed are for example 200,204 or 200-299.")
         found.update(range(int(match[1]), int(match[2] or match[1]) + 1))
     return frozenset(found)
-
-
-def _trust(context: Context) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cadata=context.settings.get("tls_ca") or None)
-    except (ssl.SSLError, ValueError):
-        raise ConfigurationError("The setting 'tls_ca' must be certificates in PEM.") from None
 
 
 def _authorization(auth: tuple[str, ...], values: Values) -> dict[str, str]:

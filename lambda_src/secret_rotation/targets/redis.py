@@ -12,13 +12,14 @@ same step twice at once, ends in the same two passwords. What a crash may leave:
 """
 
 import hashlib
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from .. import administrator
+from .. import administrator, tls
 from ..errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
 from .base import Context, Credential
 
@@ -62,22 +63,36 @@ def test_secret(context: Context) -> None:
         pass
 
 
+class _Connection(redis.Connection):
+    """The driver's connection, with TLS as this package makes it: the driver's own would not take our context."""
+
+    def __init__(self, trust: ssl.SSLContext | None, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self._trust = trust
+
+    def _connect(self) -> socket.socket:
+        plain: socket.socket = super()._connect()  # type: ignore[no-untyped-call]
+        if self._trust is None:
+            return plain
+        try:
+            return self._trust.wrap_socket(plain, server_hostname=self.host)
+        except OSError:
+            plain.close()
+            raise
+
+
 @dataclass(frozen=True)
 class Server:
-    """Where the user is. ``tls_ca``: certificates in PEM to trust besides the system's."""
+    """Where the user is, and how to connect: ``trust`` is None for no TLS."""
 
     host: str
     port: int
     username: str
-    tls: bool
-    tls_ca: str | None
+    trust: ssl.SSLContext | None
 
     @classmethod
     def of(cls, context: Context, credential: Credential) -> "Server":
         """Read the settings; what they leave out is in the secret. Raises ``ConfigurationError``."""
-        tls = context.setting("tls", "verify")
-        if tls not in ("verify", "disable"):
-            raise ConfigurationError(f"The setting 'tls' is {tls!r}; allowed: verify, disable.")
         host = context.settings.get("host") or credential.get("host")
         if not host:
             raise ConfigurationError("The host is not known: give the setting 'host', or the secret a key 'host'.")
@@ -85,8 +100,7 @@ class Server:
             host=host,
             port=_port(context.settings.get("port") or credential.get("port") or "6379"),
             username=context.settings.get("username") or credential.get("username") or "default",
-            tls=tls == "verify",
-            tls_ca=context.settings.get("tls_ca") or None,
+            trust=tls.context(context.settings),
         )
 
     @contextmanager
@@ -105,19 +119,20 @@ class Server:
             raise problem  # not in the `except`: the driver's exception must not be chained
 
     def _client(self, timeout: float, username: str, password: str) -> redis.Redis:
-        return redis.Redis(
+        pool = redis.ConnectionPool(
+            _Connection,
+            trust=self.trust,
             host=self.host,
             port=self.port,
             username=username,
             password=password,
-            ssl=self.tls,
-            ssl_ca_data=self.tls_ca,
             socket_connect_timeout=timeout,
             socket_timeout=timeout,
             retry=Retry(NoBackoff(), 0),  # Secrets Manager tries again, with more time than there is here
             protocol=2,  # what every server speaks
             decode_responses=True,
         )
+        return redis.Redis.from_pool(pool)
 
     def _explain(self, error: Exception, username: str) -> RotationError:
         where = f"{self.host}:{self.port}"
@@ -129,14 +144,11 @@ class Server:
                 "what 'persist' needs, or give the setting 'admin_secret_arn'."
             )
         if isinstance(error.__context__, ssl.SSLError):
-            return ConfigurationError(
-                f"{where}: no TLS connection ({_reason(error.__context__)}). Give the certificate's authority as "
-                "'tls_ca', and a host name that the certificate has. If the server speaks no TLS: tls = \"disable\"."
-            )
+            return tls.problem(where, error.__context__)
         if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
             return NetworkError(
                 f"{where}: no answer ({type(error).__name__}). Check host, port, the function's network and security "
-                f"groups{', and that the server speaks TLS' if self.tls else ''}."
+                f"groups{', and that the server speaks TLS' if self.trust else ''}."
             )
         return TargetError(f"{where} refused a command ({type(error).__name__}).")
 
@@ -217,8 +229,3 @@ def _port(text: str) -> int:
 
 def _hash(credential: Credential) -> str:
     return hashlib.sha256(credential.value.encode()).hexdigest()
-
-
-def _reason(error: ssl.SSLError) -> str:
-    # Of OpenSSL's text only the name of the reason: the rest may repeat what the server sent.
-    return error.reason or type(error).__name__
