@@ -21,6 +21,8 @@ class Result:
     calls: list[Call] = field(default_factory=list)
     points: int = 0
     runs: int = 0
+    helped: list[str] = field(default_factory=list)
+    """Runs in which a person had to clear AWSPENDING."""
     unreached: list[str] = field(default_factory=list)
     breaches: list[Breach] = field(default_factory=list)
     outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -84,6 +86,8 @@ def _run(subject: Subject, fault: Fault, continuation: Continuation, result: Res
     result.runs += 1
     result.breaches += world.breaches
     result.outcomes[fault.way, fault.call.step, _ended(outcome)] += 1
+    if world.helped:
+        result.helped.append(world.run)
     if not world.fired:
         result.unreached.append(world.run)
 

@@ -81,5 +81,11 @@ def _next(world: World) -> None:
 
 
 def _must_succeed(world: World, outcome: Outcome) -> None:
-    if not outcome.ok:
-        world.breach(invariants.CONVERGES, str(outcome))
+    """The rotation completes, or says why it cannot and does after the recovery that operators know."""
+    if outcome.ok:
+        return
+    world.helped = True
+    world.clear()
+    again = world.rotation(world.manager.rotate(world.arn))
+    if not again.ok:
+        world.breach(invariants.CONVERGES, f"{outcome}, and after AWSPENDING was cleared: {again}")

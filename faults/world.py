@@ -18,7 +18,7 @@ from .environment import Environment, Handler
 from .invariants import Breach
 from .points import AFTER, BEFORE, DENIED, EXCEPTION, KILLED, OVERLAPS, TIMEOUT, Call, Fault
 from .proxy import Link, Listener
-from .service import Service
+from .services.base import Service
 
 PATIENCE = 1.2
 """Seconds of real time after which a function that a silent service keeps waiting counts as killed by its timeout."""
@@ -88,6 +88,8 @@ class Subject:
     listener: Listener | None
     ours: bool
     """Whether it is this project's function, whose errors have classes of their own."""
+    address: tuple[str, int] = ("127.0.0.1", 0)
+    """Where the function is told that the service is."""
 
 
 class World:
@@ -100,6 +102,8 @@ class World:
         self.calls: list[Call] = []
         self.fault: Fault | None = None
         self.fired = False
+        self.helped = False
+        """Whether a person had to clear AWSPENDING for the rotation to go on."""
         self.overlap: Callable[["World"], None] | None = None
         """What happens while the function waits at the fault's point."""
         self._nested = False
@@ -143,12 +147,14 @@ class World:
 
     def invoke(self, step: str, token: str) -> Outcome:
         """One invocation, in a warm environment if there is one that is not busy."""
-        environment = self._environment()
+        environment, issued = self._environment(), self._issued(token)
         fault = self.fault if self.fault and not self.fired and self.fault.call.step == step else None
         invocation = Invocation(step, environment, fault, self._links[environment], self._nested)
         outcome = self._run(invocation, token)
         self.check(f"after {outcome}")
         self._look_at(outcome)
+        if issued is not None and self._issued(token) != issued:
+            self.breach(invariants.ONE_VALUE, f"the service issued another one in {step}")
         if environment.alive:
             self._warm = environment
         return outcome
@@ -206,6 +212,12 @@ class World:
             self.breach(invariants.ONE_VALUE, f"version {version[:4]} was changed")
         if self.subject.document.values(text) is None:
             self.breach(invariants.UNCHANGED, f"version {version[:4]}")
+
+    def _issued(self, token: str) -> int | None:
+        """How many values the service has issued, once the rotation has a value; None before."""
+        version = self.manager.secrets[self.arn].versions.get(token)
+        counter = getattr(self.subject.service, "issued", None)
+        return counter() if counter and version and version.text is not None else None
 
     def _look_at(self, outcome: Outcome) -> None:
         if outcome.result == "late":

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from . import amazon
+from .. import amazon
 
 
 class Service(Protocol):

@@ -1,0 +1,89 @@
+"""What is examined: each target with each kind of secret."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import document
+from .document import Document
+from .services import stand_in
+from .services.base import Nothing, Service
+
+HERE = Path(__file__).parent
+Variables = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One target with one kind of secret."""
+
+    name: str
+    keys: tuple[str, ...]
+    """The keys that are rotated; empty for plain text."""
+    service: Callable[[], AbstractContextManager[Service]]
+    settings: Callable[[str, int], Variables] = lambda host, port: {}
+    """The target's settings, for the address that the function is to use."""
+    folder: Path | None = None
+    """Where the caller's own target is."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """Further environment variables of the function."""
+    quick: bool = True
+    """Whether the tests run it too."""
+
+    @property
+    def target(self) -> str:
+        """The type of the target."""
+        return self.name.partition("/")[0]
+
+    def environment(self, host: str, port: int) -> dict[str, str]:
+        """The function's environment variables."""
+        found = {"TARGET": self.target, "TARGET_SETTINGS": json.dumps(dict(self.settings(host, port)))}
+        if self.keys:
+            found["SECRET_KEYS"] = json.dumps(self.keys)
+        return found | dict(self.variables)
+
+    def document(self, service: Service, host: str, port: int, *, simple: bool) -> Document:
+        """The secret around the values."""
+        if not self.keys:
+            return document.plain()
+        return document.json_object(self.keys, service.known(host, port), simple=simple)
+
+
+def _nothing(*keys: str) -> Callable[[], AbstractContextManager[Service]]:
+    @contextlib.contextmanager
+    def start() -> Iterator[Service]:
+        yield Nothing(keys)
+
+    return start
+
+
+def _address(host: str, port: int) -> Variables:
+    return {"host": host, "port": str(port)}
+
+
+SEVERAL = ("password", "token", "salt")
+GENERATORS = json.dumps({"token": {"type": "hex", "bytes": 24}, "salt": {"type": "base64"}})
+CASES = (
+    Case("none/plain text", (), _nothing()),
+    Case("none/one key", ("password",), _nothing("password")),
+    Case("none/several keys", SEVERAL, _nothing(*SEVERAL), variables=(("GENERATORS", GENERATORS),)),
+    Case("python/plain text", (), stand_in.start, _address, HERE / "targets/password"),
+    Case("python/one key", ("password",), lambda: stand_in.start("password"), folder=HERE / "targets/password"),
+    Case(
+        "python/issued by the service",
+        ("api_key",),
+        lambda: stand_in.start("api_key", issues=True),
+        folder=HERE / "targets/issuing",
+    ),
+)
+
+
+def chosen(names: list[str]) -> list[Case]:
+    """The cases of these targets, or with these names; all when there are none. Raises ``KeyError``."""
+    for name in names:
+        if not any(name in (case.name, case.target) for case in CASES):
+            raise KeyError(name)
+    return [case for case in CASES if not names or case.name in names or case.target in names]

@@ -1,0 +1,1 @@
+"""The services that secrets open: stand-ins for a quick run, and the real servers."""
