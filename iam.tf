@@ -118,6 +118,7 @@ locals {
     Version   = "2012-10-17"
     Statement = concat(local.module_statements, local.caller_statements)
   })
+  role_policy_size = length(local.role_policy) # apart, so that the message of a failure does not print the policy
 }
 
 data "aws_caller_identity" "current" {}
@@ -149,8 +150,8 @@ resource "aws_iam_role_policy" "function" {
 
   lifecycle {
     precondition {
-      condition     = length(local.role_policy) <= 10240
-      error_message = "The role's policy has ${length(local.role_policy)} characters; IAM allows 10240 for the inline policies of a role. Move statements of role.statements to a managed policy and attach it to the output role_name."
+      condition     = local.role_policy_size <= 10240
+      error_message = "The role's policy has ${local.role_policy_size} characters; IAM allows 10240 for the inline policies of a role. Move statements of role.statements to a managed policy and attach it to the output role_name."
     }
     precondition {
       condition     = length(setintersection(local.module_statements[*].Sid, keys(var.role.statements))) == 0

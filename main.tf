@@ -130,7 +130,7 @@ resource "aws_secretsmanager_secret_rotation" "this" {
     }
     precondition {
       condition     = split(":", each.value)[3] == local.region
-      error_message = "secrets[${jsonencode(each.key)}] is in ${split(":", each.value)[3]}, and the function is in ${local.region}. A secret rotates in its own region: call the module once for each region, with `providers = { aws = aws.<alias for ${split(":", each.value)[3]}> }`. Of a replicated secret, give the primary."
+      error_message = "secrets[${jsonencode(each.key)}] is in ${split(":", each.value)[3]}, and the function is in ${local.region}. A secret rotates in its own region: call the module once for each region, with `providers = { aws = aws.<alias for ${split(":", each.value)[3]}> }` and a role.name of its own. Of a replicated secret, give the primary."
     }
     precondition {
       condition     = split(":", each.value)[4] == local.account_id
