@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import cycle, groupby
 
 from .continuations import AFTER_OVERLAP, CONTINUATIONS, Continuation, in_between
 from .invariants import Breach
@@ -36,12 +36,17 @@ class Result:
         return Counter(invariant for invariant, _ in {(breach.invariant, breach.run) for breach in self.breaches})
 
 
-def examine(case: str, subject: Subject, *, quick: bool, tell: Callable[[str], None] = lambda _: None) -> Result:
-    """Run every fault. ``quick``: one way of going on for each fault, taken in turn, instead of all of them."""
+def examine(
+    case: str, subject: Subject, *, quick: bool, thin: bool, tell: Callable[[str], None] = lambda _: None
+) -> Result:
+    """Run every fault. ``quick``: one way of going on for each fault, taken in turn, instead of all of them.
+
+    ``thin``: one fault for each point, taken in turn, instead of all of them.
+    """
     gc.freeze()  # what is there is not copied in every fork
     started, result = time.monotonic(), Result(case)
     result.calls, result.problem = record(subject, result)
-    for fault, continuation in _plan(faults(result.calls), quick=quick) if not result.problem else ():
+    for fault, continuation in _plan(faults(result.calls), quick=quick, thin=thin) if not result.problem else ():
         _run(subject, fault, continuation, result)
         if result.runs % 100 == 0:
             tell(f"{case}: {result.runs} runs, {len(result.breaches)} breaches")
@@ -62,15 +67,22 @@ def record(subject: Subject, result: Result) -> tuple[list[Call], str]:
     return world.calls, "" if outcome.ok else f"{outcome}: {outcome.message}"
 
 
-def _plan(found: list[Fault], *, quick: bool) -> Iterator[tuple[Fault, Continuation]]:
+def _plan(found: list[Fault], *, quick: bool, thin: bool) -> Iterator[tuple[Fault, Continuation]]:
     turn = cycle(CONTINUATIONS)
-    for fault in found:
+    for fault in _one_a_point(found) if thin else found:
         if fault.way in OVERLAPS:
             yield fault, AFTER_OVERLAP
         elif quick:
             yield fault, next(turn)
         else:
             yield from ((fault, continuation) for continuation in CONTINUATIONS)
+
+
+def _one_a_point(found: list[Fault]) -> Iterator[Fault]:
+    """The points in order, each with another way than the one before."""
+    for number, (_, faults_there) in enumerate(groupby(found, lambda fault: (fault.call, fault.moment))):
+        ways = list(faults_there)
+        yield ways[number % len(ways)]
 
 
 def _run(subject: Subject, fault: Fault, continuation: Continuation, result: Result) -> None:

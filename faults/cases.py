@@ -7,10 +7,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.secrets_manager import ACCOUNT
+
 from . import document
 from .document import Document
-from .services import stand_in
+from .services import databases, iam, stand_in
 from .services.base import Nothing, Service
+from .world import ADMINISTRATOR_ARN
 
 HERE = Path(__file__).parent
 Variables = Mapping[str, str]
@@ -32,6 +35,8 @@ class Case:
     """Further environment variables of the function."""
     quick: bool = True
     """Whether the tests run it too."""
+    thin: bool = False
+    """Whether the tests die at each point in one way only, in turn, and not in every way."""
 
     @property
     def target(self) -> str:
@@ -64,19 +69,52 @@ def _address(host: str, port: int) -> Variables:
     return {"host": host, "port": str(port)}
 
 
+def _no_tls(**settings: str) -> Callable[[str, int], Variables]:
+    return lambda host, port: {"tls": "disable", **settings}
+
+
+def _api(host: str, port: int) -> Variables:
+    base = f"http://{host}:{port}"
+    body = json.dumps({"password": "{{pending}}"})
+    urls = {"set_url": f"{base}/password", "set_body": body, "test_url": f"{base}/me"}
+    return {"tls": "disable", "set_auth": "basic", "test_auth": "basic", **urls}
+
+
+ADMIN = {"admin_secret_arn": ADMINISTRATOR_ARN}
 SEVERAL = ("password", "token", "salt")
+PASSWORD = ("password",)
 GENERATORS = json.dumps({"token": {"type": "hex", "bytes": 24}, "salt": {"type": "base64"}})
 CASES = (
     Case("none/plain text", (), _nothing()),
-    Case("none/one key", ("password",), _nothing("password")),
+    Case("none/one key", PASSWORD, _nothing("password")),
     Case("none/several keys", SEVERAL, _nothing(*SEVERAL), variables=(("GENERATORS", GENERATORS),)),
-    Case("python/plain text", (), stand_in.start, _address, HERE / "targets/password"),
-    Case("python/one key", ("password",), lambda: stand_in.start("password"), folder=HERE / "targets/password"),
+    Case("python/plain text", (), stand_in.start, _address, HERE / "targets/password", thin=True),
+    Case("python/one key", PASSWORD, lambda: stand_in.start("password"), folder=HERE / "targets/password", thin=True),
     Case(
         "python/issued by the service",
         ("api_key",),
         lambda: stand_in.start("api_key", issues=True),
         folder=HERE / "targets/issuing",
+        thin=True,
+    ),
+    Case("http/the user itself", PASSWORD, lambda: stand_in.start("password"), _api, thin=True),
+    Case("postgresql/the role itself", PASSWORD, databases.start_postgresql, _no_tls(), thin=True),
+    Case("postgresql/an administrator", PASSWORD, databases.start_postgresql, _no_tls(**ADMIN), quick=False),
+    Case(
+        "postgresql/two roles take turns",
+        PASSWORD,
+        databases.start_postgresql,
+        _no_tls(strategy="alternating", **ADMIN),
+        thin=True,
+    ),
+    Case("redis/the user itself", PASSWORD, databases.start_redis, _no_tls(), thin=True),
+    Case("redis/an administrator", PASSWORD, databases.start_redis, _no_tls(**ADMIN), quick=False),
+    Case(
+        "iam_access_key/issued by IAM",
+        iam.KEYS,
+        iam.start,
+        lambda host, port: {"user_arn": f"arn:aws:iam::{ACCOUNT}:user/{iam.USER}"},
+        thin=True,
     ),
 )
 

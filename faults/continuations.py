@@ -17,6 +17,7 @@ class Continuation(NamedTuple):
 
 def _retry(world: World, token: str) -> None:
     """Secrets Manager runs the whole rotation again with the same token; later comes the next one."""
+    world.later()
     _must_succeed(world, world.rotation(token))
     world.check_end()
     _next(world)
@@ -76,6 +77,7 @@ def in_between(way: str, step: str, token: str) -> Callable[[World], None]:
 
 def _next(world: World) -> None:
     """The next rotation, which completes one that is not complete; afterwards everything is in order."""
+    world.later()
     _must_succeed(world, world.rotation(world.manager.rotate(world.arn)))
     world.check_end()
 

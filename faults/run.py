@@ -14,6 +14,7 @@ from .cases import Case
 from .environment import Handler
 from .proxy import Listener
 from .services.base import Service
+from .services.databases import Database
 from .world import Subject
 
 OURS = Path(__file__).parents[1] / "lambda_src"
@@ -41,9 +42,10 @@ def run(case: Case, function: Path | None, *, quick: bool, tell: Callable[[str],
             service=service,
             listener=listener,
             ours=function is None,
+            administrator=service.administrator(HOST, port) if isinstance(service, Database) else None,
         )
         _warm(service)
-        return examine(case.name, subject, quick=quick, tell=tell)
+        return examine(case.name, subject, quick=quick, thin=quick and case.thin, tell=tell)
 
 
 def _become(variables: dict[str, str]) -> None:
@@ -57,6 +59,8 @@ def _load(case: Case, folder: Path) -> Handler:
     logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, force=True)
     sys.path[:0] = [str(folder), *([str(case.folder)] if case.folder else [])]
     handler: Handler = importlib.import_module("lambda_function").lambda_handler
+    if folder == OURS:  # its drivers take a while to import, which no run has to wait for
+        importlib.import_module(f"secret_rotation.targets.{case.target}")
     return handler
 
 

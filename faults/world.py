@@ -8,15 +8,16 @@ import select
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from tests.support.leaks import LeakSearch
-from tests.support.secrets_manager import CURRENT, PENDING, STEPS, SecretsManager
+from tests.support.secrets_manager import ACCOUNT, CURRENT, PENDING, REGION, STEPS, SecretsManager
 
 from . import amazon, invariants
 from .document import Document
 from .environment import Environment, Handler
 from .invariants import Breach
-from .points import AFTER, BEFORE, DENIED, EXCEPTION, KILLED, OVERLAPS, TIMEOUT, Call, Fault
+from .points import AFTER, BEFORE, DENIED, EXCEPTION, KILLED, OVERLAPS, PERSON, SECOND, TIMEOUT, Call, Fault
 from .proxy import Link, Listener
 from .services.base import Service
 
@@ -28,8 +29,15 @@ WATCHDOG = 60.0
 """Seconds after which a run is given up: a defect of the harness, or a function that never ends."""
 ROTATION_TOKEN = "rTk9-" + "Vw3xQz7pLm" * 4
 
+PUBLIC = {"access_key_id"}
+"""Rotated values that name something and open nothing."""
 UNCLEAR = {"KeyError", "TypeError", "AttributeError", "IndexError", "NameError", "NotImplementedError"}
 """Classes of exceptions that tell an operator nothing about what to do."""
+
+
+ADMINISTRATOR = "admin"
+ADMINISTRATOR_ARN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{ADMINISTRATOR}-000001"
+LATER = timedelta(minutes=5)
 
 
 class HarnessError(Exception):
@@ -88,8 +96,15 @@ class Subject:
     listener: Listener | None
     ours: bool
     """Whether it is this project's function, whose errors have classes of their own."""
-    address: tuple[str, int] = ("127.0.0.1", 0)
-    """Where the function is told that the service is."""
+    administrator: str | None = None
+    """The administrator's secret, for targets that have one."""
+
+
+class _Manager(SecretsManager):
+    """Its clock is the one that the function reads."""
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC)
 
 
 class World:
@@ -97,7 +112,7 @@ class World:
 
     def __init__(self, subject: Subject, run: str = "") -> None:
         self.subject, self.run = subject, run
-        self.manager = SecretsManager(seed=1)
+        self.manager = _Manager(seed=1)
         self.breaches: list[Breach] = []
         self.calls: list[Call] = []
         self.fault: Fault | None = None
@@ -115,6 +130,8 @@ class World:
         self._values: dict[str, str] = {}
         self.arn = self.manager.create(self._first())
         self._current = self.manager.secrets[self.arn].holder(CURRENT)
+        if subject.administrator is not None:
+            self.manager.create(subject.administrator, ADMINISTRATOR, rotation_enabled=False)
         self._apis = {"secretsmanager": amazon.secrets_manager(self.manager), **subject.service.apis()}
         self._changed = True
 
@@ -141,6 +158,13 @@ class World:
         self.manager.put(self.arn, self.subject.document.text(values))
         self._current = self.manager.secrets[self.arn].holder(CURRENT)
 
+    def later(self) -> None:
+        """Time passes, more than a function lives: everything that there is becomes older."""
+        for version in self.manager.secrets[self.arn].versions.values():
+            version.created -= LATER
+        if hasattr(self.subject.service, "later"):
+            self.subject.service.later(LATER)
+
     def clear(self) -> None:
         """An operator removes AWSPENDING."""
         self.manager.clear(self.arn, PENDING)
@@ -153,7 +177,8 @@ class World:
         outcome = self._run(invocation, token)
         self.check(f"after {outcome}")
         self._look_at(outcome)
-        if issued is not None and self._issued(token) != issued:
+        elsewhere = fault is not None and fault.way in (SECOND, PERSON)  # for another token, meanwhile
+        if issued is not None and not elsewhere and self._issued(token) != issued:
             self.breach(invariants.ONE_VALUE, f"the service issued another one in {step}")
         if environment.alive:
             self._warm = environment
@@ -189,6 +214,8 @@ class World:
             link.close()
         for version, text in self._stored():
             for key, value in (self.subject.document.values(text) or {"": text}).items():
+                if key in PUBLIC:
+                    continue
                 self._search.add(f"{key or 'value'} of version {version[:4]}", value)
         for n, value in enumerate((*self.subject.document.hidden, ROTATION_TOKEN, *self.manager.made)):
             self._search.add(f"marker {n}", value)

@@ -1,0 +1,133 @@
+"""The real servers: PostgreSQL and Redis. Each is put back between two runs through a connection that stays open."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pg8000 import native
+
+from tests.support import postgresql, redis_server
+
+from .. import amazon
+
+USER, CLONE, ADMIN = "app", "app_clone", "rotation_admin"
+FIRST, BY_HAND, ADMIN_PASSWORD = "first-kX81vB6nRw3z", "hand-Qm27tY9sLc4x", "root-Lw93nH5dTz8q"
+
+
+class Database:
+    """A server with one user whose password the secret holds under ``password``."""
+
+    engine = ""
+    others: Mapping[str, Any] = {}  # noqa: RUF012 - a constant of each subclass
+    """Further members of the secret."""
+
+    def __init__(self, port: int) -> None:
+        self.upstream = ("127.0.0.1", port)
+
+    def known(self, host: str, port: int) -> Mapping[str, Any]:
+        """The address and the user, as AWS documents the secrets of databases."""
+        return {"engine": self.engine, "host": host, "port": port, "username": USER, **self.others}
+
+    def administrator(self, host: str, port: int) -> str:
+        """The secret of an administrator who may change the user's password."""
+        return json.dumps({**self.known(host, port), "username": ADMIN, "password": ADMIN_PASSWORD})
+
+    def reset(self) -> Mapping[str, str]:
+        """The first password, and no user besides."""
+        self.set_password(FIRST)
+        return {"password": FIRST}
+
+    def by_hand(self) -> Mapping[str, str]:
+        """Another password."""
+        self.set_password(BY_HAND)
+        return {"password": BY_HAND}
+
+    def opens(self, text: str) -> bool:
+        """Whether its user and password log in."""
+        found = json.loads(text)
+        return self.accepts(found["username"], found["password"])
+
+    def apis(self) -> Mapping[str, amazon.Api]:
+        """None."""
+        return {}
+
+    def set_password(self, password: str) -> None:
+        """Set it as the server's owner."""
+        raise NotImplementedError
+
+    def accepts(self, username: str, password: str) -> bool:
+        """Whether the user can log in."""
+        raise NotImplementedError
+
+
+class PostgreSQL(Database):
+    """One role, an administrator with CREATEROLE, and the other role where two take turns."""
+
+    engine, others = "postgres", {"dbname": "postgres"}  # noqa: RUF012
+
+    def __init__(self, server: postgresql.PostgreSQL) -> None:
+        super().__init__(server.port)
+        self.server = server
+        self._owner: native.Connection = server._connect(postgresql.SUPERUSER, postgresql.PASSWORD, "postgres")
+        self._owner.run("SET log_statement = none")
+        for name, password in ((USER, FIRST), (ADMIN, ADMIN_PASSWORD)):
+            self._owner.run(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD '{password}'")
+        self._owner.run(f"ALTER ROLE {USER} NOCREATEROLE")
+        self._first = self._verifier(USER)
+        self._asked: dict[tuple[str | None, str, str], bool] = {}
+
+    def set_password(self, password: str) -> None:
+        """Set it as the server's owner; the role that a rotation made is dropped."""
+        self._owner.run(f"DROP ROLE IF EXISTS {CLONE}")
+        # The same verifier each time, so that the answers to the same logins are known already.
+        value = self._first if password == FIRST else password
+        self._owner.run(f"ALTER ROLE {USER} PASSWORD '{value}'")
+
+    def accepts(self, username: str, password: str) -> bool:
+        """Log in, once for each state of the role and password."""
+        asked = (self._verifier(username), username, password)
+        if asked not in self._asked:
+            self._asked[asked] = self.server.accepts(username, password)
+        return self._asked[asked]
+
+    def _verifier(self, username: str) -> str | None:
+        rows = self._owner.run("SELECT rolpassword FROM pg_authid WHERE rolname = :name", name=username)
+        return str(rows[0][0]) if rows else None
+
+
+class Redis(Database):
+    """One ACL user that may change its own password, and the server's ``root``."""
+
+    engine = "redis"
+    rights = "~* +ping +get +acl|getuser +acl|setuser +acl|save"
+
+    def __init__(self, server: redis_server.RedisServer) -> None:
+        super().__init__(server.port)
+        self._server = server
+
+    def administrator(self, host: str, port: int) -> str:
+        """The server's own."""
+        return json.dumps({"host": host, "port": port, "username": "root", "password": "root"})
+
+    def set_password(self, password: str) -> None:
+        """This password only."""
+        self._server.run("ACL", "SETUSER", USER, "reset", "on", f">{password}", *self.rights.split())
+
+    def accepts(self, username: str, password: str) -> bool:
+        """Log in."""
+        return self._server.accepts(username, password)
+
+
+@contextlib.contextmanager
+def start_postgresql() -> Iterator[PostgreSQL]:
+    """A server of its own."""
+    with postgresql.start() as server:
+        yield PostgreSQL(server)
+
+
+@contextlib.contextmanager
+def start_redis() -> Iterator[Redis]:
+    """A server of its own."""
+    with redis_server.start() as server:
+        yield Redis(server)
