@@ -215,6 +215,16 @@ def test_an_unknown_exception_is_told_by_its_class_and_place(
     assert str(error).startswith("ValueError in rotation.py line ")
 
 
+def test_a_value_just_made_is_hidden_too(manager: SecretsManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(text: str) -> None:
+        raise errors.ValueTooLargeError(f"The value is {text}.")
+
+    monkeypatch.setattr(document, "check_size", refuse)
+    arn = manager.create(OLD)
+    error = fail(RotationFunction(manager), "createSecret", arn, manager.rotate(arn))
+    assert str(error) == "The value is [hidden]."
+
+
 def test_an_unknown_exception_of_a_target_is_a_target_s(manager: SecretsManager, tmp_path: Any) -> None:
     file = handler._CODE / "custom_target.py"
     module = types.ModuleType("custom_target")

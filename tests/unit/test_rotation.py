@@ -299,6 +299,7 @@ def test_a_plain_text_secret_without_a_value_gets_its_first_one(
     token = RotationFunction(manager, target).rotate(arn)
     assert manager.secrets[arn].holder(CURRENT) == token
     assert manager.secrets[arn].text() == manager.made[0]
+    assert target is None or target.password == manager.made[0]
 
 
 def test_a_json_secret_without_a_value_says_what_to_put_first(manager: SecretsManager) -> None:
@@ -346,6 +347,21 @@ def test_a_value_just_written_is_read_again_until_it_is_seen(manager: SecretsMan
     function("setSecret", arn, token)
     assert service.password == manager.made[0]
     assert len(function.slept) == 2
+
+
+def test_a_current_value_just_written_is_read_again_until_it_is_seen(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    manager.put(arn, "by-hand")
+    token = manager.rotate(arn)
+    del manager._before_last_write[arn].versions[str(manager.secrets[arn].holder(CURRENT))]
+
+    def lag(moment: str, action: str) -> None:
+        manager.stale_reads = 1 if (moment, action) == ("after", "DescribeSecret") else manager.stale_reads
+
+    manager.hooks.append(lag)
+    function = RotationFunction(manager)
+    function("createSecret", arn, token)
+    assert len(function.slept) == 1
 
 
 def test_a_value_that_is_never_seen_is_read_a_bounded_number_of_times(manager: SecretsManager) -> None:
