@@ -1,0 +1,208 @@
+"""What database targets share: the two ways to change a password. Each database has its own statements.
+
+``strategy`` "single" (the default): the user's own password changes. The user logs in with any stored value that still
+works, or an administrator does, when 'admin_secret_arn' is given. Connections that are open stay; new ones with the
+old password are refused until their application reads the new value.
+
+``strategy`` "alternating": two users take turns, ``app`` and ``app_clone``. A rotation changes the password of the one
+that is not in use, and the secret then names that one, so the former user and password work until the next rotation.
+An administrator makes the clone with the rights of the first user, and sets the passwords.
+
+What a crash leaves behind: the password is the last thing that changes, in one statement. So if the pending value logs
+in, all is done; else everything is done again, and each statement may be repeated.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from . import administrator
+from .errors import AuthenticationError, ConfigurationError, IdentityMismatchError, RotationError
+from .targets.base import Context, Credential
+
+CLONE = "_clone"
+"""What is added to the name of the second user; AWS's templates add the same."""
+ADDRESS = ("host", "port", "dbname")
+"""Settings, and keys of the secret, that say where the database is. A setting goes before the key."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the database is. ``database`` is empty when the secret and the settings name none."""
+
+    host: str
+    port: int
+    database: str
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class Session(Protocol):
+    """A connection that has logged in. Its statements raise errors of this package."""
+
+    def change_password(self, username: str, password: str) -> None:
+        """Set a user's password: one's own or, as an administrator, somebody else's."""
+
+    def prepare_clone(self, clone: str, original: str) -> None:
+        """Make the user ``clone`` if there is none, unable to log in, and give it the rights of ``original``."""
+
+    def close(self) -> None:
+        """End the connection; never raises."""
+
+
+Connect = Callable[[Context, Server, str, str], Session]
+"""Log in to a server with a user name and a password."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """One kind of database: its usual port, and how to log in."""
+
+    port: int
+    connect: Connect
+
+    def create_secret(self, context: Context) -> Mapping[str, str]:
+        """For users who alternate: the name of the other one."""
+        if not _alternates(context) or context.current is None:
+            return {}
+        _ = context.setting(administrator.SETTING)  # refused before anything is stored
+        return {_username_key(context): other(_username(context, context.current))}
+
+    def set_secret(self, context: Context) -> None:
+        """Change the password of the user that the pending value names, unless that value is accepted already."""
+        pending, server = context.pending, self._server(context, context.pending)
+        username = _check_username(context, pending)
+        session = self._try(context, server, pending)
+        if session is not None:
+            session.close()
+            return
+        with closing(self._log_in(context, server, username)) as session:
+            if _alternates(context) and username.endswith(CLONE):
+                session.prepare_clone(username, other(username))
+            session.change_password(username, pending.value)
+
+    def test_secret(self, context: Context) -> None:
+        """Log in with the value to be tested."""
+        server, username = self._server(context, context.subject), _check_username(context, context.subject)
+        self.connect(context, server, username, context.subject.value).close()
+
+    def _log_in(self, context: Context, server: Server, username: str) -> Session:
+        """A session that may change the user's password; the pending value has been tried."""
+        if _alternates(context) or context.settings.get(administrator.SETTING):
+            admin = administrator.read(context)
+            _check_administrator(context, admin, server)
+            return self.connect(context, server, admin.require("username"), admin.value)
+        for candidate in context.candidates():
+            # Of another user's password nothing is to be expected.
+            if candidate is not context.pending and _username(context, candidate) == username:
+                session = self._try(context, server, candidate)
+                if session is not None:
+                    return session
+        raise AuthenticationError(
+            f"{server} accepts no stored password of {username!r}: pending, current, previous and the versions "
+            "without a label were tried. Put a working value by hand, or give 'admin_secret_arn'."
+        )
+
+    def _try(self, context: Context, server: Server, credential: Credential) -> Session | None:
+        try:
+            return self.connect(context, server, _username(context, credential), credential.value)
+        except AuthenticationError:
+            context.log.info("A stored password is not accepted.", candidate=credential.version)
+            return None
+
+    def _server(self, context: Context, credential: Credential) -> Server:
+        host, port, database = (context.settings.get(name) or credential.get(name) for name in ADDRESS)
+        if not host:
+            raise ConfigurationError("The host is not known: give the setting 'host', or the secret a key 'host'.")
+        return Server(host, _port(port or str(self.port)), database or "")
+
+
+def identity(credential: Credential) -> dict[str, str]:
+    """The server, the database and the user, without regard to which of two users that take turns."""
+    found = {name: credential.get(name) or "" for name in (*ADDRESS, "username")}
+    return {**found, "username": found["username"].removesuffix(CLONE)}
+
+
+def other(username: str) -> str:
+    """The user whose turn is next."""
+    return username.removesuffix(CLONE) if username.endswith(CLONE) else username + CLONE
+
+
+def _alternates(context: Context) -> bool:
+    strategy = context.setting("strategy", "single")
+    if strategy not in ("single", "alternating"):
+        raise ConfigurationError(f"The setting 'strategy' is {strategy!r}; allowed: single, alternating.")
+    if strategy == "alternating" and context.settings.get("username"):
+        raise ConfigurationError("Users who alternate are named in the secret: leave out the setting 'username'.")
+    return strategy == "alternating"
+
+
+def _username_key(context: Context) -> str:
+    return context.settings.get("username_key") or "username"
+
+
+def _username(context: Context, credential: Credential) -> str:
+    return context.settings.get("username") or credential.require(_username_key(context))
+
+
+def _check_username(context: Context, credential: Credential) -> str:
+    """The user of the credential. Raises ``IdentityMismatchError`` when it is not the one whose turn it is."""
+    username = _username(context, credential)
+    current = context.current
+    if current is None or current.version == credential.version:
+        return username
+    expected = _username(context, current)
+    if username != (other(expected) if _alternates(context) else expected):
+        raise IdentityMismatchError(
+            f"The pending value is for the user {username!r}, and the current one for {expected!r}. It is not used. "
+            "Put a value by hand to abandon this rotation."
+        )
+    return username
+
+
+def _check_administrator(context: Context, admin: Credential, server: Server) -> None:
+    """Refuse to take the administrator's password to a server that only the user's secret names.
+
+    Who may write that secret would else be sent the password by naming a server of theirs.
+    """
+    host = context.settings.get("host") or admin.get("host")
+    if not host:
+        raise ConfigurationError(
+            "The administrator's secret has no key 'host', as it is for those that RDS makes: give the setting 'host'."
+        )
+    if host != server.host:
+        raise IdentityMismatchError(
+            "The administrator's secret is for another host than this secret. Correct the one that is wrong."
+        )
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
+        return int(text)
+    raise ConfigurationError("The port must be a number from 1 to 65535.")
+
+
+@contextmanager
+def told_as(explain: Callable[[Exception], RotationError], *errors: type[Exception]) -> Iterator[None]:
+    """Raise what ``explain`` makes of a driver's exception, whose own text may repeat what it was given."""
+    try:
+        yield
+    except errors as error:
+        raise explain(error) from None
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception and those that it came from: a driver may fail once more while it cleans up."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def no_driver(name: str) -> ConfigurationError:
+    """What to tell when the driver is not there."""
+    return ConfigurationError(
+        f"The driver {name!r} is not in the function. Build the layer with `make layer` and attach it with "
+        "`function.layers`."
+    )

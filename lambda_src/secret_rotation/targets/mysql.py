@@ -1,0 +1,182 @@
+"""MySQL and MariaDB: the password of an account. The two strategies are in ``secret_rotation.sql``.
+
+An account is a user name and the hosts that it may come from. Who changes the own password changes that of the account
+that the server took it for. An administrator changes the account with the user's name: there must be one only, or the
+setting 'user_host' says which.
+"""
+
+import secrets
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+from .. import sql, tls
+from ..errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
+from ..sql import Server, identity
+from .base import Context
+
+try:
+    import pymysql
+    from pymysql.constants import CR, ER
+except ImportError:
+    raise sql.no_driver("PyMySQL") from None
+
+__all__ = ["create_secret", "identity", "set_secret", "test_secret"]
+
+_CONFIGURATION = {
+    ER.DBACCESS_DENIED_ERROR: "does not let the user use the database of 'dbname'",
+    ER.BAD_DB_ERROR: "has no such database: correct 'dbname'",
+    ER.HOST_NOT_PRIVILEGED: "does not admit the function's address",
+    ER.HOST_IS_BLOCKED: "has blocked the function's address after many errors: FLUSH HOSTS",
+    ER.SPECIFIC_ACCESS_DENIED_ERROR: "does not let the user that is logged in do this: grant it CREATE USER",
+    ER.TABLEACCESS_DENIED_ERROR: "does not let the administrator read mysql.user: grant it SELECT",
+    ER.CANNOT_USER: "could not change the account: it is not there, or the administrator lacks CREATE USER",
+    ER.OPTION_PREVENTS_STATEMENT: "is read-only: the host must be the primary",
+    ER.WRONG_STRING_LENGTH: "does not take so long a user name: '_clone' is added to it",
+    1819: "has a password policy that refuses the new password: change `password`",
+    1862: "says that the password has expired: only an administrator ('admin_secret_arn') can change it",
+    3118: "has locked the account",
+    4151: "has locked the account",
+    CR.CR_AUTH_PLUGIN_CANNOT_LOAD: "has another way for the account to log in than by a password that is known here",
+}
+"""What the server's error number means for the operator. Where PyMySQL has no name: MySQL's, and MariaDB's 4151."""
+_NOT_NOW = {
+    ER.CON_COUNT_ERROR, ER.SERVER_SHUTDOWN, ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED, ER.LOCK_WAIT_TIMEOUT,
+}  # fmt: skip
+_NETWORK = {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST}
+
+
+def create_secret(context: Context) -> Mapping[str, str]:
+    """Users who alternate: the name of the other one."""
+    return _DATABASE.create_secret(context)
+
+
+def set_secret(context: Context) -> None:
+    """Change the account's password, unless the pending one is accepted already."""
+    _DATABASE.set_secret(context)
+
+
+def test_secret(context: Context) -> None:
+    """Log in."""
+    _DATABASE.test_secret(context)
+
+
+class Session:
+    """A connection that has logged in. Names and passwords are quoted by the driver."""
+
+    def __init__(self, context: Context, server: Server, username: str, connection: Any) -> None:
+        self._context, self._server, self._username, self._connection = context, server, username, connection
+
+    def change_password(self, username: str, password: str) -> None:
+        """ALTER USER, which keeps the account's rights."""
+        if username == self._username:
+            self._run("ALTER USER CURRENT_USER() IDENTIFIED BY %s", password)
+        else:
+            self._run("ALTER USER %s@%s IDENTIFIED BY %s", username, self._account(username)[0], password)
+
+    def prepare_clone(self, clone: str, original: str) -> None:
+        """Nobody knows the new account's first password. It gets what the original one is granted, now and each time.
+
+        Never the other way: a right that was taken from the original must not come back from the clone.
+        """
+        host, tls_required = self._account(original)
+        require = " REQUIRE SSL" if tls_required == "ANY" else ""
+        nobody_knows = secrets.token_urlsafe(24) + "aA1!"  # characters for a server's password policy
+        self._run(f"CREATE USER IF NOT EXISTS %s@%s IDENTIFIED BY %s{require}", clone, host, nobody_knows)
+        for (grant,) in self._run("SHOW GRANTS FOR %s@%s", original, host):
+            self._run(*_grant_to(grant, (original, host), (clone, host)))
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._connection.open:
+            self._connection.close()
+
+    def _account(self, username: str) -> tuple[str, str]:
+        """The host of the user's account, and what TLS it requires."""
+        found = self._run("SELECT Host, ssl_type FROM mysql.user WHERE User = %s", username)
+        wanted = self._context.settings.get("user_host")
+        accounts = {host: kind for host, kind in found if wanted in (None, host)}
+        if len(accounts) == 1:
+            return accounts.popitem()
+        if accounts:
+            hosts = ", ".join(map(repr, sorted(accounts)))
+            raise ConfigurationError(
+                f"{self._server}: {username!r} has accounts for {hosts}: say which, as 'user_host'."
+            )
+        raise ConfigurationError(f"{self._server} has no account of {username!r}{f'@{wanted!r}' if wanted else ''}.")
+
+    def _run(self, statement: str, *values: str) -> Any:
+        # The driver takes its timeouts when it connects; the time that is left is less now.
+        self._connection._read_timeout = self._connection._write_timeout = self._context.deadline.timeout()
+        with sql.told_as(lambda error: _explain(error, self._server), pymysql.MySQLError):
+            cursor = self._connection.cursor()
+            cursor.execute(statement, values)
+            return cursor.fetchall()
+
+
+def connect(context: Context, server: Server, username: str, password: str) -> Session:
+    """Log in, with TLS before the password."""
+    security, seconds = tls.context(context.settings), context.deadline.timeout()
+    with sql.told_as(lambda error: _explain(error, server, username), pymysql.MySQLError, RuntimeError):
+        connection = pymysql.connect(
+            host=server.host,
+            port=server.port,
+            user=username,
+            password=password.encode(),  # the driver would take a text for Latin-1
+            database=server.database or None,
+            ssl=security,
+            ssl_disabled=security is None,  # else the driver tries it unverified
+            connect_timeout=seconds,
+            read_timeout=seconds,
+            write_timeout=seconds,
+            autocommit=True,
+        )
+    return Session(context, server, username, connection)
+
+
+def _grant_to(grant: str, original: tuple[str, str], clone: tuple[str, str]) -> tuple[str, ...]:
+    """A line of SHOW GRANTS as a statement for the clone, and its parameters.
+
+    Only the last mention of the account is replaced: a database may have any name. Of what follows it only the options
+    stay; MariaDB puts the hash of the password there too.
+    """
+    head, tail = _split_at_account(grant, *original)
+    options = [option for option in ("WITH GRANT OPTION", "WITH ADMIN OPTION") if tail.strip().endswith(option)]
+    statement = head.replace("%", "%%") + "%s@%s"
+    return " ".join([statement, *options]), *clone
+
+
+def _split_at_account(grant: str, username: str, host: str) -> tuple[str, str]:
+    for quote in "`'":  # MySQL 5.7 quotes with apostrophes
+        name, place = (text.replace(quote, quote * 2) for text in (username, host))
+        head, found, tail = grant.rpartition(f"{quote}{name}{quote}@{quote}{place}{quote}")
+        if found:
+            return head, tail
+    raise TargetError("SHOW GRANTS gave a line without the account; the clone has to be made by hand.")
+
+
+def _explain(error: Exception, server: Server, username: str = "") -> RotationError:
+    if isinstance(error, RuntimeError):
+        return ConfigurationError(
+            f"{server}: without TLS, this way to log in needs a Python package that the layer does not have."
+        )
+    original = getattr(error, "original_exception", None)
+    if isinstance(original, ssl.SSLError):
+        return tls.problem(str(server), original)
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    if number == ER.ACCESS_DENIED_ERROR:
+        return AuthenticationError(f"{server} refused the password of {username!r}.")
+    if number == CR.CR_SSL_CONNECTION_ERROR:
+        return tls.refused(str(server))
+    if number in _CONFIGURATION:
+        return ConfigurationError(f"{server} {_CONFIGURATION[number]} (error {number}).")
+    if number in _NOT_NOW:
+        return NetworkError(f"{server} cannot serve now (error {number}). The rotation is tried again.")
+    if number in _NETWORK:
+        return NetworkError(
+            f"{server}: no answer (error {number}). Check host, port, the function's network and security groups."
+        )
+    return TargetError(f"{server} refused a statement (error {number}).")
+
+
+_DATABASE = sql.Database(3306, connect)
