@@ -11,42 +11,6 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Call:
-    """One call. ``n`` counts from 1 since the last reset; ``error`` is the error code of the answer, if it had one."""
-
-    n: int
-    service: str
-    action: str
-    principal: str | None
-    function: str | None
-    resource: str | None
-    error: str | None
-
-
-class Calls:
-    """Every call since the last ``reset``."""
-
-    def __init__(self) -> None:
-        self._calls: list[Call] = []
-        self._lock = threading.Lock()
-
-    def add(self, asked: Asked, error: str | None) -> None:
-        """Counts a call that has been answered, or whose answer has been lost."""
-        with self._lock:
-            self._calls.append(Call(n=len(self._calls) + 1, error=error, **asdict(asked)))
-
-    def all(self) -> list[dict[str, Any]]:
-        """As JSON objects, in order."""
-        with self._lock:
-            return [asdict(call) for call in self._calls]
-
-    def reset(self) -> None:
-        """Forgets them."""
-        with self._lock:
-            self._calls.clear()
-
-
-@dataclass(frozen=True)
 class Asked:
     """What is known of a call before it is answered. ``function`` is the name of the calling Lambda function."""
 
@@ -55,6 +19,33 @@ class Asked:
     principal: str | None
     function: str | None
     resource: str | None
+
+
+class Calls:
+    """Every call since the last ``reset``, in order."""
+
+    def __init__(self) -> None:
+        self._calls: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+
+    def add(self, asked: Asked, error: str | None) -> None:
+        """Counts a call: equal calls in a row are one entry, whose ``n`` says how many."""
+        call = {**asdict(asked), "error": error}
+        with self._lock:
+            if self._calls and self._calls[-1] == {**call, "n": self._calls[-1]["n"]}:
+                self._calls[-1]["n"] += 1
+            else:
+                self._calls.append({**call, "n": 1})
+
+    def all(self) -> list[dict[str, Any]]:
+        """As JSON objects. ``error`` is the answer's error code, "lost" when a fault took the answer, or None."""
+        with self._lock:
+            return [dict(call) for call in self._calls]
+
+    def reset(self) -> None:
+        """Forgets them."""
+        with self._lock:
+            self._calls.clear()
 
 
 class FaultError(ValueError):

@@ -159,10 +159,10 @@ class Sandbox:
         return list(answer["started"])
 
     def calls(self) -> list[dict[str, Any]]:
-        """Every API call since the last reset: {n, service, action, principal, function, resource, error}.
+        """The API calls since the last reset, in order: {service, action, principal, function, resource, error, n}.
 
         ``principal`` is an ARN. ``function`` is the name of the Lambda function that called, or None. ``error`` is
-        the code of the answer, "lost" when a fault took the answer away, or None.
+        the code of the answer, "lost" when a fault took the answer away, or None. ``n`` counts equal calls in a row.
         """
         return list(self._call("GET", "calls"))
 

@@ -27,6 +27,7 @@ def apply() -> None:
     emulator.replace_item(actions, "PutRolePolicy", _put_role_policy)
     emulator.replace_item(actions, "CreateAccessKey", _create_access_key)
     emulator.replace_item(actions, "DeleteAccessKey", _delete_access_key)
+    emulator.replace_item(actions, "ListAccessKeys", _list_access_keys)
 
 
 def check_environment(config: Mapping[str, Any]) -> None:
@@ -79,6 +80,17 @@ def _create_access_key(old: Callable[..., Any]) -> Callable[..., Any]:
         return old(params)
 
     return create
+
+
+def _list_access_keys(old: Callable[..., Any]) -> Callable[..., Any]:
+    def listed(params: dict[str, Any]) -> Any:
+        user = emulator.iam._p(params, "UserName")
+        if user and user not in emulator.iam._users:  # ministack lists nothing
+            message = f"The user with name {user} cannot be found."
+            return emulator.iam._error(404, "NoSuchEntity", message, ns="iam")
+        return old(params)
+
+    return listed
 
 
 def _delete_access_key(old: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ Each function here makes the replacement of one function of ministack and gets t
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -31,6 +32,7 @@ def apply(secrets: Secrets, pool: Pool) -> None:
         (emulator.lambda_svc, "_create_function", lambda old: _create_function(old, pool)),
         (emulator.lambda_svc, "_update_config", _update_config),
         (emulator.lambda_svc, "_add_permission", _add_permission),
+        (emulator.kms, "handle_request", _key_pairs_in_a_thread),
         (emulator.cloudwatch, "_describe_alarms", _describe_alarms),
         (emulator.ec2, "_rules_match", _rules_match),
     ]
@@ -85,6 +87,21 @@ def _condition_keys(old: Callable[..., dict[str, Any]]) -> Callable[..., dict[st
         return keys
 
     return request_tag_context
+
+
+# KMS
+
+
+def _key_pairs_in_a_thread(old: Service) -> Service:
+    async def handle_request(method: str, path: str, headers: dict[str, str], *rest: Any) -> Answer:
+        call = old(method, path, headers, *rest)
+        if ".GenerateDataKeyPair" not in headers.get("x-amz-target", ""):
+            return await call
+        # An RSA key of 4096 bits takes seconds, in which nothing else would be answered.
+        answer: Answer = await asyncio.to_thread(asyncio.run, call)  # type: ignore[arg-type]
+        return answer
+
+    return handle_request
 
 
 # Lambda

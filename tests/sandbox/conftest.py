@@ -119,9 +119,13 @@ class Secret:
 
     def versions(self) -> dict[str, list[str]]:
         """All versions, those without labels too."""
-        client = self.aws.client("secretsmanager")
-        pages = client.get_paginator("list_secret_version_ids").paginate(SecretId=self.name, IncludeDeprecated=True)
-        return {v["VersionId"]: v.get("VersionStages", []) for page in pages for v in page["Versions"]}
+        ask, found, more = self.aws.client("secretsmanager").list_secret_version_ids, {}, {}
+        while True:
+            answer = ask(SecretId=self.name, IncludeDeprecated=True, **more)
+            found |= {version["VersionId"]: version.get("VersionStages", []) for version in answer["Versions"]}
+            if "NextToken" not in answer:
+                return found
+            more = {"NextToken": answer["NextToken"]}
 
 
 SECRETS = {

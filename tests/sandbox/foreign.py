@@ -6,12 +6,12 @@ import boto3
 
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
+client = boto3.client("secretsmanager", endpoint_url=os.environ.get("SECRETS_MANAGER_ENDPOINT"))
 
 
 def lambda_handler(event, context):
     """The usual four steps, with nothing to do in set and test."""
     arn, token, step = event["SecretId"], event["ClientRequestToken"], event["Step"]
-    client = boto3.client("secretsmanager", endpoint_url=os.environ.get("SECRETS_MANAGER_ENDPOINT"))
     print("event", sorted(event), arn)
     metadata = client.describe_secret(SecretId=arn)
     if not metadata["RotationEnabled"]:
@@ -26,7 +26,7 @@ def lambda_handler(event, context):
     if os.environ.get("FAIL") == step:
         raise RuntimeError("deliberate failure in " + step)
     if step == "createSecret":
-        create(client, arn, token)
+        create(arn, token)
     elif step == "finishSecret":
         if os.environ.get("NO_MOVE"):
             return
@@ -37,7 +37,7 @@ def lambda_handler(event, context):
         raise ValueError("Invalid step parameter")
 
 
-def create(client, arn, token):
+def create(arn, token):
     value = client.get_secret_value(SecretId=arn, VersionStage="AWSCURRENT")["SecretString"]
     try:
         client.get_secret_value(SecretId=arn, VersionId=token, VersionStage="AWSPENDING")
