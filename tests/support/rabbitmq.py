@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,7 +32,6 @@ class RabbitMQ:
     url: str
     trust: ssl.SSLContext | None
     folder: Path
-    version: str = ""
     admin: str = "admin"
     admin_password: str = "admin-password"
 
@@ -69,11 +68,18 @@ class RabbitMQ:
         return self.status(self.request("/api/whoami", username, password)) == 200
 
 
+def version() -> str:
+    """The version of the installed server. Raises ``RuntimeError`` when there is none."""
+    found = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*"))
+    if not found or not Path(PROGRAM).exists():
+        raise RuntimeError(f"RabbitMQ is not installed. Install it: {INSTALL}")
+    return found[-1].name.partition("-")[2]
+
+
 @contextlib.contextmanager
 def start(authority: Authority | None = None) -> Iterator[RabbitMQ]:
     """Run a server until the block ends; with an authority its API is reached by TLS only. It takes a few seconds."""
-    if not Path(PROGRAM).exists():
-        raise RuntimeError(f"RabbitMQ is not installed. Install it: {INSTALL}")
+    version()  # is there one?
     with TemporaryDirectory(prefix="rabbitmq-") as folder, contextlib.ExitStack() as stack:
         ports = dict(zip(("epmd", "dist", "amqp", "http"), _free_ports(4), strict=True))
         environment = _environment(Path(folder), ports, authority)
@@ -82,7 +88,8 @@ def start(authority: Authority | None = None) -> Iterator[RabbitMQ]:
         process = stack.enter_context(_running([PROGRAM], environment, Path(folder)))
         trust = ssl.create_default_context(cafile=str(authority.ca)) if authority else None
         server = RabbitMQ(f"{'https' if authority else 'http'}://localhost:{ports['http']}", trust, Path(folder))
-        yield replace(server, version=_wait(server, process))
+        _wait(server, process)
+        yield server
 
 
 def _environment(folder: Path, ports: dict[str, int], authority: Authority | None) -> dict[str, str]:
@@ -147,15 +154,16 @@ def _running(command: list[str], environment: dict[str, str], folder: Path) -> I
         process.wait()
 
 
-def _wait(server: RabbitMQ, process: subprocess.Popen[bytes]) -> str:
-    """Wait until the API answers; the server's version."""
+def _wait(server: RabbitMQ, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the API answers."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and process.poll() is None:
         try:
-            with urllib.request.urlopen(server.request("/api/overview"), timeout=5, context=server.trust) as answer:
-                return str(json.load(answer)["rabbitmq_version"])
-        except (OSError, ValueError, KeyError):
-            time.sleep(0.2)
+            if server.accepts(server.admin, server.admin_password):
+                return
+        except OSError:
+            pass
+        time.sleep(0.2)
     raise RuntimeError(f"RabbitMQ did not start:\n{server.output()[-3000:]}")
 
 

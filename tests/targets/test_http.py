@@ -546,9 +546,6 @@ class RabbitService(Service):
     def lock_out(self) -> None:
         self.server.put_user("app", "nobody-Pa55word", self.tags)
 
-    def spoiled(self, value: str) -> str:
-        return json.dumps({**json.loads(value), "password": "zQ7xJx7vwV3wkk9"})  # no word of a log line
-
     def at(self, host: str, port: int) -> Setup:
         """The settings say where; a key ``host`` in the secret is not used, and must not change all the same."""
         moved = {

@@ -121,9 +121,6 @@ class DoorService(Service):
         value = {**json.loads(self.setup.value), "username": "somebody"}
         return Setup({"url": f"http://{host}:{port}"}, json.dumps(value))
 
-    def spoiled(self, value: str) -> str:
-        return json.dumps({**json.loads(value), "password": "zQ7xJx7vwV3wkk9"})  # no word of a log line
-
 
 class TestPython(TargetContract):
     target = "python"

@@ -56,9 +56,6 @@ class RedisService(Service):
     def lock_out(self) -> None:
         self.server.run("ACL SETUSER", "app", "resetpass", ">nobody's-password")
 
-    def spoiled(self, value: str) -> str:
-        return json.dumps({**json.loads(value), "password": "zQ7xJx7vwV3wkk9"})  # no word of a log line
-
     @contextmanager
     def without_tls(self) -> Iterator[Setup]:
         with redis_server.start("app on >first-Pa55word +@all") as plain_text:
