@@ -275,6 +275,7 @@ def test_a_version_without_a_value_is_not_set_and_not_finished(
     with pytest.raises(errors.NoValueError):
         RotationFunction(manager, target)(step, arn, manager.rotate(arn))
     assert manager.secrets[arn].text() == "old-password"
+    assert target is None or target.attempts == []
 
 
 def test_a_value_that_the_service_does_not_accept_is_not_finished(manager: SecretsManager) -> None:
