@@ -1,0 +1,426 @@
+"""Aurora through the RDS Data API: a database user's password, changed by an administrator, without driver or VPC.
+
+The Data API takes the ARN of a secret where others take a password, and reads that secret's AWSCURRENT value. So a
+pending value cannot be used before it is current, and it must not become current before it has been used. What this
+target does about it:
+
+- setSecret logs in by the administrator's secret and changes the user's password.
+- testSecret copies user name and password to the probe, a secret for this one purpose, and logs in by that.
+
+The Data API keeps connections open, and how it chooses one for a secret is not documented: an answer may come over a
+connection that was opened with an older value of the probe, and would prove nothing. So the server is asked when the
+connection was opened, and one from before the probe was written does not count.
+
+What a crash leaves: before the password is changed, nothing. After it, the pending value works, which is stored; the
+retry sets it again. The probe is written again whenever it holds something else than what is tested.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import stringprep
+import time
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from .. import aws
+from ..errors import (
+    AccessDeniedError,
+    AuthenticationError,
+    ConfigurationError,
+    NetworkError,
+    RotationError,
+    SettingError,
+    TargetError,
+)
+from .base import Context, Credential
+
+RESUME_PAUSES = (3.0,) * 10
+"""Seconds between tries while a paused cluster starts, which takes about 15 seconds."""
+PROBE_PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds between logins by the probe: its new value is not seen everywhere at once."""
+_ITERATIONS = 4096
+CALL = 8.0
+"""Seconds that one more call may take."""
+
+
+def identity(credential: Credential) -> dict[str, str]:
+    """The server, as far as the secret names it, and the user."""
+    return {name: credential.get(name, "") or "" for name in ("host", "port", "username")}
+
+
+def set_secret(context: Context) -> None:
+    """Change the user's password, as the administrator."""
+    cluster, username = Cluster.of(context), _username(context, context.pending)
+    cluster.engine.change_password(cluster.session(cluster.admin), username, context.pending.value)
+
+
+def test_secret(context: Context) -> None:
+    """Log in with the value to be tested, by a copy of it in the probe."""
+    cluster, probe = Cluster.of(context), Probe.of(context)
+    username, password = _username(context, context.subject), context.subject.value
+    session, problem = cluster.session(Login(f"the user {username!r}", probe.arn)), None
+    for pause in (0.0, *PROBE_PAUSES):
+        if problem is not None:
+            if context.deadline.remaining() < pause + 3 * CALL:
+                break
+            time.sleep(pause)
+        # After a stale answer it is written again: a server that has restarted counts its connections anew.
+        since = None if isinstance(problem, _StaleError) else probe.since(username, password)
+        if since is None:
+            since = cluster.engine.now(cluster.session(cluster.admin))
+            probe.write(username, password, since)
+        problem = _refusal(cluster.engine, session, username, since)
+        if problem is None:
+            return
+    raise problem or TargetError("The value was not tested.")
+
+
+class _StaleError(TargetError):
+    """The answer proves nothing about the value."""
+
+
+def _refusal(engine: "Engine", session: "Session", username: str, since: float) -> RotationError | None:
+    """Why the user's login by the probe does not prove the value; None when it does."""
+    try:
+        user, opened = engine.whoami(session)
+    except AuthenticationError as error:
+        return AuthenticationError(str(error))
+    if user != username:
+        return _StaleError(
+            "The Data API logged in as another user than the one in the probe. Another secret's rotation may be using "
+            "it at the same time; the rotation is tried again."
+        )
+    if opened <= since:
+        return _StaleError(
+            "The Data API answered over a connection that is older than the value, which proves nothing. "
+            "The rotation is tried again, when that connection is closed."
+        )
+    return None
+
+
+class Login(NamedTuple):
+    """Who logs in, for messages, and by which secret."""
+
+    who: str
+    secret_arn: str
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """An Aurora cluster, over the Data API."""
+
+    context: Context
+    engine: "Engine"
+    admin: Login
+
+    @classmethod
+    def of(cls, context: Context) -> "Cluster":
+        """Read the settings. Raises ``SettingError``."""
+        name = context.setting("engine")
+        if name not in ENGINES:
+            raise SettingError(f"The setting 'engine' is {name!r}; allowed: {', '.join(ENGINES)}.")
+        admin = Login("the administrator", context.setting("admin_secret_arn"))
+        return cls(context, ENGINES[name](context.settings.get("user_host") or "%"), admin)
+
+    def session(self, login: Login) -> "Session":
+        """Statements as ``login``, each committed, and on any connection."""
+        return Session(self, login)
+
+    def execute(self, login: Login, sql: str) -> Any:
+        """ExecuteStatement, repeated while a paused cluster starts. Errors become those of this package."""
+        # No database means one that is named like the user, for PostgreSQL.
+        name = self.context.settings.get("database") or self.engine.database
+        request = {
+            "resourceArn": self.context.setting("cluster_arn"),
+            "secretArn": login.secret_arn,
+            "sql": sql,
+            **({"database": name} if name else {}),
+        }
+        client = self.context.client("rds-data")
+        for pause in (*RESUME_PAUSES, 0.0):
+            try:
+                return client.execute_statement(**request)
+            except (ClientError, BotoCoreError, RotationError) as error:
+                problem, again = _explain(error, login), _is_resuming(error)
+            if not again or self.context.deadline.remaining() < pause + CALL:
+                break
+            time.sleep(pause)
+        raise problem  # not in the `except`: boto3's exception must not be chained
+
+
+@dataclass(frozen=True)
+class Session:
+    """Statements as one user."""
+
+    cluster: Cluster
+    login: Login
+
+    def run(self, sql: str) -> Sequence[Sequence[str]]:
+        """One statement. Returns the rows, all of whose columns must be texts."""
+        answer = self.cluster.execute(self.login, sql)
+        return [[column["stringValue"] for column in row] for row in answer.get("records", ())]
+
+
+class Engine(Protocol):
+    """What differs between the databases."""
+
+    database: str | None
+    """Where to connect unless told otherwise."""
+
+    def __init__(self, host: str) -> None:
+        """``host``: from where the user logs in, for MySQL."""
+
+    def change_password(self, session: Session, username: str, password: str) -> None:
+        """Change the user's password, in one statement, so that a crash leaves it done or not done."""
+
+    def now(self, session: Session) -> float:
+        """A moment in the server's own count, which connections opened later are after."""
+
+    def whoami(self, session: Session) -> tuple[str, float]:
+        """The user of the session, and when its connection was opened, in the count of ``now``."""
+
+
+class Postgresql:
+    """Aurora PostgreSQL.
+
+    ALTER ROLE takes no parameters, and a transaction in which they could be handed over (as settings, to a DO block)
+    would lock the role for minutes when the function dies in it. So name and value stand in the statement, with every
+    character but letters and digits written as its number. The value is the verifier that the server would make of the
+    password, and keep: what a server logs of its statements is no password.
+    """
+
+    database: str | None = "postgres"
+
+    def __init__(self, host: str) -> None:
+        pass
+
+    def change_password(self, session: Session, username: str, password: str) -> None:
+        """ALTER ROLE, by anybody but the role itself."""
+        ((administrator,),) = session.run("SELECT CAST(current_user AS text)")
+        _refuse_administrator(administrator, username)
+        name = _escaped(username, lambda c: f"\\+{ord(c):06x}")
+        verifier = _escaped(_verifier(password), lambda c: f"\\x{ord(c):02x}")
+        session.run(f"ALTER ROLE U&\"{name}\" PASSWORD E'{verifier}'")
+
+    def now(self, session: Session) -> float:
+        """The server's time."""
+        ((moment,),) = session.run("SELECT CAST(extract(epoch FROM clock_timestamp()) AS text)")
+        return float(moment)
+
+    def whoami(self, session: Session) -> tuple[str, float]:
+        """From the server's list of connections."""
+        ((user, opened),) = session.run(
+            "SELECT CAST(current_user AS text), CAST(extract(epoch FROM backend_start) AS text)"
+            " FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+        )
+        return user, float(opened)
+
+
+class Mysql:
+    """Aurora MySQL.
+
+    ALTER USER takes no parameters, and in a prepared statement, which is what the Data API makes of all, nothing else
+    does that could build it. So name and password stand in the statement, quoted.
+    """
+
+    database: str | None = None
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+
+    def change_password(self, session: Session, username: str, password: str) -> None:
+        """ALTER USER, by anybody but the user itself."""
+        ((administrator, mode),) = session.run("SELECT CURRENT_USER(), @@sql_mode")
+        _refuse_administrator(_user_of(administrator), username)
+        texts = (username, self._host, password)
+        if "NO_BACKSLASH_ESCAPES" in mode.split(",") and any("\\" in text for text in texts):
+            raise ConfigurationError(
+                "With the sql_mode NO_BACKSLASH_ESCAPES add the backslash to `exclude_characters`."
+            )
+        user, host, secret = (_quoted(text) for text in texts)
+        session.run(f"ALTER USER {user}@{host} IDENTIFIED BY {secret}")
+
+    def now(self, session: Session) -> float:
+        """The number of connections so far: each has one for its id."""
+        ((_, count),) = session.run("SHOW GLOBAL STATUS LIKE 'Connections'")
+        return float(count)
+
+    def whoami(self, session: Session) -> tuple[str, float]:
+        """The id of the connection stands for the time."""
+        ((account, number),) = session.run("SELECT CURRENT_USER(), CAST(CONNECTION_ID() AS CHAR)")
+        return _user_of(account), float(number)
+
+
+ENGINES: Mapping[str, Callable[[str], Engine]] = {"postgresql": Postgresql, "mysql": Mysql}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The secret by which a value is tested. Nobody else reads or writes it."""
+
+    context: Context
+    arn: str
+
+    @classmethod
+    def of(cls, context: Context) -> "Probe":
+        """Read the setting. Raises ``SettingError`` when it names a secret that has another use."""
+        arn = context.setting("probe_secret_arn")
+        if arn in (context.secret_id, context.setting("admin_secret_arn")):
+            raise SettingError(
+                "The setting 'probe_secret_arn' must name a secret of its own: its value is overwritten."
+            )
+        return cls(context, arn)
+
+    def since(self, username: str, password: str) -> float | None:
+        """Since when the probe has held this value; None when it does not. Raises when it has another use."""
+        text = self._read()
+        if text is None:
+            return None
+        self.context.log.hide(text)
+        found = Credential("probe", text).fields
+        if found.keys() != {"username", "password", "since"} and text.strip() != "{}":
+            raise ConfigurationError(
+                f"The secret {self.arn} holds something that this function has not put there, and would be "
+                "overwritten. Give 'probe_secret_arn' a secret of its own, without a value."
+            )
+        return (
+            float(found["since"]) if found and (found["username"], found["password"]) == (username, password) else None
+        )
+
+    def write(self, username: str, password: str, since: float) -> None:
+        """Make it hold this value."""
+        text = json.dumps({"username": username, "password": password, "since": since})
+        self.context.log.hide(text)
+        manager = self.context.client("secretsmanager")
+        aws.call(
+            "secretsmanager:PutSecretValue", lambda: manager.put_secret_value(SecretId=self.arn, SecretString=text)
+        )
+
+    def _read(self) -> str | None:
+        manager = self.context.client("secretsmanager")
+
+        def attempt() -> Any:
+            try:
+                return manager.get_secret_value(SecretId=self.arn)
+            except manager.exceptions.ResourceNotFoundException:
+                return {}
+
+        answer = aws.call("secretsmanager:GetSecretValue", attempt)
+        return str(answer["SecretString"]) if "SecretString" in answer else None
+
+
+def _username(context: Context, credential: Credential) -> str:
+    return context.settings.get("username") or credential.require("username")
+
+
+def _refuse_administrator(administrator: str, username: str) -> None:
+    if administrator == username:
+        raise ConfigurationError(
+            f"{username!r} is the administrator itself, whose secret would be wrong from then on. Let RDS manage its "
+            "password (manage_master_user_password), or give another administrator."
+        )
+
+
+def _user_of(account: str) -> str:
+    return account.rpartition("@")[0]
+
+
+def _verifier(password: str) -> str:
+    """What PostgreSQL keeps of a password (RFC 5803)."""
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", _prepared(password).encode(), salt, _ITERATIONS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    first, second, third = (base64.b64encode(part).decode() for part in (salt, stored, server))
+    return f"SCRAM-SHA-256${_ITERATIONS}:{first}${second}:{third}"
+
+
+def _prepared(password: str) -> str:
+    """SASLprep (RFC 4013), which leaves ASCII as it is. What it forbids is taken as it is, like in PostgreSQL."""
+    if password.isascii():
+        return password
+    kept = (" " if stringprep.in_table_c12(c) else c for c in password if not stringprep.in_table_b1(c))
+    return unicodedata.normalize("NFKC", "".join(kept))
+
+
+def _escaped(text: str, escape: Callable[[str], str]) -> str:
+    """``text`` with everything but ASCII letters and digits escaped."""
+    return "".join(c if c.isascii() and c.isalnum() else escape(c) for c in text)
+
+
+def _quoted(text: str) -> str:
+    """A string of MySQL that ends where it should, whether or not the backslash escapes in the session's mode."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+# What the Data API's answers mean.
+
+_ACTION = "rds-data:ExecuteStatement"
+_STATE = re.compile(r"SQLState: (\w{5})|(?:error code|Error code): (\d{4})", re.ASCII)
+_HINTS = {
+    "42704": "There is no such role. Create it first.",
+    "1396": "There is no such user for that host. Create it first, and see the setting 'user_host'.",
+    "42501": "The administrator is not allowed to: it needs CREATEROLE, or ADMIN OPTION on the role.",
+    "1227": "The administrator is not allowed to: it needs the privilege CREATE USER.",
+    "3D000": "There is no such database: see the setting 'database'.",
+    "1049": "There is no such database: see the setting 'database'.",
+    "1819": "The password does not meet the server's policy: see the module's `password`.",
+    "1064": "If passwords may have a colon, add it to `exclude_characters`: it may be taken for a parameter.",
+}
+_AWAY = {
+    "DatabaseResumingException": "The cluster was paused and is starting.",
+    "DatabaseUnavailableException": "The cluster's writer is not available.",
+    "ServiceUnavailableError": "The Data API is not available.",
+    "InternalServerErrorException": "The Data API failed.",
+    "StatementTimeoutException": "The statement took too long.",
+}
+_SET_UP = {
+    "HttpEndpointNotEnabledException": "The cluster has no Data API: set enable_http_endpoint = true.",
+    "DatabaseNotFoundException": "The cluster has no instance, or there is no such cluster: see 'cluster_arn'.",
+    "InvalidResourceStateException": "The cluster is not in a state to answer.",
+}
+
+
+def _is_resuming(error: Exception) -> bool:
+    return isinstance(error, ClientError) and error.response["Error"].get("Code") == "DatabaseResumingException"
+
+
+def _explain(error: Exception, login: Login) -> RotationError:
+    if not isinstance(error, ClientError):
+        return aws.explain(error, _ACTION)
+    code, said = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+    if code in _AWAY:
+        return NetworkError(f"{_ACTION}: {_AWAY[code]} The rotation is tried again.")
+    if code in _SET_UP:
+        return ConfigurationError(f"{_ACTION}: {_SET_UP[code]}")
+    if code in ("InvalidSecretException", "SecretsErrorException"):
+        return ConfigurationError(
+            f"{_ACTION}: the Data API cannot use the secret {login.secret_arn} ({code}). It must be JSON with "
+            "username and password, and the function must be allowed to read it and to use its key."
+        )
+    if code in ("DatabaseErrorException", "BadRequestException"):
+        return _explain_database(login, said)
+    if code == "ForbiddenException":
+        return AccessDeniedError(f"{_ACTION}: not allowed ({code}).")
+    return aws.explain(error, _ACTION)
+
+
+def _explain_database(login: Login, said: str) -> RotationError:
+    """The server's own text may hold the statement, so only its codes are told."""
+    states = [state or number for state, number in _STATE.findall(said)]
+    if any(state.startswith("28") for state in states) or re.search(
+        r"password authentication failed|^Access denied for user", said
+    ):
+        return AuthenticationError(f"{_ACTION}: the database refused the password of {login.who}.")
+    for state in states:
+        if state in _HINTS:
+            return ConfigurationError(f"{_ACTION}: the database refused ({state}). {_HINTS[state]}")
+    return TargetError(f"{_ACTION}: the database refused ({', '.join(states) or 'it gave no code'}).")

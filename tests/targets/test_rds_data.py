@@ -1,0 +1,369 @@
+"""The rds_data target, against PostgreSQL and MariaDB behind a local RDS Data API."""
+
+import itertools
+import json
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from secret_rotation.errors import (
+    AccessDeniedError,
+    AuthenticationError,
+    ConfigurationError,
+    NetworkError,
+    RotationError,
+    SettingError,
+    TargetError,
+)
+from secret_rotation.targets import rds_data
+from tests.support import postgresql, rds_data_server
+from tests.support.postgresql import PostgreSQL
+from tests.support.rds_data_server import Data, DataApi, DataApiError
+from tests.support.secrets_manager import SecretsManager
+from tests.target_contract import Service, Setup, TargetContract, World
+
+CLUSTER = "arn:aws:rds:eu-west-1:123456789012:cluster:app"
+FIRST, ADMIN = "qM4vFirst9xTz", "tB8wAdmin3kRy"
+_NUMBERS = itertools.count()
+_DATA_API = "the function speaks to AWS's own endpoint of the Data API"
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rds_data, "PROBE_PAUSES", (0.001,) * 3)
+    monkeypatch.setattr(rds_data, "RESUME_PAUSES", (0.001,) * 3)
+
+
+class User(Service):
+    """A user of its own on the server, an administrator of its own, and a probe."""
+
+    engine: str
+
+    def __init__(self, api: DataApi) -> None:
+        self.api, self.hooks, number = api, list[Callable[[str, str], None]](), next(_NUMBERS)
+        self.name, self.admin = f'App "{number}" :x', f"admin{number}"
+        api.close()
+        api.__dict__.update(calls=[], requests=[], fail=lambda operation, request: None, pooled=False, delay=0.0)
+        self.setup = Setup({"cluster_arn": CLUSTER, "engine": self.engine}, self.value(self.name, FIRST))
+
+    def value(self, name: str, password: str) -> str:
+        return json.dumps({"engine": self.engine, "username": name, "password": password})
+
+    def prepare(self, manager: SecretsManager) -> Mapping[str, Any]:
+        secrets = {
+            "admin_secret_arn": manager.create(self.value(self.admin, ADMIN), "admin"),
+            "probe_secret_arn": manager.create(None, "probe"),
+        }
+        self.setup = replace(self.setup, settings={**secrets, **self.setup.settings})
+        self.manager, self.probe = manager, secrets["probe_secret_arn"]
+        self.api.read_secret = lambda arn: manager.secrets[arn].text()
+        return {"rds-data": self.client(self.api.url)}
+
+    def client(self, url: str, seconds: float = 10) -> Any:
+        make: Any = boto3.client
+        quick = Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 1})
+        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+        made = make("rds-data", region_name="eu-west-1", endpoint_url=url, config=quick, **keys)
+        made.meta.events.register("before-call", lambda model, **_: self.tell("before", model.name))
+        made.meta.events.register("after-call", lambda model, **_: self.tell("after", model.name))
+        return made
+
+    def tell(self, moment: str, action: str) -> None:
+        for hook in self.hooks:
+            hook(moment, action)
+
+    def watch(self, hook: Callable[[str, str], None]) -> None:
+        self.hooks.append(hook)
+
+    @property
+    def sent(self) -> str:
+        """All statements that the Data API was sent, without their parameters."""
+        return "\n".join(str(request.get("sql", "")) for request in self.api.requests)
+
+
+class Role(User):
+    """PostgreSQL."""
+
+    engine = "postgresql"
+
+    def __init__(self, api: DataApi, server: PostgreSQL) -> None:
+        super().__init__(api)
+        self.server = server
+        server.run_quoted("CREATE ROLE %I LOGIN PASSWORD %L", self.name, FIRST)
+        server.run_quoted("CREATE ROLE %I LOGIN CREATEROLE PASSWORD %L", self.admin, ADMIN)
+
+    def login(self, value: str) -> bool:
+        found = json.loads(value)
+        return self.server.accepts(found["username"], found["password"])
+
+    def lock_out(self) -> None:
+        for name in (self.name, self.admin):
+            self.server.run_quoted("ALTER ROLE %I PASSWORD %L", name, "nobody-stores-this")
+
+    def logs(self) -> str:
+        return self.server.log()
+
+
+class DataApiContract(TargetContract):
+    target = "rds_data"
+    required_keys = ("username",)
+    not_applicable: ClassVar = {
+        "test_a_server_that_is_down_is_a_network_error": _DATA_API,
+        "test_a_server_that_never_answers_is_a_network_error_within_the_time": _DATA_API,
+        "test_a_server_that_hangs_up_is_a_network_error": _DATA_API,
+        "test_a_certificate_of_an_unknown_authority_is_refused": _DATA_API,
+        "test_a_certificate_for_another_host_name_is_refused": _DATA_API,
+        "test_a_server_without_tls_is_refused_and_never_spoken_to_in_plain_text": _DATA_API,
+    }
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgreSQL]:
+    with postgresql.start() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def api(server: PostgreSQL) -> Iterator[DataApi]:
+    with rds_data_server.start(rds_data_server.postgresql(server.port), lambda arn: None) as running:
+        yield running
+
+
+class TestPostgresql(DataApiContract):
+    @pytest.fixture
+    def service(self, api: DataApi, server: PostgreSQL) -> Role:
+        return Role(api, server)
+
+
+@pytest.fixture
+def service(api: DataApi, server: PostgreSQL) -> Role:
+    return Role(api, server)
+
+
+def make(service: User, **settings: str) -> World:
+    return World.make("rds_data", service, lambda service: replace(service.setup, settings=_merged(service, settings)))
+
+
+def _merged(service: Service, settings: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: text for name, text in {**service.setup.settings, **settings}.items() if text}
+
+
+@pytest.fixture
+def world(service: Role) -> World:
+    return make(service)
+
+
+# What is sent.
+
+
+def test_neither_name_nor_password_stands_in_a_statement(world: World, service: Role) -> None:
+    new = json.loads(world.rotate())
+    assert "ALTER ROLE" in service.sent
+    assert service.name not in service.sent
+    assert new["password"] not in json.dumps(service.api.requests)
+
+
+def test_the_probe_is_written_once_in_a_rotation(world: World) -> None:
+    world.rotate()
+    service = world.service
+    assert isinstance(service, Role)
+    puts = [request for action, request in world.manager.requests if action == "PutSecretValue"]
+    assert [put["SecretId"] for put in puts].count(service.probe) == 1
+
+
+@pytest.mark.parametrize("database", ["postgres", None])
+def test_without_a_database_the_usual_one_is_used(service: Role, database: str | None) -> None:
+    make(service, database=database or "").rotate()
+    assert {request["database"] for request in service.api.requests if "database" in request} == {"postgres"}
+
+
+def test_a_plain_text_secret_takes_the_user_from_the_settings(service: Role) -> None:
+    service.environment = {}
+    world = World.make("rds_data", service, lambda of: Setup({**of.setup.settings, "username": service.name}, FIRST))
+    new = world.rotate()
+    assert service.server.accepts(service.name, new)
+
+
+# What is proved.
+
+
+def test_an_answer_over_an_old_connection_proves_nothing(world: World, service: Role) -> None:
+    """The connection was opened by the probe's value of the rotation before, with the password of then."""
+    service.api.pooled = True
+    world.rotate()
+    token = world.until("createSecret")  # not set: the new password does not work
+    assert "proves nothing" in world.refused(TargetError, "testSecret", token)
+    service.api.close()
+    world.refused(AuthenticationError, "testSecret", token)
+    world.go_on(token)
+    assert service.login(world.current)
+
+
+def test_a_rotation_ends_while_the_data_api_keeps_the_connection_of_its_own_test(world: World, service: Role) -> None:
+    service.api.pooled = True
+    assert service.login(world.rotate())
+    service.api.close()
+    assert service.login(world.rotate())
+
+
+def test_a_probe_whose_value_is_seen_late_is_tried_again(world: World, service: Role) -> None:
+    token = world.until("setSecret")
+    reads = itertools.count()
+
+    def late(arn: str) -> str | None:
+        if arn == service.probe and next(reads) < 2:
+            return service.value(service.name, "the value before")
+        return service.manager.secrets[arn].text()
+
+    service.api.read_secret = late
+    world.step("testSecret", token)
+
+
+def test_another_rotation_that_writes_the_same_probe_is_noticed(world: World, service: Role) -> None:
+    """The login of the other one's user proves nothing of this one's, and it is tried again."""
+    token = world.until("setSecret")
+    reads = itertools.count()
+
+    def other(arn: str) -> str | None:
+        if arn == service.probe and next(reads) < 2:
+            return service.value(service.admin, ADMIN)
+        return service.manager.secrets[arn].text()
+
+    service.api.read_secret = other
+    world.step("testSecret", token)
+    service.api.read_secret = lambda arn: service.value(service.admin, ADMIN)
+    assert "another user" in world.refused(TargetError, "finishSecret", token)
+
+
+def test_the_administrator_is_not_rotated_by_itself(service: Role) -> None:
+    world = World.make("rds_data", service, lambda of: Setup(of.setup.settings, service.value(service.admin, ADMIN)))
+    token = world.until("createSecret")
+    assert "manage_master_user_password" in world.refused(ConfigurationError, "setSecret", token)
+    assert service.server.accepts(service.admin, ADMIN)
+
+
+@pytest.mark.parametrize("which", ["itself", "administrator's"])
+def test_a_secret_with_another_use_is_not_taken_as_the_probe(service: Role, which: str) -> None:
+    world = make(service)
+    arn = world.arn if which == "itself" else service.setup.settings["admin_secret_arn"]
+    settings = {**world.function.function.settings.target_settings, "probe_secret_arn": arn}
+    world.function.function = world.function.function._replace(
+        settings=replace(world.function.function.settings, target_settings=settings)
+    )
+    before = world.manager.secrets[arn].text()
+    token = world.until("setSecret")
+    assert "probe_secret_arn" in world.refused(SettingError, "testSecret", token)
+    assert world.manager.secrets[arn].text() == before
+
+
+@pytest.mark.parametrize("content", ['{"username": "u", "password": "p"}', "plain text", '{"token": "t", "since": 1}'])
+def test_a_probe_that_holds_something_else_is_not_overwritten(world: World, service: Role, content: str) -> None:
+    world.manager.put(service.probe, content)
+    token = world.until("setSecret")
+    assert "probe_secret_arn" in world.refused(ConfigurationError, "testSecret", token)
+    assert world.manager.secrets[service.probe].text() == content
+
+
+def test_a_probe_with_an_empty_object_is_taken(world: World, service: Role) -> None:
+    world.manager.put(service.probe, "{}")
+    assert service.login(world.rotate())
+
+
+# What fails, and what it is told as.
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "part"),
+    [
+        ("DatabaseUnavailableException", NetworkError, "tried again"),
+        ("StatementTimeoutException", NetworkError, "tried again"),
+        ("ServiceUnavailableError", NetworkError, "tried again"),
+        ("DatabaseResumingException", NetworkError, "tried again"),
+        ("HttpEndpointNotEnabledException", ConfigurationError, "enable_http_endpoint"),
+        ("DatabaseNotFoundException", ConfigurationError, "cluster_arn"),
+        ("InvalidSecretException", ConfigurationError, "username and password"),
+        ("SecretsErrorException", ConfigurationError, "allowed to read it"),
+        ("AccessDeniedException", AccessDeniedError, "rds-data:"),
+        ("ForbiddenException", AccessDeniedError, "rds-data:"),
+        ("BadRequestException", TargetError, "no code"),
+        ("ExpiredTokenException", AuthenticationError, "credential"),
+    ],
+)
+@pytest.mark.parametrize("step", ["setSecret", "testSecret"])
+def test_each_error_says_what_is_wrong(
+    world: World, service: Role, step: str, code: str, kind: type[RotationError], part: str
+) -> None:
+    token = world.until("createSecret")
+
+    def fail(operation: str, request: Data) -> None:
+        raise DataApiError(code)
+
+    service.api.fail = fail
+    assert part in world.refused(kind, step, token)
+
+
+def test_a_paused_cluster_is_waited_for(world: World, service: Role) -> None:
+    tries = itertools.count()
+
+    def fail(operation: str, request: Data) -> None:
+        if next(tries) < 3:
+            raise DataApiError("DatabaseResumingException")
+
+    service.api.fail = fail
+    assert service.login(world.rotate())
+
+
+def test_a_user_that_is_not_there_is_a_configuration_error(world: World, service: Role) -> None:
+    service.server.run_quoted("DROP ROLE %I", service.name)
+    token = world.until("createSecret")
+    assert "no such role" in world.refused(ConfigurationError, "setSecret", token)
+
+
+def test_an_administrator_without_the_right_is_a_configuration_error(world: World, service: Role) -> None:
+    service.server.run_quoted("ALTER ROLE %I NOCREATEROLE", service.admin)
+    token = world.until("createSecret")
+    assert "CREATEROLE" in world.refused(ConfigurationError, "setSecret", token)
+
+
+def test_a_database_that_is_not_there_is_a_configuration_error(service: Role) -> None:
+    world = make(service, database="missing")
+    token = world.until("createSecret")
+    assert "'database'" in world.refused(ConfigurationError, "setSecret", token)
+
+
+def test_a_wrong_administrator_is_told_apart_from_a_wrong_value(world: World, service: Role) -> None:
+    service.server.run_quoted("ALTER ROLE %I PASSWORD %L", service.admin, "another")
+    token = world.until("createSecret")
+    assert "administrator" in world.refused(AuthenticationError, "setSecret", token)
+
+
+def test_an_engine_that_is_not_known_is_refused(service: Role) -> None:
+    world = make(service, engine="oracle")
+    assert "postgresql, mysql" in world.refused(SettingError, "setSecret", world.until("createSecret"))
+
+
+@pytest.mark.parametrize("how", ["down", "silent"])
+def test_a_data_api_that_is_not_reached_is_a_network_error(world: World, service: Role, how: str) -> None:
+    token = world.until("createSecret")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        world.function.clients["rds-data"] = service.client(f"http://127.0.0.1:{listener.getsockname()[1]}", 1)
+        if how == "down":
+            listener.close()
+        for step in ("setSecret", "testSecret"):
+            world.refused(NetworkError, step, token)
+
+
+# What PostgreSQL is sent in place of a password.
+
+
+@pytest.mark.parametrize("password", ["a", "pässwörd", "\u00a0non-breaking\u00ad", "ﬁ ligature", "Ⅸ", "日本\u3000"])
+def test_the_verifier_is_what_the_server_would_make(server: PostgreSQL, password: str) -> None:
+    server.run_quoted("DROP ROLE IF EXISTS %I", "verified")
+    server.run_quoted("CREATE ROLE %I LOGIN PASSWORD %L", "verified", rds_data._verifier(password))
+    assert server.accepts("verified", password)
+    assert not server.accepts("verified", password + "x")
