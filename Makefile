@@ -23,7 +23,7 @@ $(VENV)/.installed: requirements.txt scripts/venv.sh
 	@touch $@
 
 .PHONY: demo
-demo: install ## Apply, rotate and destroy examples in a local AWS; EXAMPLE=name for one of examples/.
+demo: install $(if $(wildcard examples/$(EXAMPLE)/demo.py),debian layer) ## Apply, rotate and destroy examples in a local AWS; EXAMPLE=name for one of examples/.
 	@$(PYTHON) -m scripts.demo $(EXAMPLE)
 
 .PHONY: sandbox
@@ -34,15 +34,16 @@ sandbox: install ## Run the local AWS until Ctrl-C; PORT=4566.
 try: install ## Try your own target file against the local AWS; TARGET=path/to/my_target.py.
 	@$(PYTHON) -m scripts.try_target $(or $(TARGET),$(error say which file: make try TARGET=path/to/my_target.py))
 
+# Two workers, a file each: half of the time goes by waiting for Terraform's provider. PYTEST= adds options.
 .PHONY: test
 test: install debian layer lint ## Run all tests: checks, unit, property, targets, sandbox, end to end.
-	@$(PYTHON) -m pytest $(PYTEST)
+	@$(PYTHON) -m pytest --quiet -n 2 --dist loadfile $(PYTEST)
 
 .PHONY: lint
 lint: install ## Check style and types: ruff, mypy, terraform fmt and validate.
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --check --quiet .
-	@$(VENV)/bin/mypy lambda_src sandbox scripts
+	@$(VENV)/bin/mypy --no-error-summary lambda_src sandbox scripts
 	@$(PYTHON) -m scripts.validate
 
 .PHONY: layer

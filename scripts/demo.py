@@ -192,8 +192,8 @@ class Demo:
             self.aws.client("secretsmanager").rotate_secret(SecretId=self.secret)
             self._settle()
         after = self._snapshot()
-        for title, snapshot in (("before", before), ("after", after)):
-            self._print(title, snapshot)
+        self._print(("before", "labels", "value"), before)
+        self._print(("after", "", ""), after)
         if before.current == after.current:
             raise DemoError(f"{self.name}, rotation {number}", "the value did not change", self._function_log())
         self._log_in(after)
@@ -217,12 +217,12 @@ class Demo:
         }
         return Snapshot(labels, values)
 
-    def _print(self, title: str, snapshot: Snapshot) -> None:
+    def _print(self, header: tuple[str, str, str], snapshot: Snapshot) -> None:
         # The current version first, then the pending and the previous one.
         def rank(item: tuple[str, list[str]]) -> int:
             return min((_LABEL_ORDER.index(label) for label in item[1] if label in _LABEL_ORDER), default=9)
 
-        self.console.table([(title, "labels", "value")], (38, 22, 8), style="dim")
+        self.console.table([header], (38, 22, 8), style="dim")
         rows = [
             (version, " ".join(sorted(labels)), self.fingerprint(snapshot.values[version]))
             for version, labels in sorted(snapshot.labels.items(), key=rank)

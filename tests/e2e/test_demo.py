@@ -37,7 +37,8 @@ def descendants(process: int) -> set[int]:
         except OSError:
             continue  # it has ended meanwhile
         children[int(fields[1])].add(int(status.parent.name))
-    found, todo = set(), [process]
+    found: set[int] = set()
+    todo = [process]
     while todo:
         new = children[todo.pop()] - found
         found |= new
