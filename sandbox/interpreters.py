@@ -65,7 +65,7 @@ class Interpreters:
         ready = folder / "bin" / "python"
         try:
             self._cache.mkdir(parents=True, exist_ok=True)
-            with _locked(folder.with_suffix(".lock")):
+            with _locked(folder.with_name(f"{folder.name}.lock")):
                 if not _works(ready):
                     _build(python, folder)
         except (OSError, subprocess.SubprocessError) as error:

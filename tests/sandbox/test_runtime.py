@@ -233,7 +233,7 @@ def test_the_working_folder_is_gone_with_its_environment(make_function: Make) ->
 
 @pytest.mark.parametrize("variables", [{"AWS_REGION": "x"}, {"BIG": "x" * 4096}])
 def test_environment_variables_that_lambda_refuses(variables: dict[str, str], make_function: Make) -> None:
-    with pytest.raises(ClientError, match="InvalidParameterValueException.*unable to configure your environment"):
+    with pytest.raises(ClientError, match=r"InvalidParameterValueException.*unable to configure your environment"):
         make_function(handler("return 1"), variables=variables)
 
 

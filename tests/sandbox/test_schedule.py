@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,9 +92,9 @@ def test_rotate_secret_refuses_bad_rules_and_keeps_the_old(secret: Secret, templ
     assert "RotationEnabled" not in aws.client("secretsmanager").describe_secret(SecretId=secret.name)
 
 
-@pytest.fixture(scope="module")
-def clock(make_secret: Callable[..., Secret], template: Function, aws: Sandbox) -> Iterator[Sandbox]:
-    """The shared sandbox: moving its clock starts rotations of scheduled secrets only, and only these tests have any."""
+@pytest.fixture
+def clock(aws: Sandbox) -> Sandbox:
+    """The shared sandbox: moving its clock starts rotations of scheduled secrets, and only these tests have any."""
     return aws
 
 
