@@ -6,30 +6,24 @@ import secrets
 from collections.abc import Iterator
 
 from sandbox.client import Sandbox
-from tests.support import door
+from tests.support import door, stored
 
-SECRET = "app/door"  # noqa: S105 - a name
 _running: list[door.Door] = []
 
 
 @contextlib.contextmanager
 def start(aws: Sandbox) -> Iterator[dict[str, object]]:
     """Run the service, and put the first password of its user in a secret."""
-    first, manager = secrets.token_urlsafe(24), aws.client("secretsmanager")
-    with door.start() as service:
-        _running.append(service)
+    first = secrets.token_urlsafe(24)
+    with door.start() as service, stored.secret(aws, "app/door", {"username": "app", "password": first}):
         service.set("app", first)
-        manager.create_secret(Name=SECRET, SecretString=json.dumps({"username": "app", "password": first}))
-        try:
-            yield {"url": service.url}
-        finally:
-            manager.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
-            _running.remove(service)
+        _running[:] = [service]
+        yield {"url": service.url}
 
 
 def check(value: str) -> str:
     """Log in with the secret's current value."""
     document = json.loads(value)
-    if not _running[-1].accepts(document["username"], document["password"]):
+    if not _running[0].accepts(document["username"], document["password"]):
         raise RuntimeError("the service does not accept the current password")
     return "the service accepts the current password"

@@ -1,0 +1,93 @@
+"""A target is a file, a test, an example and an entry in targets.json; each of them without the others is a defect."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secret_rotation import targets
+
+ROOT = Path(__file__).parents[2]
+MODULES = ROOT / "lambda_src" / "secret_rotation" / "targets"
+NOT_TARGETS = {"__init__", "base"}
+NOTHING_TO_TEST = {"none"}
+"""No service: the other tests and examples are about it."""
+CATALOGUE = targets.catalogue()
+SERVICES = sorted(set(CATALOGUE) - NOTHING_TO_TEST)
+
+FIELDS = {"module", "summary", "needs_network", "driver", "settings", "permissions"}
+
+
+def text(*parts: str) -> str:
+    path = ROOT.joinpath(*parts)
+    return path.read_text("utf-8") if path.is_file() else ""
+
+
+def test_every_file_in_targets_is_in_the_list() -> None:
+    files = {path.stem for path in MODULES.glob("*.py")} - NOT_TARGETS
+    assert files == {about["module"] for about in CATALOGUE.values()}
+
+
+@pytest.mark.parametrize("kind", sorted(CATALOGUE))
+def test_an_entry_says_everything_and_nothing_else(kind: str) -> None:
+    about = CATALOGUE[kind]
+    assert set(about) == FIELDS
+    assert about["summary"].endswith(".")
+    assert isinstance(about["needs_network"], bool)
+    for setting in (about["settings"] or {}).values():
+        assert set(setting) == {"required", "summary"}
+        assert isinstance(setting["required"], bool)
+        assert setting["summary"].endswith(".")
+
+
+@pytest.mark.parametrize("kind", SERVICES)
+def test_a_target_has_a_test_that_inherits_the_contract(kind: str) -> None:
+    tree = ast.parse(text("tests", "targets", f"test_{kind}.py"))
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    contracts = [node for node in classes if "TargetContract" in {ast.unparse(base) for base in node.bases}]
+    assert kind in {value for node in contracts for value in assigned(node, "target")}
+
+
+def assigned(node: ast.ClassDef, name: str) -> Iterator[str]:
+    for statement in node.body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name:
+            yield ast.literal_eval(statement.value)
+
+
+@pytest.mark.parametrize("kind", SERVICES)
+def test_a_target_has_an_example_that_uses_it_and_says_what_it_does(kind: str) -> None:
+    assert re.search(rf'type\s+= "{kind}"', text("examples", kind, "main.tf"))
+    assert text("examples", kind, "README.md").startswith("# ")
+
+
+@pytest.mark.parametrize("kind", SERVICES)
+def test_an_example_of_a_target_can_be_shown(kind: str) -> None:
+    """``make demo EXAMPLE=<kind>`` starts a service, and logs in with the value."""
+    defined = {node.name for node in ast.parse(text("examples", kind, "demo.py")).body if hasattr(node, "name")}
+    assert {"start", "check"} <= defined
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SERVICES if CATALOGUE[kind]["settings"] is not None])
+def test_every_setting_that_the_code_reads_is_in_the_list(kind: str) -> None:
+    source = text("lambda_src", "secret_rotation", "targets", f"{CATALOGUE[kind]['module']}.py")
+    read = re.findall(r"settings?(?:\.get)?[(\[]\"(\w+)\"", source)
+    assert set(read) <= set(CATALOGUE[kind]["settings"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "permission"), [(k, p) for k in sorted(CATALOGUE) for p in CATALOGUE[k]["permissions"]]
+)
+def test_a_permission_is_for_what_a_setting_names(kind: str, permission: dict[str, Any]) -> None:
+    assert set(permission) == {"sid", "actions", "resource"}
+    assert permission["resource"] in CATALOGUE[kind]["settings"]
+    assert all("*" not in action for action in permission["actions"])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SERVICES if CATALOGUE[kind]["driver"]])
+def test_a_driver_is_in_the_layer_and_what_needs_it_says_so(kind: str) -> None:
+    driver = CATALOGUE[kind]["driver"]
+    assert re.search(rf"^{driver}==", text("layer-requirements.txt"), re.MULTILINE | re.IGNORECASE)
+    assert "drivers.zip" in text("examples", kind, "main.tf")
