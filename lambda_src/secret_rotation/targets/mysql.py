@@ -5,6 +5,7 @@ that the server took it for. An administrator changes the account with the user'
 setting 'user_host' says which.
 """
 
+import hashlib
 import secrets
 import ssl
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ except ImportError:
 __all__ = ["create_secret", "identity", "set_secret", "test_secret"]
 
 _CONFIGURATION = {
+    ER.ACCESS_DENIED_ERROR: "does not let the administrator do this: grant it, WITH GRANT OPTION, what the user has",
     ER.DBACCESS_DENIED_ERROR: "does not let the user use the database of 'dbname'",
     ER.BAD_DB_ERROR: "has no such database: correct 'dbname'",
     ER.HOST_NOT_PRIVILEGED: "does not admit the function's address",
@@ -31,7 +33,8 @@ _CONFIGURATION = {
     ER.SPECIFIC_ACCESS_DENIED_ERROR: "does not let the user that is logged in do this: grant it CREATE USER",
     ER.TABLEACCESS_DENIED_ERROR: "does not let the administrator read mysql.user: grant it SELECT",
     ER.CANNOT_USER: "could not change the account: it is not there, or the administrator lacks CREATE USER",
-    ER.OPTION_PREVENTS_STATEMENT: "is read-only: the host must be the primary",
+    ER.OPTION_PREVENTS_STATEMENT: "prevents this by an option: it is read-only (the host must be the primary), or "
+    "strict-password-validation wants to see passwords",
     ER.WRONG_STRING_LENGTH: "does not take so long a user name: '_clone' is added to it",
     1819: "has a password policy that refuses the new password: change `password`",
     1862: "says that the password has expired: only an administrator ('admin_secret_arn') can change it",
@@ -68,11 +71,14 @@ class Session:
         self._context, self._server, self._username, self._connection = context, server, username, connection
 
     def change_password(self, username: str, password: str) -> None:
-        """ALTER USER, which keeps the account's rights."""
-        if username == self._username:
-            self._run("ALTER USER CURRENT_USER() IDENTIFIED BY %s", password)
+        """One statement, which keeps the account's rights."""
+        clause, value = self._identified_by(password)
+        if username != self._username:
+            self._run(f"ALTER USER %s@%s {clause}", username, self._account(username)[0], value)
+        elif self._is_mariadb:  # whose ALTER USER needs CREATE USER for oneself too
+            self._run("SET PASSWORD = %s", value)
         else:
-            self._run("ALTER USER %s@%s IDENTIFIED BY %s", username, self._account(username)[0], password)
+            self._run(f"ALTER USER CURRENT_USER() {clause}", value)
 
     def prepare_clone(self, clone: str, original: str) -> None:
         """Nobody knows the new account's first password. It gets what the original one is granted, now and each time.
@@ -82,14 +88,30 @@ class Session:
         host, tls_required = self._account(original)
         require = " REQUIRE SSL" if tls_required == "ANY" else ""
         nobody_knows = secrets.token_urlsafe(24) + "aA1!"  # characters for a server's password policy
-        self._run(f"CREATE USER IF NOT EXISTS %s@%s IDENTIFIED BY %s{require}", clone, host, nobody_knows)
+        clause, value = self._identified_by(nobody_knows)
+        self._run(f"CREATE USER IF NOT EXISTS %s@%s {clause}{require}", clone, host, value)
         for (grant,) in self._run("SHOW GRANTS FOR %s@%s", original, host):
-            self._run(*_grant_to(grant, (original, host), (clone, host)))
+            if not grant.startswith("GRANT USAGE ON *.*"):  # that is no right, and giving it needs one
+                self._run(*_grant_to(grant, (original, host), (clone, host)))
 
     def close(self) -> None:
         """End the connection."""
         if self._connection.open:
             self._connection.close()
+
+    @property
+    def _is_mariadb(self) -> bool:
+        return "MariaDB" in self._connection.server_version
+
+    def _identified_by(self, password: str) -> tuple[str, str]:
+        """How a statement gives a password. MariaDB gets the hash that it keeps: it logs statements as they are.
+
+        MySQL keeps passwords out of its logs, and there the account may have one of several ways to hash.
+        """
+        if not self._is_mariadb:
+            return "IDENTIFIED BY %s", password
+        once = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
+        return "IDENTIFIED BY PASSWORD %s", "*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()
 
     def _account(self, username: str) -> tuple[str, str]:
         """The host of the user's account, and what TLS it requires."""
@@ -164,7 +186,7 @@ def _explain(error: Exception, server: Server, username: str = "") -> RotationEr
     if isinstance(original, ssl.SSLError):
         return tls.problem(str(server), original)
     number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-    if number == ER.ACCESS_DENIED_ERROR:
+    if number == ER.ACCESS_DENIED_ERROR and username:
         return AuthenticationError(f"{server} refused the password of {username!r}.")
     if number == CR.CR_SSL_CONNECTION_ERROR:
         return tls.refused(str(server))
