@@ -287,6 +287,17 @@ def test_an_error_of_secrets_manager_names_the_action_and_what_is_wrong(
     assert error.__context__ is None
 
 
+def test_a_rotation_token_that_aws_repeats_is_hidden(manager: SecretsManager) -> None:
+    def repeat(moment: str, action: str) -> None:
+        if action == "PutSecretValue":
+            raise ServiceError("AccessDeniedException", f"no right to use {ROTATION_TOKEN}")
+
+    arn = manager.create(OLD)
+    manager.hooks.append(repeat)
+    error = fail(RotationFunction(manager), "createSecret", arn, manager.rotate(arn), RotationToken=ROTATION_TOKEN)
+    assert "no right to use [hidden]" in str(error)
+
+
 NESTED = json.dumps({"password": OLD, "nested": {"deep": ["nEsTeD-value"]}}, ensure_ascii=False)
 
 
@@ -307,6 +318,22 @@ def test_a_rotation_logs_no_value(manager: SecretsManager, capsys: pytest.Captur
     shown = out + out.encode().decode("unicode_escape")
     for secret in (OLD, manager.made[0], ROTATION_TOKEN, "nEsTeD-value"):
         assert not {piece for piece in forms(secret) if piece in shown}
+
+
+@pytest.mark.parametrize(("keys", "shown"), [('["password"]', True), ('["password", "username"]', False)])
+def test_a_user_name_is_shown_unless_it_is_rotated(
+    manager: SecretsManager, capsys: pytest.CaptureFixture[str], keys: str, shown: bool
+) -> None:
+    class Chatty(Service):
+        def set_secret(self, context: Context) -> None:
+            context.log.info(f"user {context.current.get('username')}")  # type: ignore[union-attr]
+
+    arn = manager.create('{"username": "application", "password": "old-password"}')
+    function = RotationFunction(manager, Chatty(""), SECRET_KEYS=keys)
+    token = manager.rotate(arn)
+    function("createSecret", arn, token)
+    function("setSecret", arn, token)
+    assert ("application" in capsys.readouterr().out) is shown
 
 
 # The function's own settings.
