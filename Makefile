@@ -37,7 +37,7 @@ try: install ## Try your own target file against the local AWS; TARGET=path/to/m
 # Two workers, a file each: half of the time goes by waiting for Terraform's provider. PYTEST= adds options.
 .PHONY: test
 test: install debian layer lint ## Run all tests: checks, unit, property, targets, sandbox, end to end.
-	@$(PYTHON) -m pytest --quiet -n 2 --dist loadfile $(PYTEST)
+	@$(PYTHON) -m pytest --quiet -n 2 --dist loadgroup $(PYTEST)
 
 .PHONY: lint
 lint: install ## Check style and types: ruff, mypy, terraform fmt and validate.

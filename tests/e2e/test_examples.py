@@ -1,0 +1,35 @@
+"""Every example of a target: applied, rotated twice against the real service, logged in with the current value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.client import Sandbox
+from scripts import hooks
+from scripts.providers import ROOT
+from tests.e2e.stack import applied
+
+# The two without a target have tests of their own.
+TARGETS = sorted({path.parent.name for path in ROOT.glob("examples/*/main.tf")} - {"plaintext", "key-value"})
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in TARGETS])
+def test_after_each_rotation_the_current_value_logs_in(
+    name: str, aws: Sandbox, environment: dict[str, str], tree: Path, tmp_path: Path
+) -> None:
+    example = hooks.load(ROOT / "examples" / name)
+    with (
+        example.start(aws) as variables,
+        applied(tree / "examples" / name, aws, environment, tmp_path, variables) as stack,
+    ):
+        assert aws.settle(stack.secret)["result"] == "ok", stack.log()
+        example.check(stack.value())
+        for _ in range(2):
+            value = stack.value()
+            assert stack.rotate()["result"] == "ok", stack.log()
+            assert stack.value() != value
+            assert stack.value("AWSPREVIOUS") == value
+            example.check(stack.value())
+        assert stack.terraform.plan(variables) is False
