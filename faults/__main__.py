@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import report
+from .campaign import Choice
 from .cases import CASES, Case, chosen
 from .run import run
 
@@ -29,6 +30,8 @@ def main() -> int:
         print(line)
     if options.json:
         Path(options.json).write_text(json.dumps(results, indent=1))
+    if options.docs:
+        report.write(results)
     return report.status(results)
 
 
@@ -38,8 +41,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--function", metavar="FOLDER", help="a folder with lambda_function.py (default: ours)")
     parser.add_argument("--target", action="append", default=[], help=f"one of {names}, or a case such as none/one key")
     parser.add_argument("--quick", action="store_true", help="one way of going on for each fault, in turn")
+    parser.add_argument("--only", metavar="TEXT", help='only runs whose description has the text; "" for a clean run')
     parser.add_argument("--jobs", type=int, default=2, help="cases examined at the same time")
     parser.add_argument("--json", metavar="FILE", help="write the results there too")
+    parser.add_argument("--docs", action="store_true", help="write the tables in docs/safety.md")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -48,7 +53,8 @@ def _one(options: argparse.Namespace) -> None:
     """The process for one case: progress goes to stderr, the result to a file."""
     (case,) = chosen([options.case])
     function = Path(options.function) if options.function else None
-    result = run(case, function, quick=options.quick, tell=lambda text: print(text, file=sys.stderr, flush=True))
+    choice = Choice(options.quick, options.quick and case.thin, options.only)
+    result = run(case, function, choice, tell=lambda text: print(text, file=sys.stderr, flush=True))
     summary: dict[str, Any] = asdict(result)
     summary["outcomes"] = [[*key, count] for key, count in sorted(result.outcomes.items())]
     summary["by_invariant"] = dict(result.by_invariant())
@@ -79,6 +85,7 @@ def _start(case: Case, function: Path | None, options: argparse.Namespace, file:
     command = [sys.executable, "-m", "faults", "--case", case.name, "--json", str(file)]
     command += ["--function", str(function)] if function else []
     command += ["--quick"] if options.quick else []
+    command += ["--only", options.only] if options.only is not None else []
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
@@ -86,7 +93,7 @@ def _result(name: str, status: int, file: Path) -> dict[str, Any]:
     if status == 0 and file.exists():
         found: dict[str, Any] = json.loads(file.read_text())
         return found
-    return {"case": name, "problem": f"the examination failed (exit {status})", "points": 0, "runs": 0,
+    return {"case": name, "problem": f"the examination failed (exit {status})", "points": 0, "runs": 0, "planned": 0,
             "breaches": [], "by_invariant": {}, "unreached": [], "helped": [], "outcomes": [], "calls": [],
             "seconds": 0.0}  # fmt: skip
 

@@ -3,7 +3,7 @@
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import cycle, groupby
 
@@ -21,6 +21,8 @@ class Result:
     calls: list[Call] = field(default_factory=list)
     points: int = 0
     runs: int = 0
+    planned: int = 0
+    """How many runs there are without ``quick`` and ``thin``."""
     helped: list[str] = field(default_factory=list)
     """Runs in which a person had to clear AWSPENDING."""
     unreached: list[str] = field(default_factory=list)
@@ -36,21 +38,35 @@ class Result:
         return Counter(invariant for invariant, _ in {(breach.invariant, breach.run) for breach in self.breaches})
 
 
-def examine(
-    case: str, subject: Subject, *, quick: bool, thin: bool, tell: Callable[[str], None] = lambda _: None
-) -> Result:
-    """Run every fault. ``quick``: one way of going on for each fault, taken in turn, instead of all of them.
+@dataclass(frozen=True)
+class Choice:
+    """Which runs there are to be: all of them, or fewer."""
 
-    ``thin``: one fault for each point, taken in turn, instead of all of them.
-    """
+    quick: bool = False
+    """One way of going on for each fault, taken in turn."""
+    thin: bool = False
+    """One fault for each point, taken in turn."""
+    only: str | None = None
+    """Those whose description has this text; "" for none but the clean run."""
+
+    def runs(self, calls: list[Call]) -> list[tuple[Fault, Continuation]]:
+        """The faults of a recorded run, each with a way of going on."""
+        found = faults(calls)
+        chosen = _plan(_one_a_point(found) if self.thin else found, quick=self.quick)
+        return [run for run in chosen if self.only is None or self.only and self.only in description(*run)]
+
+
+def examine(case: str, subject: Subject, choice: Choice, tell: Callable[[str], None] = lambda _: None) -> Result:
+    """Record a clean run, then make the chosen ones."""
     gc.freeze()  # what is there is not copied in every fork
     started, result = time.monotonic(), Result(case)
     result.calls, result.problem = record(subject, result)
-    for fault, continuation in _plan(faults(result.calls), quick=quick, thin=thin) if not result.problem else ():
+    for fault, continuation in choice.runs(result.calls) if not result.problem else ():
         _run(subject, fault, continuation, result)
         if result.runs % 100 == 0:
             tell(f"{case}: {result.runs} runs, {len(result.breaches)} breaches")
     result.points = 2 * len(result.calls)
+    result.planned = len(Choice().runs(result.calls))
     result.seconds = time.monotonic() - started
     return result
 
@@ -67,9 +83,14 @@ def record(subject: Subject, result: Result) -> tuple[list[Call], str]:
     return world.calls, "" if outcome.ok else f"{outcome}: {outcome.message}"
 
 
-def _plan(found: list[Fault], *, quick: bool, thin: bool) -> Iterator[tuple[Fault, Continuation]]:
+def description(fault: Fault, continuation: Continuation) -> str:
+    """What a run is called."""
+    return f"{fault}, {continuation.name}"
+
+
+def _plan(found: Iterable[Fault], *, quick: bool) -> Iterator[tuple[Fault, Continuation]]:
     turn = cycle(CONTINUATIONS)
-    for fault in _one_a_point(found) if thin else found:
+    for fault in found:
         if fault.way in OVERLAPS:
             yield fault, AFTER_OVERLAP
         elif quick:
@@ -86,7 +107,7 @@ def _one_a_point(found: list[Fault]) -> Iterator[Fault]:
 
 
 def _run(subject: Subject, fault: Fault, continuation: Continuation, result: Result) -> None:
-    world = World(subject, f"{fault}, {continuation.name}")
+    world = World(subject, description(fault, continuation))
     try:
         token = world.manager.rotate(world.arn)
         world.fault = fault

@@ -29,6 +29,8 @@ class Case:
     service: Callable[[], AbstractContextManager[Service]]
     settings: Callable[[str, int], Variables] = lambda host, port: {}
     """The target's settings, for the address that the function is to use."""
+    varies: tuple[str, ...] = ()
+    """Other keys that change with the value, such as the name of one of two users."""
     folder: Path | None = None
     """Where the caller's own target is."""
     variables: tuple[tuple[str, str], ...] = ()
@@ -54,7 +56,9 @@ class Case:
         """The secret around the values."""
         if not self.keys:
             return document.plain()
-        return document.json_object(self.keys, service.known(host, port), simple=simple)
+        keys = (*self.varies, *self.keys)
+        known = {name: value for name, value in service.known(host, port).items() if name not in keys}
+        return document.json_object(keys, known, simple=simple)
 
 
 def _nothing(*keys: str) -> Callable[[], AbstractContextManager[Service]]:
@@ -105,6 +109,7 @@ CASES = (
         PASSWORD,
         databases.start_postgresql,
         _no_tls(strategy="alternating", **ADMIN),
+        varies=("username",),
         thin=True,
     ),
     Case("redis/the user itself", PASSWORD, databases.start_redis, _no_tls(), thin=True),

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from .invariants import NAMES
 
+DOCUMENT = Path(__file__).parents[1] / "docs/safety.md"
 Results = Sequence[Mapping[str, Any]]
 HEAD = ("target and secret", "points", "runs", "breaches", "by a person", "time")
 
@@ -67,10 +69,23 @@ def markdown(results: Results) -> str:
     """The table of the documentation: without times, which vary."""
     head = ("target and secret", "calls", "points", "runs", "breaches", "by a person")
     lines = [f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
-    for result in results:
-        figures = (len(result["calls"]), *_row(result)[1:5])
-        lines.append(f"| {result['case']} | {' | '.join(map(str, figures))} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *map(line, results)])
+
+
+def line(result: Mapping[str, Any]) -> str:
+    """A case's line in the documentation."""
+    cells = [result["case"], len(result["calls"]), result["points"], result["planned"], *_row(result)[3:5]]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def write(results: Results) -> None:
+    """Replace the generated parts of the documentation."""
+    text = DOCUMENT.read_text("utf-8")
+    for name, made in (("points", markdown(results)), ("outcomes", outcomes(results))):
+        start, end = f"<!-- {name}: made by `make faults DOCS=1` -->\n", f"<!-- end of {name} -->"
+        before, _, rest = text.partition(start)
+        text = f"{before}{start}\n{made}\n\n{end}{rest.partition(end)[2]}"
+    DOCUMENT.write_text(text, "utf-8")
 
 
 def _row(result: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import boto3
 
-from .campaign import Result, examine
+from .campaign import Choice, Result, examine
 from .cases import Case
 from .environment import Handler
 from .proxy import Listener
@@ -30,22 +30,27 @@ AWS = {
 HOST = "localhost"
 
 
-def run(case: Case, function: Path | None, *, quick: bool, tell: Callable[[str], None]) -> Result:
-    """Start the service, load the function, and run all faults. ``function``: a folder with ``lambda_function.py``."""
+def run(case: Case, function: Path | None, choice: Choice, tell: Callable[[str], None]) -> Result:
+    """Start the service, load the function, and run all faults. ``function``: a folder with ``lambda_function.py``.
+
+    A folder with a copy of this project's source counts as ours, so that a change of it can be examined.
+    """
+    folder = function or OURS
+    ours = (folder / "secret_rotation").is_dir()
     with case.service() as service:
         listener = Listener(service.upstream) if service.upstream else None
         port = listener.port if listener else 0
         _become(case.environment(HOST, port))
         subject = Subject(
-            handler=_load(case, function or OURS),
-            document=case.document(service, HOST, port, simple=function is not None),
+            handler=_load(case, folder, ours=ours),
+            document=case.document(service, HOST, port, simple=not ours),
             service=service,
             listener=listener,
-            ours=function is None,
+            ours=ours,
             administrator=service.administrator(HOST, port) if isinstance(service, Database) else None,
         )
         _warm(service)
-        return examine(case.name, subject, quick=quick, thin=quick and case.thin, tell=tell)
+        return examine(case.name, subject, choice, tell)
 
 
 def _become(variables: dict[str, str]) -> None:
@@ -54,12 +59,12 @@ def _become(variables: dict[str, str]) -> None:
     os.environ.update({**kept, **AWS, **variables})
 
 
-def _load(case: Case, folder: Path) -> Handler:
+def _load(case: Case, folder: Path, *, ours: bool) -> Handler:
     # As Lambda's runtime does: everything is logged to the output, at the most verbose level.
     logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, force=True)
     sys.path[:0] = [str(folder), *([str(case.folder)] if case.folder else [])]
     handler: Handler = importlib.import_module("lambda_function").lambda_handler
-    if folder == OURS:  # its drivers take a while to import, which no run has to wait for
+    if ours:  # its drivers take a while to import, which no run has to wait for
         importlib.import_module(f"secret_rotation.targets.{case.target}")
     return handler
 

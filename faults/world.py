@@ -29,8 +29,8 @@ WATCHDOG = 60.0
 """Seconds after which a run is given up: a defect of the harness, or a function that never ends."""
 ROTATION_TOKEN = "rTk9-" + "Vw3xQz7pLm" * 4
 
-PUBLIC = {"access_key_id"}
-"""Rotated values that name something and open nothing."""
+PUBLIC = {"access_key_id", "username"}
+"""Values that may change, name something and open nothing."""
 UNCLEAR = {"KeyError", "TypeError", "AttributeError", "IndexError", "NameError", "NotImplementedError"}
 """Classes of exceptions that tell an operator nothing about what to do."""
 
@@ -152,11 +152,15 @@ class World:
 
     def put_by_hand(self, *, in_service: bool) -> None:
         """A person puts another value, which the service accepts only if the person sets it there too."""
-        service = self.subject.service
-        values = service.by_hand() if in_service else dict.fromkeys(self.subject.document.keys or ("",), "typo-4Jq7Xw")
+        values = self.subject.service.by_hand() if in_service else self._mistyped()
         self._changed = True
         self.manager.put(self.arn, self.subject.document.text(values))
         self._current = self.manager.secrets[self.arn].holder(CURRENT)
+
+    def _mistyped(self) -> dict[str, str]:
+        document = self.subject.document
+        now = document.values(self.manager.secrets[self.arn].text(CURRENT) or "") or dict.fromkeys(document.keys, "")
+        return {key: value if key == "username" else "typo-4Jq7Xw" for key, value in now.items()}
 
     def later(self) -> None:
         """Time passes, more than a function lives: everything that there is becomes older."""

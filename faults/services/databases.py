@@ -36,12 +36,12 @@ class Database:
     def reset(self) -> Mapping[str, str]:
         """The first password, and no user besides."""
         self.set_password(FIRST)
-        return {"password": FIRST}
+        return {"username": USER, "password": FIRST}
 
     def by_hand(self) -> Mapping[str, str]:
         """Another password."""
         self.set_password(BY_HAND)
-        return {"password": BY_HAND}
+        return {"username": USER, "password": BY_HAND}
 
     def opens(self, text: str) -> bool:
         """Whether its user and password log in."""
