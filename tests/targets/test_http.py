@@ -1,6 +1,7 @@
 """The http target: any REST API, told by settings. Requests are checked on a small API, logins on a RabbitMQ server."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -344,6 +345,28 @@ def test_a_server_that_does_not_answer_is_given_up_within_the_deadline() -> None
         given = context(credential("new"), seconds=1.0, set_url=url, test_url=url, tls="disable")
         with pytest.raises(NetworkError, match="no answer"):
             http.test_secret(given)
+
+
+def test_an_answer_that_comes_byte_by_byte_is_given_up_within_the_deadline() -> None:
+    ended = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not ended.wait(0.1):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        url = f"http://127.0.0.1:{slow.getsockname()[1]}/"
+        thread = threading.Thread(target=drip, args=[slow])
+        thread.start()
+        try:
+            with pytest.raises(NetworkError, match="no answer"):
+                http.test_secret(context(credential("new"), seconds=1.5, set_url=url, test_url=url, tls="disable"))
+        finally:
+            ended.set()
+            thread.join()
 
 
 def test_a_server_that_talks_nonsense_is_a_network_fault() -> None:

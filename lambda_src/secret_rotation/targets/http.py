@@ -15,8 +15,11 @@ import http.client
 import json
 import os
 import re
+import socket
 import ssl
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -180,10 +183,12 @@ class Call:
         """
         request = self._fill(values)
         headers = self._sign(request) if self.auth[0] == "sigv4" else request.headers
-        connection = self._connect(context.deadline.timeout())
+        timeout = context.deadline.timeout()
+        connection = self._connect(timeout)
         try:
-            connection.request(self.method, request.target, request.body, headers)
-            return connection.getresponse().status
+            with _ended_after(timeout, connection):
+                connection.request(self.method, request.target, request.body or None, headers)
+                return connection.getresponse().status
         except (OSError, http.client.HTTPException) as error:
             problem = self._explain(error)
         finally:
@@ -238,6 +243,25 @@ class Call:
         )
 
 
+@contextmanager
+def _ended_after(seconds: float, connection: http.client.HTTPConnection) -> Iterator[None]:
+    """Break the connection off: a socket's timeout is for one read, and an answer may come byte by byte."""
+
+    def end() -> None:
+        ended.set()
+        with suppress(OSError, AttributeError):  # closed, or not connected yet
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+    ended, timer = threading.Event(), threading.Timer(seconds, end)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    if ended.is_set():
+        raise TimeoutError  # what was read until then looks like a whole answer
+
+
 def _method(context: Context, name: str) -> str:
     method = context.setting(f"{name}_method", "PUT" if name == "set" else "GET")
     if re.fullmatch(r"[A-Z]+", method):
@@ -279,7 +303,10 @@ def _headers(context: Context, name: str) -> dict[str, str]:
     if not isinstance(headers, dict) or not all(map(_is_header, headers.items())):
         raise ConfigurationError(f"The setting {name!r} must be a JSON object of headers: name => text.")
     by_name = {key.title(): text for key, text in headers.items()}
-    return {"Content-Type": template.JSON, **by_name} if context.settings.get(f"{name[:-8]}_body") else by_name
+    defaults = {"User-Agent": "secret-rotation"}  # some APIs refuse a request without
+    if context.settings.get(f"{name.removesuffix('_headers')}_body"):
+        defaults["Content-Type"] = template.JSON
+    return {**defaults, **by_name}
 
 
 def _is_header(item: tuple[str, object]) -> bool:
