@@ -182,6 +182,10 @@ class Sandbox:
         """Removes them."""
         self._call("DELETE", "faults")
 
+    def use_data_api(self, address: str | None) -> None:
+        """Hands calls of the RDS Data API on to the server at "host:port", which speaks its protocol; None ends that."""
+        self._call("POST", "data-api", {"address": address})
+
     def logs(self, function: str) -> list[str]:
         """All log lines of a function, in the order in which they were written."""
         configuration = self.client("lambda").get_function_configuration(FunctionName=function)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from sandbox import emulator, versions
+from sandbox import additions, emulator, versions
 from sandbox.calls import Calls, FaultError, Faults
 from sandbox.clock import Clock
 from sandbox.endpoint import LostAnswer
@@ -41,6 +41,7 @@ class Control:
             ("GET", "faults"): lambda data: faults.all(),
             ("POST", "faults"): self._add_faults,
             ("DELETE", "faults"): lambda data: faults.clear(),
+            ("POST", "data-api"): additions.use_data_api,
         }
         self.started = asyncio.Event()
         """Set when ministack serves."""

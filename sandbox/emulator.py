@@ -31,6 +31,7 @@ from ministack.services import eventbridge as eventbridge  # noqa: E402
 from ministack.services import iam as iam  # noqa: E402
 from ministack.services import kms as kms  # noqa: E402
 from ministack.services import lambda_svc as lambda_svc  # noqa: E402
+from ministack.services import rds_data as rds_data  # noqa: E402
 from ministack.services import secretsmanager as secretsmanager  # noqa: E402
 
 Answer = tuple[int, dict[str, str], bytes]

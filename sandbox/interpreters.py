@@ -131,7 +131,16 @@ def _build(python: Path, folder: Path) -> None:
     try:
         _run(str(python), "-m", "venv", "--without-pip", str(temporary))
         pip = [sys.executable, "-m", "pip", "--python", str(temporary / "bin" / "python"), "install"]
-        _run(*pip, "--quiet", "--no-deps", "--disable-pip-version-check", "--requirement", str(REQUIREMENTS))
+        _run(
+            *pip,
+            "--quiet",
+            "--no-deps",
+            "--disable-pip-version-check",
+            "--retries",
+            "1",
+            "--requirement",
+            str(REQUIREMENTS),
+        )
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)  # only bin/pip and its like hold the old path, and there are none
     finally:

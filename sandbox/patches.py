@@ -167,7 +167,12 @@ def _create_function(old: Callable[..., Answer], pool: Pool) -> Callable[..., An
         except ApiError as error:
             return emulator.json_error(error.code, error.message)
         pool.prepare(str(data.get("Runtime", "")))
-        return old(data)
+        answer = old(data)
+        if answer[0] == 201 and data.get("CodeSigningConfigArn"):  # ministack takes it from a call of its own only
+            emulator.lambda_svc._functions[data["FunctionName"]]["code_signing_config_arn"] = data[
+                "CodeSigningConfigArn"
+            ]
+        return answer
 
     return create
 

@@ -16,7 +16,7 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from sandbox import emulator, patches
+from sandbox import additions, emulator, patches
 from sandbox.calls import Calls, Faults
 from sandbox.clock import Clock
 from sandbox.control import Control
@@ -42,6 +42,7 @@ class Server:
         secrets = Secrets(clock)
         self._rotations = Rotations(secrets, policy)
         patches.apply(secrets, self._pool)
+        additions.apply()
         Endpoint(calls, faults, self._pool).apply()
         self._control = Control(emulator.app.app, clock, secrets, self._rotations, calls, faults)
 

@@ -95,6 +95,10 @@ class Secret:
         self.rotate(function, **options)
         return self.settle()
 
+    def fail(self, step: str) -> None:
+        """Tells the usual function in which step to fail, "-" for none."""
+        self.aws.client("secretsmanager").update_secret(SecretId=self.name, Description=step)
+
     def settle(self) -> dict[str, Any]:
         """The state when no rotation runs."""
         return self.aws.settle(self.name)

@@ -1,4 +1,7 @@
-"""Rotation functions that are not this project's, as source text."""
+"""A rotation function that is not this project's, as source text.
+
+It fails in the step that FAIL names, or the secret's description: to change that needs no new environment.
+"""
 
 TEMPLATE = '''
 import json, logging, os
@@ -23,7 +26,7 @@ def lambda_handler(event, context):
         return
     if "AWSPENDING" not in versions[token]:
         raise ValueError("Secret version %s not set as AWSPENDING for rotation of secret %s." % (token, arn))
-    if os.environ.get("FAIL") == step:
+    if step in (os.environ.get("FAIL"), metadata.get("Description")):
         raise RuntimeError("deliberate failure in " + step)
     if step == "createSecret":
         create(arn, token)

@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from sandbox.client import Sandbox, SandboxError
-from tests.sandbox.conftest import Function, Secret, permit
+from tests.sandbox.conftest import LOGS, SECRETS, Function, Secret, _create, permit
 
 Make = Callable[..., Function]
 ROOT = Path(__file__).resolve().parents[2]
@@ -209,8 +209,6 @@ def test_everything_ends_with_the_sandbox_however_it_ends(number: signal.Signals
 
 def _start_sleeper(own: Sandbox) -> list[int]:
     """Invokes a function that sleeps, and returns its process and that of its child."""
-    from tests.sandbox.conftest import _create
-
     arn = _create(own, "sleeper", SLEEPER, {}, {"Timeout": 300})
     own.client("lambda").invoke(FunctionName=arn, InvocationType="Event", Payload="{}")
     end = time.monotonic() + 60
@@ -261,3 +259,22 @@ def test_the_log_has_no_secret_value(secret: Secret, template: Function, aws: Sa
     text = Path(aws.log_path).read_text() + json.dumps([aws.state(secret.name), aws.calls()])
     assert "marker-value" not in text
     assert secret.value() not in text
+
+
+def test_the_temporary_version_of_a_test_can_be_empty(tmp_path: Path) -> None:
+    source = """
+import boto3
+def lambda_handler(event, context):
+    client = boto3.client("secretsmanager")
+    try:
+        client.get_secret_value(SecretId=event["SecretId"], VersionId=event["ClientRequestToken"])
+    except client.exceptions.ResourceNotFoundException:
+        return
+    raise AssertionError("it has a value")
+"""
+    with Sandbox.start(log=tmp_path / "log", test_value="empty", attempts=1) as own:
+        function = Function(own, "tester", _create(own, "tester", source, {}, {}), "tester")
+        function.allow(SECRETS, LOGS)
+        permit(function)
+        own.client("secretsmanager").create_secret(Name="s", SecretString="initial")
+        assert Secret(own, "s", "").rotated(function, RotateImmediately=False)["result"] == "ok"

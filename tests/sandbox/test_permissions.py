@@ -237,6 +237,7 @@ def test_policies_have_aws_s_sizes(make_function: Make, aws: Sandbox) -> None:
     function = make_function()
     with pytest.raises(ClientError, match=r"LimitExceeded.*10240"):
         function.allow({"Action": "s3:GetObject", "Resource": [f"arn:aws:s3:::{'x' * 100}{n}" for n in range(100)]})
+    for number in range(30):
+        permit(function, statement=f"S{number}", SourceArn=f"arn:aws:secretsmanager:::{'x' * 300}")
     with pytest.raises(ClientError, match="PolicyLengthExceededException"):
-        for number in range(100):
-            permit(function, statement=f"S{number}", SourceArn=f"arn:aws:secretsmanager:::{'x' * 300}")
+        permit(function, statement="last", SourceArn=f"arn:aws:secretsmanager:::{'x' * 8000}")

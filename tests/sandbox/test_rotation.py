@@ -17,12 +17,6 @@ Make = Callable[..., Function]
 MakeSecret = Callable[..., Secret]
 
 
-@pytest.fixture(scope="module")
-def faulty(make_function: Make) -> Function:
-    """The usual function; tests set FAIL to the step that fails."""
-    return make_function(permission={})
-
-
 def steps(state: dict[str, object], token: str | None = None) -> list[str]:
     log = state["log"]
     assert isinstance(log, list)
@@ -72,18 +66,18 @@ def test_a_key_value_secret_rotates(make_secret: MakeSecret, make_function: Make
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_failing_step_is_retried_with_the_same_token_and_completed_later(
-    step: str, secret: Secret, faulty: Function
+    step: str, secret: Secret, template: Function
 ) -> None:
     current = secret.holder("AWSCURRENT")
-    faulty.variables(FAIL=step)
-    token = secret.rotate(faulty)["VersionId"]
+    secret.fail(step)
+    token = secret.rotate(template)["VersionId"]
     state = secret.settle()
     assert state["result"] == f"{step}: RuntimeError: deliberate failure in {step}"
     assert steps(state, token) == STEPS[: STEPS.index(step) + 1] * 2
     assert secret.stages() == {current: ["AWSCURRENT"], token: ["AWSPENDING"]}
     pending = None if step == "createSecret" else secret.value(VersionStage="AWSPENDING")
 
-    faulty.variables()
+    secret.fail("-")
     with pytest.raises(ClientError, match=r"A previous rotation isn't complete. That rotation will be reattempted."):
         secret.rotate()
     assert secret.settle()["result"] == "ok"
@@ -91,9 +85,9 @@ def test_a_failing_step_is_retried_with_the_same_token_and_completed_later(
     assert pending in (None, secret.value())  # the value of the first attempt, not another
 
 
-def test_the_pending_version_is_empty_before_create(secret: Secret, faulty: Function) -> None:
-    faulty.variables(FAIL="createSecret")
-    secret.rotated(faulty)
+def test_the_pending_version_is_empty_before_create(secret: Secret, template: Function) -> None:
+    secret.fail("createSecret")
+    secret.rotated(template)
     for which in ({"VersionStage": "AWSPENDING"}, {"VersionId": str(secret.holder("AWSPENDING"))}):
         with pytest.raises(ClientError, match="ResourceNotFoundException"):
             secret.value(**which)
@@ -105,14 +99,14 @@ def test_finish_that_does_not_move_the_label_is_a_failed_rotation(secret: Secret
     assert secret.value() == "initial"
 
 
-def test_a_value_put_by_hand_abandons_the_rotation(secret: Secret, faulty: Function) -> None:
-    faulty.variables(FAIL="setSecret")
-    token = secret.rotate(faulty)["VersionId"]
+def test_a_value_put_by_hand_abandons_the_rotation(secret: Secret, template: Function) -> None:
+    secret.fail("setSecret")
+    token = secret.rotate(template)["VersionId"]
     secret.settle()
     secret.put("by hand")
     assert token not in secret.stages()
     assert token in secret.versions()
-    faulty.variables()
+    secret.fail("-")
     assert secret.rotated()["result"] == "ok"
 
 
@@ -129,13 +123,13 @@ def lambda_handler(event, context):
     assert secret.value() == "by hand"
 
 
-def test_clearing_pending_by_hand_allows_a_new_rotation(secret: Secret, faulty: Function, aws: Sandbox) -> None:
-    faulty.variables(FAIL="testSecret")
-    token = secret.rotate(faulty)["VersionId"]
+def test_clearing_pending_by_hand_allows_a_new_rotation(secret: Secret, template: Function, aws: Sandbox) -> None:
+    secret.fail("testSecret")
+    token = secret.rotate(template)["VersionId"]
     secret.settle()
     client = aws.client("secretsmanager")
     client.update_secret_version_stage(SecretId=secret.name, VersionStage="AWSPENDING", RemoveFromVersionId=token)
-    faulty.variables()
+    secret.fail("-")
     assert secret.rotate()["VersionId"] != token
     assert secret.settle()["result"] == "ok"
     assert secret.versions()[token] == []  # what it held is still there
@@ -162,15 +156,14 @@ def test_tokens_need_not_be_uuids(secret: Secret, template: Function) -> None:
     assert secret.settle()["result"] == "ok"
 
 
-def test_cancel_leaves_pending_where_it_is(secret: Secret, faulty: Function, aws: Sandbox) -> None:
-    faulty.variables(FAIL="setSecret")
-    token = secret.rotate(faulty)["VersionId"]
+def test_cancel_leaves_pending_where_it_is(secret: Secret, template: Function, aws: Sandbox) -> None:
+    secret.fail("setSecret")
+    token = secret.rotate(template)["VersionId"]
     secret.settle()
     client = aws.client("secretsmanager")
     assert client.cancel_rotate_secret(SecretId=secret.name)["VersionId"] == token
     assert client.describe_secret(SecretId=secret.name)["RotationEnabled"] is False
     assert secret.holder("AWSPENDING") == token
-    faulty.variables()
 
 
 def test_cancel_ends_a_rotation_that_runs(secret: Secret, make_function: Make) -> None:

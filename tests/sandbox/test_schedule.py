@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -132,17 +131,16 @@ def test_cancel_stops_the_schedule(secret: Secret, template: Function, clock: Sa
 
 
 def test_a_failed_scheduled_rotation_waits_for_the_next_window(
-    secret: Secret, make_function: Callable[..., Function], clock: Sandbox
+    secret: Secret, template: Function, clock: Sandbox
 ) -> None:
-    function = make_function(permission={})
-    secret.rotated(function, RotationRules={"ScheduleExpression": "rate(4 hours)"})
-    function.variables(FAIL="setSecret")
+    secret.rotated(template, RotationRules={"ScheduleExpression": "rate(4 hours)"})
+    secret.fail("setSecret")
     assert secret.name in clock.advance(hours=5)
     assert secret.settle()["result"].startswith("setSecret")
     token, count = secret.holder("AWSPENDING"), len(secret.settle()["log"])
     assert secret.name not in clock.advance(hours=1)
     assert len(secret.settle()["log"]) == count
-    function.variables()
+    secret.fail("-")
     assert secret.name in clock.advance(hours=4)
     assert secret.settle()["result"] == "ok"
     assert secret.holder("AWSCURRENT") == token  # the old rotation has been completed
