@@ -53,7 +53,7 @@ class Choice:
         """The faults of a recorded run, each with a way of going on."""
         found = faults(calls)
         chosen = _plan(_one_a_point(found) if self.thin else found, quick=self.quick)
-        return [run for run in chosen if self.only is None or self.only and self.only in description(*run)]
+        return [run for run in chosen if self.only is None or (self.only and self.only in description(*run))]
 
 
 def examine(case: str, subject: Subject, choice: Choice, tell: Callable[[str], None] = lambda _: None) -> Result:

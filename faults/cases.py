@@ -12,8 +12,7 @@ from tests.support.secrets_manager import ACCOUNT
 from . import document
 from .document import Document
 from .services import databases, iam, stand_in
-from .services.base import Nothing, Service
-from .world import ADMINISTRATOR_ARN
+from .services.base import Nothing, Service, other_arn
 
 HERE = Path(__file__).parent
 Variables = Mapping[str, str]
@@ -84,7 +83,7 @@ def _api(host: str, port: int) -> Variables:
     return {"tls": "disable", "set_auth": "basic", "test_auth": "basic", **urls}
 
 
-ADMIN = {"admin_secret_arn": ADMINISTRATOR_ARN}
+ADMIN = {"admin_secret_arn": other_arn(1, "admin")}
 SEVERAL = ("password", "token", "salt")
 PASSWORD = ("password",)
 GENERATORS = json.dumps({"token": {"type": "hex", "bytes": 24}, "salt": {"type": "base64"}})
@@ -92,7 +91,7 @@ CASES = (
     Case("none/plain text", (), _nothing()),
     Case("none/one key", PASSWORD, _nothing("password")),
     Case("none/several keys", SEVERAL, _nothing(*SEVERAL), variables=(("GENERATORS", GENERATORS),)),
-    Case("python/plain text", (), stand_in.start, _address, HERE / "targets/password", thin=True),
+    Case("python/plain text", (), stand_in.start, _address, folder=HERE / "targets/password", thin=True),
     Case("python/one key", PASSWORD, lambda: stand_in.start("password"), folder=HERE / "targets/password", thin=True),
     Case(
         "python/issued by the service",
@@ -110,6 +109,23 @@ CASES = (
         databases.start_postgresql,
         _no_tls(strategy="alternating", **ADMIN),
         varies=("username",),
+        thin=True,
+    ),
+    Case("mysql/the user itself", PASSWORD, databases.start_mariadb, _no_tls(), thin=True),
+    Case("mysql/an administrator", PASSWORD, databases.start_mariadb, _no_tls(**ADMIN), quick=False),
+    Case(
+        "mysql/two users take turns",
+        PASSWORD,
+        databases.start_mariadb,
+        _no_tls(strategy="alternating", **ADMIN),
+        varies=("username",),
+        quick=False,
+    ),
+    Case(
+        "rds_data/an administrator",
+        PASSWORD,
+        databases.start_data_api,
+        lambda host, port: databases.DataApi.settings,
         thin=True,
     ),
     Case("redis/the user itself", PASSWORD, databases.start_redis, _no_tls(), thin=True),

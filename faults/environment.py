@@ -58,7 +58,7 @@ class Channel:
         """The next message; None when the other end has gone."""
         head = self._read(4)
         data = self._read(struct.unpack("!I", head)[0]) if head else b""
-        return pickle.loads(data) if data else None  # type: ignore[no-any-return]  # noqa: S301 - from our own fork
+        return pickle.loads(data) if data else None
 
     def close(self) -> None:
         """Close this end."""
@@ -159,9 +159,9 @@ class Process:
             helps = self.short and seconds is not None and 0 < seconds < self.clock.remaining()
             settimeout(sock, min(seconds, SHORT) if helps and seconds is not None else seconds)
 
-        URLLib3Session.send = lambda session, request: self._send(session, request)  # type: ignore[method-assign]
+        URLLib3Session.send = lambda session, request: self._send(session, request)  # type: ignore[arg-type, assignment, method-assign]
         socket.socket.settimeout = shortened  # type: ignore[assignment]
-        time.sleep = self.sleep
+        time.sleep = self.sleep  # type: ignore[assignment]
 
     def sleep(self, seconds: float) -> None:
         """Only the clock moves."""
@@ -194,7 +194,7 @@ def _live(channel: Channel, handler: Handler, output: int) -> NoReturn:
     try:
         os.dup2(output, 1)
         os.dup2(output, 2)
-        sys.stdout = sys.stderr = open(1, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115, PTH123
+        sys.stdout = sys.stderr = open(1, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
         for log_handler in logging.getLogger().handlers:
             if isinstance(log_handler, logging.StreamHandler):
                 log_handler.setStream(sys.stdout)
@@ -209,7 +209,7 @@ def _live(channel: Channel, handler: Handler, output: int) -> NoReturn:
 
 
 def _invoke(handler: Handler, event: Any, context: LambdaContext) -> tuple[str, str, str, str]:
-    """"done" or "failed", the name of the exception's class, its message, and all that it holds as text."""
+    """ "done" or "failed", the name of the exception's class, its message, and all that it holds as text."""
     try:
         handler(event, context)
     except BaseException as error:  # noqa: BLE001 - as the runtime does
@@ -243,7 +243,8 @@ def _describe(request: AWSPreparedRequest) -> tuple[str, str, str, bytes, str]:
     headers = {name.lower(): _text(value) for name, value in request.headers.items()}
     _, _, scope = headers.get("authorization", "").partition("Credential=")
     key, *rest = scope.partition(",")[0].split("/")
-    body = request.body.encode() if isinstance(request.body, str) else bytes(request.body or b"")
+    raw: Any = request.body or b""
+    body = raw.encode() if isinstance(raw, str) else bytes(raw)
     service = rest[2] if len(rest) > 2 else "unsigned"
     return service, _action(headers, request.url, body), urlsplit(request.url).path, body, key
 
@@ -274,7 +275,7 @@ class _Raw:
 
 
 def _response(request: AWSPreparedRequest, status: int, headers: dict[str, str], body: bytes) -> AWSResponse:
-    return AWSResponse(request.url, status, headers, _Raw(body))
+    return AWSResponse(request.url, status, headers, _Raw(body))  # type: ignore[arg-type]
 
 
 def _read_timeout(session: URLLib3Session) -> float:

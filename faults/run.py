@@ -9,12 +9,13 @@ from pathlib import Path
 
 import boto3
 
+from tests.support.secrets_manager import SecretsManager
+
 from .campaign import Choice, Result, examine
 from .cases import Case
 from .environment import Handler
 from .proxy import Listener
 from .services.base import Service
-from .services.databases import Database
 from .world import Subject
 
 OURS = Path(__file__).parents[1] / "lambda_src"
@@ -47,7 +48,7 @@ def run(case: Case, function: Path | None, choice: Choice, tell: Callable[[str],
             service=service,
             listener=listener,
             ours=ours,
-            administrator=service.administrator(HOST, port) if isinstance(service, Database) else None,
+            others=service.others(HOST, port),
         )
         _warm(service)
         return examine(case.name, subject, choice, tell)
@@ -73,6 +74,6 @@ def _warm(service: Service) -> None:
     """Read boto3's models once, before the process is forked."""
     level, logging.getLogger().level = logging.getLogger().level, logging.WARNING
     boto3.setup_default_session()
-    for name in ("secretsmanager", *service.apis()):
+    for name in ("secretsmanager", *service.apis(SecretsManager())):
         boto3.client(name)  # type: ignore[call-overload]
     logging.getLogger().setLevel(level)

@@ -6,12 +6,13 @@ at the invariants after every step. It lives in the harness's process, so what i
 
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from tests.support.leaks import LeakSearch
-from tests.support.secrets_manager import ACCOUNT, CURRENT, PENDING, REGION, STEPS, SecretsManager
+from tests.support.secrets_manager import CURRENT, PENDING, STEPS, SecretsManager
 
 from . import amazon, invariants
 from .document import Document
@@ -35,8 +36,6 @@ UNCLEAR = {"KeyError", "TypeError", "AttributeError", "IndexError", "NameError",
 """Classes of exceptions that tell an operator nothing about what to do."""
 
 
-ADMINISTRATOR = "admin"
-ADMINISTRATOR_ARN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{ADMINISTRATOR}-000001"
 LATER = timedelta(minutes=5)
 
 
@@ -96,8 +95,8 @@ class Subject:
     listener: Listener | None
     ours: bool
     """Whether it is this project's function, whose errors have classes of their own."""
-    administrator: str | None = None
-    """The administrator's secret, for targets that have one."""
+    others: Mapping[str, str | None]
+    """Other secrets that the target needs, by name."""
 
 
 class _Manager(SecretsManager):
@@ -119,7 +118,7 @@ class World:
         self.fired = False
         self.helped = False
         """Whether a person had to clear AWSPENDING for the rotation to go on."""
-        self.overlap: Callable[["World"], None] | None = None
+        self.overlap: Callable[[World], None] | None = None
         """What happens while the function waits at the fault's point."""
         self._nested = False
         self._environments: list[Environment] = []
@@ -130,9 +129,9 @@ class World:
         self._values: dict[str, str] = {}
         self.arn = self.manager.create(self._first())
         self._current = self.manager.secrets[self.arn].holder(CURRENT)
-        if subject.administrator is not None:
-            self.manager.create(subject.administrator, ADMINISTRATOR, rotation_enabled=False)
-        self._apis = {"secretsmanager": amazon.secrets_manager(self.manager), **subject.service.apis()}
+        for name, text in subject.others.items():
+            self.manager.create(text, name, rotation_enabled=False)
+        self._apis = {"secretsmanager": amazon.secrets_manager(self.manager), **subject.service.apis(self.manager)}
         self._changed = True
 
     def _first(self) -> str:
@@ -318,23 +317,29 @@ class World:
             return False
         ends = {end: link for link in invocation.links for end in link.ends()}
         listener = [self.subject.listener] if self.subject.listener else []
-        ready, _, _ = select.select([invocation.environment.channel, *listener, *ends], [], [], 0.2)
+        waiting: list[Any] = [invocation.environment.channel, *listener, *ends]
+        ready, _, _ = select.select(waiting, [], [], 0.2)
         if ready:
             invocation.heard = time.monotonic()
         for one in ready:
-            if one is self.subject.listener and one is not None:
+            if one in listener:
                 self._accept(invocation, one)
             elif one in ends and ends[one].open:
                 self._move(invocation, ends[one], one)
-            if invocation.silent:
+            if self._is_silent(invocation):
                 return True
         return any(one is not invocation.environment.channel for one in ready)
+
+    @staticmethod
+    def _is_silent(invocation: Invocation) -> bool:
+        # A method, since it changes while the caller does something else.
+        return invocation.silent
 
     def _accept(self, invocation: Invocation, listener: Listener) -> None:
         link = listener.accept()
         invocation.links.append(link)
         index = self._before(invocation, "service:connect", link)
-        if link.open and not invocation.silent:
+        if link.open and not self._is_silent(invocation):
             link.connect()
             self._after(invocation, index, link)
 
@@ -344,7 +349,7 @@ class World:
         data = link.read(source)
         if from_client and data and link.call is None:
             link.call = self._before(invocation, "service:request", link)
-        if invocation.silent or not link.open:
+        if self._is_silent(invocation) or not link.open:
             return
         if from_client and data:
             self._changed = True
@@ -353,7 +358,7 @@ class World:
         if link.call is not None:  # the answer, or the end of the connection
             index, link.call = link.call, None
             self._after(invocation, index, link)
-        if link.open and not invocation.silent:
+        if link.open and not self._is_silent(invocation):
             link.forward(source, data) if data else link.close()
 
     def _serve_channel(self, invocation: Invocation) -> tuple[str, str, str, str] | None:
@@ -373,7 +378,7 @@ class World:
             case ("late",):
                 raise DiedError("late")
             case _:
-                return message  # type: ignore[return-value]  # "done" or "failed"
+                return message  # "done" or "failed"
 
     def _last_words(self) -> str:
         return "".join(environment.output()[-500:] for environment in self._environments if environment.alive)

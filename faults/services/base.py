@@ -3,14 +3,22 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from tests.support.secrets_manager import ACCOUNT, REGION, SecretsManager
+
 from .. import amazon
+
+
+def other_arn(number: int, name: str) -> str:
+    """The ARN of the ``number``-th of the other secrets, counted from 1."""
+    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-{number:06}"
 
 
 class Service(Protocol):
     """A service that is running. ``values`` map the keys of the secret's document to their values."""
 
-    upstream: tuple[str, int] | None
-    """Where it listens; None when it is reached through AWS, or not at all."""
+    @property
+    def upstream(self) -> tuple[str, int] | None:
+        """Where it listens; None when it is reached through AWS, or not at all."""
 
     def known(self, host: str, port: int) -> Mapping[str, Any]:
         """The members of the secret that are not rotated, with the address that the function is to use."""
@@ -24,14 +32,17 @@ class Service(Protocol):
     def by_hand(self) -> Mapping[str, str]:
         """A person sets other values in the service; return them."""
 
-    def apis(self) -> Mapping[str, amazon.Api]:
-        """AWS services that the function calls besides Secrets Manager."""
+    def apis(self, manager: SecretsManager) -> Mapping[str, amazon.Api]:
+        """AWS services that the function calls besides Secrets Manager, over whose secrets they work."""
+
+    def others(self, host: str, port: int) -> Mapping[str, str | None]:
+        """Other secrets that the target needs, in the order in which they are made: name → text."""
 
 
 class Nothing:
     """The target none: a value opens what it is for as soon as consumers can read it."""
 
-    upstream = None
+    upstream: tuple[str, int] | None = None
 
     def __init__(self, keys: tuple[str, ...] = ()) -> None:
         self._keys, self._count = keys or ("",), 0
@@ -52,6 +63,10 @@ class Nothing:
         """Other values."""
         return {key: f"hand-{n}-Zk20xv" for n, key in enumerate(self._keys)}
 
-    def apis(self) -> Mapping[str, amazon.Api]:
+    def apis(self, manager: SecretsManager) -> Mapping[str, amazon.Api]:
+        """None."""
+        return {}
+
+    def others(self, host: str, port: int) -> Mapping[str, str | None]:
         """None."""
         return {}

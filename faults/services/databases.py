@@ -1,4 +1,4 @@
-"""The real servers: PostgreSQL and Redis. Each is put back between two runs through a connection that stays open."""
+"""The real servers: PostgreSQL, MariaDB and Redis. Each is put back between two runs, by a connection that stays."""
 
 import contextlib
 import json
@@ -7,9 +7,11 @@ from typing import Any
 
 from pg8000 import native
 
-from tests.support import postgresql, redis_server
+from tests.support import mariadb, postgresql, rds_data_server, redis_server
+from tests.support.secrets_manager import ACCOUNT, REGION, SecretsManager
 
 from .. import amazon
+from .base import other_arn
 
 USER, CLONE, ADMIN = "app", "app_clone", "rotation_admin"
 FIRST, BY_HAND, ADMIN_PASSWORD = "first-kX81vB6nRw3z", "hand-Qm27tY9sLc4x", "root-Lw93nH5dTz8q"
@@ -19,19 +21,19 @@ class Database:
     """A server with one user whose password the secret holds under ``password``."""
 
     engine = ""
-    others: Mapping[str, Any] = {}  # noqa: RUF012 - a constant of each subclass
+    more: Mapping[str, Any] = {}
     """Further members of the secret."""
 
     def __init__(self, port: int) -> None:
-        self.upstream = ("127.0.0.1", port)
+        self.upstream: tuple[str, int] | None = ("127.0.0.1", port)
 
     def known(self, host: str, port: int) -> Mapping[str, Any]:
         """The address and the user, as AWS documents the secrets of databases."""
-        return {"engine": self.engine, "host": host, "port": port, "username": USER, **self.others}
+        return {"engine": self.engine, "host": host, "port": port, "username": USER, **self.more}
 
-    def administrator(self, host: str, port: int) -> str:
+    def others(self, host: str, port: int) -> Mapping[str, str | None]:
         """The secret of an administrator who may change the user's password."""
-        return json.dumps({**self.known(host, port), "username": ADMIN, "password": ADMIN_PASSWORD})
+        return {"admin": json.dumps({**self.known(host, port), "username": ADMIN, "password": ADMIN_PASSWORD})}
 
     def reset(self) -> Mapping[str, str]:
         """The first password, and no user besides."""
@@ -48,7 +50,7 @@ class Database:
         found = json.loads(text)
         return self.accepts(found["username"], found["password"])
 
-    def apis(self) -> Mapping[str, amazon.Api]:
+    def apis(self, manager: SecretsManager) -> Mapping[str, amazon.Api]:
         """None."""
         return {}
 
@@ -64,7 +66,7 @@ class Database:
 class PostgreSQL(Database):
     """One role, an administrator with CREATEROLE, and the other role where two take turns."""
 
-    engine, others = "postgres", {"dbname": "postgres"}  # noqa: RUF012
+    engine, more = "postgres", {"dbname": "postgres"}
 
     def __init__(self, server: postgresql.PostgreSQL) -> None:
         super().__init__(server.port)
@@ -96,6 +98,69 @@ class PostgreSQL(Database):
         return str(rows[0][0]) if rows else None
 
 
+class DataApi(PostgreSQL):
+    """Aurora PostgreSQL behind the RDS Data API, whose requests the harness answers."""
+
+    settings: Mapping[str, str] = {
+        "cluster_arn": f"arn:aws:rds:{REGION}:{ACCOUNT}:cluster:app",
+        "engine": "postgresql",
+        "admin_secret_arn": other_arn(1, "admin"),
+        "probe_secret_arn": other_arn(2, "probe"),
+    }
+
+    def __init__(self, server: postgresql.PostgreSQL) -> None:
+        super().__init__(server)
+        self._connect, self.upstream = rds_data_server.postgresql(server.port), None
+
+    def others(self, host: str, port: int) -> Mapping[str, str | None]:
+        """The probe too, which has no value yet."""
+        return {**super().others(host, port), "probe": None}
+
+    def apis(self, manager: SecretsManager) -> Mapping[str, amazon.Api]:
+        """The Data API, over the same secrets."""
+
+        def read(arn: str) -> str | None:
+            return manager.secrets[arn].text() if arn in manager.secrets else None
+
+        api = rds_data_server.DataApi(self._connect, read)
+
+        def answer(request: amazon.Request) -> amazon.Answer:
+            try:
+                return amazon.json_answer(api.answer(request.action, json.loads(request.body)))
+            except rds_data_server.DataApiError as error:
+                status, headers, body = amazon.json_answer({"message": error.message}, 400)
+                return status, {**headers, "x-amzn-errortype": error.code}, body
+
+        return {"rds-data": answer}
+
+
+class MariaDB(Database):
+    """One account, an administrator with CREATE USER, and the other account where two take turns."""
+
+    engine = "mysql"
+
+    def __init__(self, server: mariadb.MariaDB) -> None:
+        super().__init__(server.port)
+        self._server, self._owner = server, server._connect(mariadb.SUPERUSER, mariadb.PASSWORD)
+        self._run(f"CREATE USER {USER}@'%' IDENTIFIED BY '{FIRST}'")
+        self._run(f"CREATE USER {ADMIN}@'%' IDENTIFIED BY '{ADMIN_PASSWORD}'")
+        self._run(f"GRANT CREATE USER ON *.* TO {ADMIN}@'%'")
+        self._run(f"GRANT SELECT ON mysql.* TO {ADMIN}@'%'")
+
+    def set_password(self, password: str) -> None:
+        """Set it as the server's owner; the account that a rotation made is dropped."""
+        self._run(f"DROP USER IF EXISTS {CLONE}@'%'")
+        self._run(f"ALTER USER {USER}@'%' IDENTIFIED BY '{password}'")
+
+    def accepts(self, username: str, password: str) -> bool:
+        """Log in."""
+        return self._server.accepts(username, password)
+
+    def _run(self, statement: str) -> None:
+        with self._owner.cursor() as cursor:
+            cursor.execute(statement)
+
+
 class Redis(Database):
     """One ACL user that may change its own password, and the server's ``root``."""
 
@@ -106,9 +171,9 @@ class Redis(Database):
         super().__init__(server.port)
         self._server = server
 
-    def administrator(self, host: str, port: int) -> str:
-        """The server's own."""
-        return json.dumps({"host": host, "port": port, "username": "root", "password": "root"})
+    def others(self, host: str, port: int) -> Mapping[str, str | None]:
+        """The server's own administrator."""
+        return {"admin": json.dumps({"host": host, "port": port, "username": "root", "password": "root"})}
 
     def set_password(self, password: str) -> None:
         """This password only."""
@@ -124,6 +189,20 @@ def start_postgresql() -> Iterator[PostgreSQL]:
     """A server of its own."""
     with postgresql.start() as server:
         yield PostgreSQL(server)
+
+
+@contextlib.contextmanager
+def start_data_api() -> Iterator[DataApi]:
+    """A PostgreSQL server of its own."""
+    with postgresql.start() as server:
+        yield DataApi(server)
+
+
+@contextlib.contextmanager
+def start_mariadb() -> Iterator[MariaDB]:
+    """A server of its own."""
+    with mariadb.start() as server:
+        yield MariaDB(server)
 
 
 @contextlib.contextmanager

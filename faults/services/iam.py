@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from tests.support.iam import QUOTA, Iam, Key
-from tests.support.secrets_manager import ServiceError
+from tests.support.secrets_manager import SecretsManager, ServiceError
 
 from .. import amazon
 
@@ -20,7 +20,7 @@ KEYS = ("access_key_id", "secret_access_key")
 class AccessKeys:
     """A user with one key, which was made a month ago."""
 
-    upstream = None
+    upstream: tuple[str, int] | None = None
 
     def __init__(self) -> None:
         self._iam = Iam()
@@ -62,9 +62,13 @@ class AccessKeys:
         for key in self._iam.keys.values():
             key.created -= time
 
-    def apis(self) -> Mapping[str, amazon.Api]:
+    def apis(self, manager: SecretsManager) -> Mapping[str, amazon.Api]:
         """Both services."""
         return {"iam": self._answer, "sts": self._answer}
+
+    def others(self, host: str, port: int) -> Mapping[str, str | None]:
+        """None."""
+        return {}
 
     def _answer(self, request: amazon.Request) -> amazon.Answer:
         key = self._iam.keys.get(request.access_key)

@@ -1,10 +1,10 @@
 """A small HTTP API in a process of its own: users with a password, and keys that it issues itself.
 
-    GET    /me                  whoever logs in (basic authentication) is told 200, else 401
-    PUT    /password            {"password": "..."}: change the password of whoever logs in
-    POST   /keys                issue a key (at most three) to whoever logs in with one: {"key": "..."}
-    DELETE /keys                all but the one that logs in and the one in the header X-Keep
-    GET, PUT /state             for the harness
+GET    /me                  whoever logs in (basic authentication) is told 200, else 401
+PUT    /password            {"password": "..."}: change the password of whoever logs in
+POST   /keys                issue a key (at most three) to whoever logs in with one: {"key": "..."}
+DELETE /keys                all but the one that logs in and the one in the header X-Keep
+GET, PUT /state             for the harness
 """
 
 import base64
@@ -18,6 +18,8 @@ from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.secrets_manager import SecretsManager
+
 from .. import amazon
 
 USER, MOST_KEYS = "app", 3
@@ -30,13 +32,13 @@ class _State:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         if self.path == "/state":
             self._answer(200, {"password": _State.password, "keys": _State.keys, "issued": _State.issued})
         else:
             self._answer(200 if self._login() else 401)
 
-    def do_PUT(self) -> None:  # noqa: N802
+    def do_PUT(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path == "/state":
             _State.password, _State.keys, _State.issued = body["password"], body["keys"], body.get("issued", 0)
@@ -47,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._answer(204)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         if self._login() not in _State.keys:
             self._answer(401)
         elif len(_State.keys) >= MOST_KEYS:
@@ -57,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
             _State.keys.append(f"key{_State.issued}-{secrets.token_hex(12)}")
             self._answer(200, {"key": _State.keys[-1]})
 
-    def do_DELETE(self) -> None:  # noqa: N802
+    def do_DELETE(self) -> None:
         login = self._login()
         if login in _State.keys:
             _State.keys = [key for key in _State.keys if key in (login, self.headers.get("X-Keep"))]
@@ -114,7 +116,11 @@ class StandIn:
         """How many keys it has issued."""
         return int(self._state()["issued"])
 
-    def apis(self) -> Mapping[str, amazon.Api]:
+    def apis(self, manager: SecretsManager) -> Mapping[str, amazon.Api]:
+        """None."""
+        return {}
+
+    def others(self, host: str, port: int) -> Mapping[str, str | None]:
         """None."""
         return {}
 

@@ -8,7 +8,7 @@ from faults import invariants
 
 from .harness import examine
 
-START = '''
+START = """
 import base64, boto3, json, os, time
 
 def lambda_handler(event, context):
@@ -27,7 +27,7 @@ def lambda_handler(event, context):
         manager.update_secret_version_stage(
             SecretId=arn, VersionStage="AWSCURRENT", MoveToVersionId=token, RemoveFromVersionId=current
         )
-'''
+"""
 FAULTS = {
     "prints the value": ('print("now", value)', invariants.SILENT),
     "prints a piece of it in base64": ("print(base64.b64encode(value['password'][:12].encode()))", invariants.SILENT),
