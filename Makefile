@@ -39,11 +39,20 @@ try: install ## Try your own target file against the local AWS; TARGET=path/to/m
 test: install debian layer lint ## Run all tests: checks, unit, property, targets, sandbox, end to end.
 	@$(PYTHON) -m pytest --quiet -n 2 --dist loadgroup $(PYTEST)
 
+.PHONY: faults
+faults: install debian ## Break the function at every call it makes; TARGET=name, FUNCTION=folder of another one, QUICK=1.
+	@$(PYTHON) -m faults $(foreach name,$(TARGET),--target $(name)) $(if $(FUNCTION),--function $(FUNCTION)) \
+		$(if $(QUICK),--quick) $(if $(DOCS),--docs)
+
+.PHONY: mutants
+mutants: install ## Change the function's code in small ways and list the changes that no test notices; FILE=rotation.py.
+	@$(PYTHON) -m scripts.mutants $(FILE)
+
 .PHONY: lint
 lint: install ## Check style and types: ruff, mypy, terraform fmt and validate.
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --check --quiet .
-	@$(VENV)/bin/mypy --no-error-summary lambda_src sandbox scripts
+	@$(VENV)/bin/mypy --no-error-summary lambda_src sandbox scripts faults tests/faults
 	@$(PYTHON) -m scripts.validate
 
 .PHONY: layer

@@ -358,7 +358,7 @@ class World:
         if link.call is not None:  # the answer, or the end of the connection
             index, link.call = link.call, None
             self._after(invocation, index, link)
-        if link.open and not self._is_silent(invocation):
+        if link.ends() and not self._is_silent(invocation):
             link.forward(source, data) if data else link.close()
 
     def _serve_channel(self, invocation: Invocation) -> tuple[str, str, str, str] | None:
