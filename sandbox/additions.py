@@ -1,4 +1,4 @@
-"""What ministack lacks: IAM's lists of what nobody has here, and an RDS Data API over a database that a test has started.
+"""What ministack lacks: IAM's lists of what nobody has here, and an RDS Data API over a database of the caller's.
 
 ministack's own Data API needs Docker. Here a call that IAM has allowed is handed on to an HTTP server that speaks the
 same protocol; which one, ``POST /_sandbox/data-api`` says.

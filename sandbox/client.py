@@ -183,7 +183,7 @@ class Sandbox:
         self._call("DELETE", "faults")
 
     def use_data_api(self, address: str | None) -> None:
-        """Hands calls of the RDS Data API on to the server at "host:port", which speaks its protocol; None ends that."""
+        """Hands calls of the RDS Data API on to the server at "host:port", which speaks its protocol; None ends it."""
         self._call("POST", "data-api", {"address": address})
 
     def logs(self, function: str) -> list[str]:

@@ -239,7 +239,9 @@ class Demo:
         settings = self._settings()
         if "SECRET_KEYS" not in settings:
             return  # plain text: the whole value is one
-        chosen: list[str] = json.loads(settings["SECRET_KEYS"])
+        generators = json.loads(settings.get("GENERATORS", "{}")).values()
+        public = [generator["public_key"] for generator in generators if "public_key" in generator]
+        chosen: list[str] = [*json.loads(settings["SECRET_KEYS"]), *public]
         before, after = json.loads(first.current), json.loads(last.current)
         changed = [key for key in after if before.get(key) != after[key]]
         self.console.line()
