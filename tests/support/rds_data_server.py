@@ -208,6 +208,7 @@ def mysql(port: int) -> Connect:
                 user=username,
                 password=password.encode(),  # a text would be sent as Latin-1
                 database=database,
+                ssl_disabled=True,
                 autocommit=True,
                 connect_timeout=10,
                 charset="utf8mb4",

@@ -5,7 +5,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import boto3
 import pytest
@@ -21,7 +21,8 @@ from secret_rotation.errors import (
     TargetError,
 )
 from secret_rotation.targets import rds_data
-from tests.support import postgresql, rds_data_server
+from tests.support import mariadb, postgresql, rds_data_server
+from tests.support.mariadb import MariaDB
 from tests.support.postgresql import PostgreSQL
 from tests.support.rds_data_server import Data, DataApi, DataApiError
 from tests.support.secrets_manager import SecretsManager
@@ -30,7 +31,6 @@ from tests.target_contract import Service, Setup, TargetContract, World
 CLUSTER = "arn:aws:rds:eu-west-1:123456789012:cluster:app"
 FIRST, ADMIN = "qM4vFirst9xTz", "tB8wAdmin3kRy"
 _NUMBERS = itertools.count()
-_DATA_API = "the function speaks to AWS's own endpoint of the Data API"
 
 
 @pytest.fixture(autouse=True)
@@ -109,17 +109,37 @@ class Role(User):
         return self.server.log()
 
 
-class DataApiContract(TargetContract):
-    target = "rds_data"
-    required_keys = ("username",)
-    not_applicable: ClassVar = {
-        "test_a_server_that_is_down_is_a_network_error": _DATA_API,
-        "test_a_server_that_never_answers_is_a_network_error_within_the_time": _DATA_API,
-        "test_a_server_that_hangs_up_is_a_network_error": _DATA_API,
-        "test_a_certificate_of_an_unknown_authority_is_refused": _DATA_API,
-        "test_a_certificate_for_another_host_name_is_refused": _DATA_API,
-        "test_a_server_without_tls_is_refused_and_never_spoken_to_in_plain_text": _DATA_API,
-    }
+class Account(User):
+    """MySQL, whose place MariaDB takes."""
+
+    engine = "mysql"
+
+    def __init__(self, api: DataApi, server: MariaDB) -> None:
+        super().__init__(api)
+        self.server, self.name = server, f"it's {self.admin} :x"
+        server.run("CREATE USER %s@'%%' IDENTIFIED BY %s", self.name, FIRST)
+        server.run("CREATE USER %s@'%%' IDENTIFIED BY %s", self.admin, ADMIN)
+        server.run("GRANT CREATE USER ON *.* TO %s@'%%'", self.admin)
+        self.setup = replace(self.setup, value=self.value(self.name, FIRST))
+
+    def login(self, value: str) -> bool:
+        found = json.loads(value)
+        return self.server.accepts(found["username"], found["password"])
+
+    def lock_out(self) -> None:
+        for name in (self.name, self.admin):
+            self.server.run("ALTER USER %s@'%%' IDENTIFIED BY 'nobody-stores-this'", name)
+
+
+_DATA_API = "the function speaks to AWS's own endpoint of the Data API"
+NOT_APPLICABLE = {
+    "test_a_server_that_is_down_is_a_network_error": _DATA_API,
+    "test_a_server_that_never_answers_is_a_network_error_within_the_time": _DATA_API,
+    "test_a_server_that_hangs_up_is_a_network_error": _DATA_API,
+    "test_a_certificate_of_an_unknown_authority_is_refused": _DATA_API,
+    "test_a_certificate_for_another_host_name_is_refused": _DATA_API,
+    "test_a_server_without_tls_is_refused_and_never_spoken_to_in_plain_text": _DATA_API,
+}
 
 
 @pytest.fixture(scope="session")
@@ -134,10 +154,36 @@ def api(server: PostgreSQL) -> Iterator[DataApi]:
         yield running
 
 
-class TestPostgresql(DataApiContract):
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariaDB]:
+    with mariadb.start(tls=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def mysql_api(mariadb_server: MariaDB) -> Iterator[DataApi]:
+    with rds_data_server.start(rds_data_server.mysql(mariadb_server.port), lambda arn: None) as running:
+        yield running
+
+
+class TestPostgresql(TargetContract):
+    target = "rds_data"
+    required_keys = ("username",)
+    not_applicable = NOT_APPLICABLE
+
     @pytest.fixture
     def service(self, api: DataApi, server: PostgreSQL) -> Role:
         return Role(api, server)
+
+
+class TestMysql(TargetContract):
+    target = "rds_data"
+    required_keys = ("username",)
+    not_applicable = NOT_APPLICABLE
+
+    @pytest.fixture
+    def service(self, mysql_api: DataApi, mariadb_server: MariaDB) -> Account:
+        return Account(mysql_api, mariadb_server)
 
 
 @pytest.fixture
@@ -367,3 +413,68 @@ def test_the_verifier_is_what_the_server_would_make(server: PostgreSQL, password
     server.run_quoted("CREATE ROLE %I LOGIN PASSWORD %L", "verified", rds_data._verifier(password))
     assert server.accepts("verified", password)
     assert not server.accepts("verified", password + "x")
+
+
+# MySQL.
+
+
+@pytest.fixture
+def account(mysql_api: DataApi, mariadb_server: MariaDB) -> Account:
+    return Account(mysql_api, mariadb_server)
+
+
+def test_the_account_is_that_of_the_setting(account: Account) -> None:
+    account.server.run("CREATE USER %s@'127.0.0.1' IDENTIFIED BY %s", account.name, "another")
+    new = make(account, user_host="127.0.0.1").rotate()
+    assert account.login(new)
+    found = account.server.run(
+        "SELECT Host FROM mysql.user WHERE User = %s AND Password = PASSWORD(%s)", account.name, FIRST
+    )
+    assert found == (("%",),), "the other account keeps its password"
+
+
+def test_an_account_that_is_not_there_is_a_configuration_error(account: Account) -> None:
+    world = make(account, user_host="elsewhere")
+    assert "'user_host'" in world.refused(ConfigurationError, "setSecret", world.until("createSecret"))
+
+
+def test_the_administrator_of_mysql_is_not_rotated_by_itself(account: Account) -> None:
+    world = World.make("rds_data", account, lambda of: Setup(of.setup.settings, account.value(account.admin, ADMIN)))
+    token = world.until("createSecret")
+    assert "manage_master_user_password" in world.refused(ConfigurationError, "setSecret", token)
+    assert account.server.accepts(account.admin, ADMIN)
+
+
+def test_an_old_connection_to_mysql_proves_nothing(account: Account) -> None:
+    world = make(account)
+    account.api.pooled = True
+    world.rotate()
+    token = world.until("createSecret")
+    assert "proves nothing" in world.refused(TargetError, "testSecret", token)
+
+
+@pytest.mark.parametrize(("password", "works"), [("no backslash '", True), ("back\\slash", False)])
+def test_where_the_backslash_does_not_escape_it_is_refused(account: Account, password: str, works: bool) -> None:
+    world = make(account)
+    account.server.run("SET GLOBAL sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')")
+    try:
+        token = world.manager.rotate(world.arn)
+        world.store_pending(token, account.value(account.name, password))
+        if works:
+            world.go_on(token)
+        else:
+            assert "exclude_characters" in world.refused(ConfigurationError, "setSecret", token)
+    finally:
+        account.server.run("SET GLOBAL sql_mode = DEFAULT")
+    assert account.login(world.current)
+
+
+@pytest.mark.parametrize("mode", ["", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES"])
+@pytest.mark.parametrize("text", ["'", "''", "\\'", "\\", "'; DROP USER x; --", '"', "\\\\' OR '1"])
+def test_a_quoted_text_ends_where_it_should_in_every_mode(mariadb_server: MariaDB, mode: str, text: str) -> None:
+    """Even when the mode is another than the one that was asked for: the text may differ, but stays a text."""
+    with mariadb_server._connect(mariadb.SUPERUSER, mariadb.PASSWORD) as connection, connection.cursor() as cursor:
+        cursor.execute("SET SESSION sql_mode = %s", [mode])
+        cursor.execute(f"SELECT {rds_data._quoted(text)} AS given")
+        ((given,),) = cursor.fetchall()
+    assert given == (text.replace("\\", "\\\\") if mode == "NO_BACKSLASH_ESCAPES" else text)
