@@ -32,7 +32,7 @@ from sandbox.environment import REGION
 
 _ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS, _STOP_SECONDS, _CALL_SECONDS = 120.0, 30.0, 120
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.05
 _LOG_TAIL = 40  # lines
 
 

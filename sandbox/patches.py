@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from xml.sax.saxutils import escape
 
-from sandbox import emulator, lambda_logs, limits, permissions
+from sandbox import emulator, lambda_logs, limits, permissions, requests
 from sandbox.emulator import Answer
 from sandbox.errors import ApiError
 from sandbox.runtime import Code, Pool
@@ -52,7 +52,8 @@ def _secrets_manager(old: Service, secrets: Secrets) -> Service:
         if action not in secrets.handlers:
             return await old(method, path, headers, body, query)
         try:
-            request = _object(body)
+            request = requests.parse(body)
+            requests.check(action, request)
             key = emulator.router.extract_access_key_id(headers, query)
             permissions.check_kms(key, action, request)
             if action == "RotateSecret":
@@ -64,22 +65,12 @@ def _secrets_manager(old: Service, secrets: Secrets) -> Service:
     return handle_request
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        content = json.loads(body or b"{}")
-    except ValueError as error:
-        raise ApiError("SerializationException", "The request is not JSON.") from error
-    if not isinstance(content, dict):
-        raise ApiError("SerializationException", "The request is not an object.")
-    return content
-
-
 def _condition_keys(old: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     def request_tag_context(service: str, action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
         keys = dict(old(service, action, body, params))
         if service == "secretsmanager":
             try:
-                keys |= permissions.condition_keys(_object(body))
+                keys |= permissions.condition_keys(requests.parse(body))
             except ApiError:
                 return keys  # the request is refused when it is handled
         if function := permissions.function_of(str(emulator.iam_evaluator.caller_arn())):

@@ -212,7 +212,7 @@ class Secrets:
         for about in listed:
             if not about["VersionStages"]:
                 del about["VersionStages"]
-        start = int(request.get("NextToken") or 0)
+        start = _page_start(request.get("NextToken", "0"))
         end = start + min(int(request.get("MaxResults") or _SERVED_LABELS), _SERVED_LABELS)
         more = {"NextToken": str(end)} if end < len(listed) else {}
         return {**_names(secret), "Versions": listed[start:end], **more}
@@ -245,6 +245,12 @@ def client_token(request: Request) -> str:
 def token_in_use(secret: Record, token: str) -> ApiError:
     """The error for a token that belongs to another version already."""
     return ApiError("ResourceExistsException", _IN_USE.format(token, secret["ARN"]))
+
+
+def _page_start(token: str) -> int:
+    if not token.isdigit():
+        raise ApiError("InvalidNextTokenException", "The NextToken is not one of ours.")
+    return int(token)
 
 
 def _check_value(request: Request) -> None:

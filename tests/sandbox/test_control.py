@@ -193,7 +193,7 @@ def _alive(process: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are read from /proc")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_everything_ends_with_the_sandbox_however_it_ends(number: signal.Signals, tmp_path: Path) -> None:
     with Sandbox.start(log=tmp_path / "log") as own:
         process = own._process.pid

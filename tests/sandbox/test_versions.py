@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from botocore.config import Config
@@ -160,7 +162,7 @@ def test_a_version_has_at_most_20_labels(secret: Secret) -> None:
 @pytest.mark.parametrize("token", ["x" * 31, "x" * 65])
 def test_tokens_have_32_to_64_characters(token: str, secret: Secret, aws: Sandbox) -> None:
     client = aws.client("secretsmanager", config=Config(parameter_validation=False))
-    with refused("InvalidParameterException", "32-64"):
+    with refused("(InvalidParameter|Validation)Exception"):
         client.put_secret_value(SecretId=secret.name, SecretString="two", ClientRequestToken=token)
     client.close()
 
@@ -197,3 +199,19 @@ def test_update_secret_makes_a_new_current_version(secret: Secret, aws: Sandbox)
     first = secret.holder("AWSCURRENT")
     version = aws.client("secretsmanager").update_secret(SecretId=secret.name, SecretString="two")["VersionId"]
     assert secret.stages() == {first: ["AWSPREVIOUS"], version: ["AWSCURRENT"]}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{"SecretString": 5}, {"VersionStages": "AWSCURRENT"}, {"SecretString": ""}, {"ClientRequestToken": None}],
+    ids=str,
+)
+def test_a_request_that_does_not_fit_the_model_is_refused(request_: dict[str, Any], secret: Secret) -> None:
+    """Only programs that are not SDKs send such; the answer must be a refusal and not a crash."""
+    client = secret.aws.client("secretsmanager", config=Config(parameter_validation=False))
+    body = json.dumps({"SecretId": secret.name, "SecretString": "x", "ClientRequestToken": "t" * 32, **request_})
+    client.meta.events.register("before-call.*.PutSecretValue", lambda params, **_: params.update(body=body.encode()))
+    with pytest.raises(ClientError, match=r"(ValidationException|InvalidRequestException)"):
+        client.put_secret_value(SecretId=secret.name, SecretString="x")
+    client.close()
+    assert secret.value() == "initial"
