@@ -40,9 +40,9 @@ test: install debian layer lint ## Run all tests: checks, unit, property, target
 	@$(PYTHON) -m pytest --quiet -n 2 --dist loadgroup $(PYTEST)
 
 .PHONY: faults
-faults: install debian ## Break the function at every call it makes; TARGET=name, FUNCTION=folder of another one, QUICK=1.
+faults: install debian ## Break the function at every call it makes; TARGET=name, FUNCTION=folder of another one, ALL=1, QUICK=1.
 	@$(PYTHON) -m faults $(foreach name,$(TARGET),--target $(name)) $(if $(FUNCTION),--function $(FUNCTION)) \
-		$(if $(QUICK),--quick) $(if $(DOCS),--docs)
+		$(if $(ALL),--all) $(if $(QUICK),--quick) $(if $(DOCS),--docs)
 
 .PHONY: mutants
 mutants: install ## Change the function's code in small ways and list the changes that no test notices; FILE=rotation.py.

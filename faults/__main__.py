@@ -40,7 +40,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument("--function", metavar="FOLDER", help="a folder with lambda_function.py (default: ours)")
     parser.add_argument("--target", action="append", default=[], help=f"one of {names}, or a case such as none/one key")
-    parser.add_argument("--quick", action="store_true", help="one way of going on for each fault, in turn")
+    parser.add_argument("--all", action="store_true", help="each fault with each way of going on, not one in turn")
+    parser.add_argument("--quick", action="store_true", help="the subset of the tests: fewer ways of dying at a point")
     parser.add_argument("--only", metavar="TEXT", help='only runs whose description has the text; "" for a clean run')
     parser.add_argument("--jobs", type=int, default=2, help="cases examined at the same time")
     parser.add_argument("--json", metavar="FILE", help="write the results there too")
@@ -53,7 +54,7 @@ def _one(options: argparse.Namespace) -> None:
     """The process for one case: progress goes to stderr, the result to a file."""
     (case,) = chosen([options.case])
     function = Path(options.function) if options.function else None
-    choice = Choice(options.quick, options.quick and case.thin, options.only)
+    choice = Choice(options.all or options.only is not None, options.quick and case.thin, options.only)
     result = run(case, function, choice, tell=lambda text: print(text, file=sys.stderr, flush=True))
     summary: dict[str, Any] = asdict(result)
     summary["outcomes"] = [[*key, count] for key, count in sorted(result.outcomes.items())]
@@ -85,6 +86,7 @@ def _start(case: Case, function: Path | None, options: argparse.Namespace, file:
     command = [sys.executable, "-m", "faults", "--case", case.name, "--json", str(file)]
     command += ["--function", str(function)] if function else []
     command += ["--quick"] if options.quick else []
+    command += ["--all"] if options.all else []
     command += ["--only", options.only] if options.only is not None else []
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 

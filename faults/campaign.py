@@ -22,7 +22,7 @@ class Result:
     points: int = 0
     runs: int = 0
     planned: int = 0
-    """How many runs there are without ``quick`` and ``thin``."""
+    """How many runs there are when none is left out that `make faults` makes."""
     helped: list[str] = field(default_factory=list)
     """Runs in which a person had to clear AWSPENDING."""
     unreached: list[str] = field(default_factory=list)
@@ -42,8 +42,8 @@ class Result:
 class Choice:
     """Which runs there are to be: all of them, or fewer."""
 
-    quick: bool = False
-    """One way of going on for each fault, taken in turn."""
+    whole: bool = False
+    """Every fault with every way of going on, instead of one way, taken in turn."""
     thin: bool = False
     """One fault for each point, taken in turn."""
     only: str | None = None
@@ -52,7 +52,7 @@ class Choice:
     def runs(self, calls: list[Call]) -> list[tuple[Fault, Continuation]]:
         """The faults of a recorded run, each with a way of going on."""
         found = faults(calls)
-        chosen = _plan(_one_a_point(found) if self.thin else found, quick=self.quick)
+        chosen = _plan(_one_a_point(found) if self.thin else found, whole=self.whole)
         return [run for run in chosen if self.only is None or (self.only and self.only in description(*run))]
 
 
@@ -88,15 +88,15 @@ def description(fault: Fault, continuation: Continuation) -> str:
     return f"{fault}, {continuation.name}"
 
 
-def _plan(found: Iterable[Fault], *, quick: bool) -> Iterator[tuple[Fault, Continuation]]:
+def _plan(found: Iterable[Fault], *, whole: bool) -> Iterator[tuple[Fault, Continuation]]:
     turn = cycle(CONTINUATIONS)
     for fault in found:
         if fault.way in OVERLAPS:
             yield fault, AFTER_OVERLAP
-        elif quick:
-            yield fault, next(turn)
-        else:
+        elif whole:
             yield from ((fault, continuation) for continuation in CONTINUATIONS)
+        else:
+            yield fault, next(turn)
 
 
 def _one_a_point(found: list[Fault]) -> Iterator[Fault]:

@@ -1,0 +1,150 @@
+"""Mutation check: mutmut changes the function's code in small ways; a change that no test notices is a survivor.
+
+    make mutants                    # rotation.py, store.py and all targets
+    make mutants FILE=store.py      # one file, or several
+
+mutmut wants its sources in `src`, and writes beside them; so it runs in a copy, in `build/mutants`. Real servers are
+started once, before mutmut, and not again in each of its processes.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SOURCE = "secret_rotation"
+REQUIREMENTS = ROOT / "mutants-requirements.txt"
+CORE = ("test_rotation", "test_store", "test_handler", "test_target_interface", "test_mutants_core")
+TESTS = {
+    "rotation.py": tuple(f"unit/{name}.py" for name in CORE),
+    "store.py": tuple(f"unit/{name}.py" for name in CORE),
+    "sql.py": ("targets/test_postgresql.py", "targets/test_mysql.py"),
+    "targets/postgresql.py": ("targets/test_postgresql.py",),
+    "targets/mysql.py": ("targets/test_mysql.py",),
+    "targets/redis.py": ("targets/test_redis.py",),
+    "targets/http.py": ("targets/test_http.py",),
+    "targets/iam_access_key.py": ("targets/test_iam_access_key.py",),
+    "targets/rds_data.py": ("targets/test_rds_data.py",),
+    "targets/python.py": ("targets/test_python.py", "unit/test_target_interface.py"),
+    "targets/__init__.py": ("targets/test_catalogue.py", "unit/test_target_interface.py"),
+    "targets/base.py": ("unit/test_target_interface.py", "unit/test_rotation.py"),
+}
+"""File of the function → the tests that are to notice changes of it."""
+SERVERS = {
+    "targets/test_postgresql.py": ("postgresql",),
+    "targets/test_mysql.py": ("mariadb",),
+    "targets/test_rds_data.py": ("postgresql", "mariadb"),
+}
+"""Tests → the servers that they start, modules of tests.support."""
+CONFIGURATION = """
+[tool.pytest.ini_options]
+pythonpath = ["src", "."]
+addopts = ["--import-mode=importlib", "-p", "scripts.mutants_servers", "-p", "no:cacheprovider"]
+filterwarnings = ["ignore"]
+markers = ["e2e: not here"]
+
+[tool.mutmut]
+source_paths = ["src"]
+also_copy = ["scripts", "sandbox", "examples", "docs", "README.md"]
+track_dependencies = false
+use_git_change_detection = false
+"""
+
+
+def main() -> int:
+    """0 when mutmut ran, whatever survived: the figure is what matters."""
+    files = sys.argv[1:] or list(TESTS)
+    _install()
+    found = Counter[str]()
+    for file in files:
+        one = _check(file)
+        print(_line(file, one), flush=True)
+        found += one
+    print(_line("all", found))
+    return 0
+
+
+def _install() -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--requirement", str(REQUIREMENTS)]
+    subprocess.run(command, check=True)
+
+
+def _check(file: str) -> Counter[str]:
+    """Mutate one file, print its survivors, and count what became of its mutants."""
+    tests = [test for test in TESTS[file] if (ROOT / "tests" / test).exists()]
+    work = ROOT / "build/mutants" / file.replace("/", ".")
+    _copy(work, file, tests)
+    names = sorted({name for test in tests for name in SERVERS.get(test, ())})
+    with _servers(names) as variables, (work / "output.log").open("w") as log:
+        command = [sys.executable, "-m", "mutmut", "run", "--max-children", os.environ.get("JOBS", "2")]
+        done = subprocess.run(command, cwd=work, env={**os.environ, **variables}, stdout=log, stderr=log, check=False)
+    return _results(work, file, done.returncode)
+
+
+def _copy(work: Path, file: str, tests: Sequence[str]) -> None:
+    shutil.rmtree(work, ignore_errors=True)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "lambda_src", work / "src", ignore=ignored)
+    for folder in ("tests", "scripts", "sandbox", "examples", "docs"):
+        shutil.copytree(ROOT / folder, work / folder, ignore=ignored)
+    shutil.copy(ROOT / "README.md", work)
+    only = json.dumps([f"src/{SOURCE}/{file}"])
+    selection = json.dumps([f"tests/{test}" for test in tests])
+    (work / "pyproject.toml").write_text(
+        f"{CONFIGURATION}only_mutate = {only}\npytest_add_cli_args_test_selection = {selection}\n"
+    )
+
+
+@contextlib.contextmanager
+def _servers(names: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Start the servers; the variables tell the tests where they are (see scripts/mutants_servers.py)."""
+    with contextlib.ExitStack() as stack:
+        variables = {}
+        for name in names:
+            server = stack.enter_context(importlib.import_module(f"tests.support.{name}").start())
+            about = {"folder": str(server.folder), "port": server.port, "ca": server.ca}
+            variables[f"RUNNING_{name.upper()}"] = json.dumps(about)
+        yield variables
+
+
+def _results(work: Path, file: str, status: int) -> Counter[str]:
+    results = subprocess.run(
+        [sys.executable, "-m", "mutmut", "results", "--all", "true"],
+        cwd=work,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    found = re.findall(r"^\s*(\S+): ([a-z ]+)$", results, re.MULTILINE)
+    if not found:
+        tail = (work / "output.log").read_text()[-3000:]
+        raise SystemExit(f"mutants: mutmut found nothing in {file} (exit {status}); the end of its log:\n{tail}")
+    for mutant, what in found:
+        if what not in ("killed", "timeout"):
+            print(f"{what}: {mutant}\n{_diff(work, mutant)}", flush=True)
+    return Counter(what for _, what in found)
+
+
+def _diff(work: Path, mutant: str) -> str:
+    shown = subprocess.run(
+        [sys.executable, "-m", "mutmut", "show", mutant], cwd=work, capture_output=True, text=True, check=False
+    ).stdout
+    lines = [line for line in shown.splitlines() if re.match(r"[-+](?![-+])", line)]
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def _line(name: str, found: Counter[str]) -> str:
+    killed, total = found["killed"] + found["timeout"], sum(found.values())
+    return f"{name}: {killed} of {total} mutants killed ({100 * killed // max(total, 1)} %)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
