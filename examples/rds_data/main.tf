@@ -32,6 +32,7 @@ variable "admin_secret" {
 variable "cluster_arn" {
   description = "ARN of the Aurora cluster. Its Data API is enabled (enable_http_endpoint = true)."
   type        = string
+  default     = "arn:aws:rds:us-east-1:123456789012:cluster:app"
 }
 
 data "aws_secretsmanager_secret" "app" {
