@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from . import administrator
-from .errors import AuthenticationError, ConfigurationError, IdentityMismatchError, RotationError
+from .errors import AuthenticationError, ConfigurationError, IdentityMismatchError, RotationError, SecretError
 from .targets.base import Context, Credential
 
 CLONE = "_clone"
@@ -93,7 +93,7 @@ class Database:
         if _alternates(context) or context.settings.get(administrator.SETTING):
             admin = administrator.read(context)
             _check_administrator(context, admin, server)
-            return self.connect(context, server, admin.require("username"), admin.value)
+            return self.connect(context, server, _name(admin.require("username")), admin.value)
         for candidate in context.candidates():
             # Of another user's password nothing is to be expected.
             if candidate is not context.pending and _username(context, candidate) == username:
@@ -116,7 +116,7 @@ class Database:
         host, port, database = (context.settings.get(name) or credential.get(name) for name in ADDRESS)
         if not host:
             raise ConfigurationError("The host is not known: give the setting 'host', or the secret a key 'host'.")
-        return Server(host, _port(port or str(self.port)), database or "")
+        return Server(_name(host), _port(port or str(self.port)), _name(database or ""))
 
 
 def identity(credential: Credential) -> dict[str, str]:
@@ -144,7 +144,13 @@ def _username_key(context: Context) -> str:
 
 
 def _username(context: Context, credential: Credential) -> str:
-    return context.settings.get("username") or credential.require(_username_key(context))
+    return _name(context.settings.get("username") or credential.require(_username_key(context)))
+
+
+def _name(text: str) -> str:
+    if "\0" in text:  # where a name ends in both protocols: what follows would be taken for something else
+        raise SecretError("A name in the secret holds a NUL character.")
+    return text
 
 
 def _check_username(context: Context, credential: Credential) -> str:

@@ -3,19 +3,37 @@
 import contextlib
 import itertools
 import json
+import os
+import socket
+import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from secret_rotation.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    IdentityMismatchError,
+    NetworkError,
+    RotationError,
+    SecretError,
+    TargetError,
+)
+from secret_rotation.targets import postgresql as target
+from secret_rotation.targets.base import Context, Credential
 from tests import target_contract
 from tests.support import postgresql
+from tests.support.contexts import context, plain
 from tests.support.postgresql import PostgreSQL
 from tests.support.secrets_manager import SecretsManager
 from tests.target_contract import Setup, TargetContract
 
 _NUMBERS = itertools.count()
+FIRST, ADMIN = "qM4vFirst9xTz", "tB8wAdmin3kRy"
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +48,9 @@ class Role(target_contract.Service):
     def __init__(self, server: PostgreSQL, **settings: str) -> None:
         self.server, self.address, number = server, ("localhost", server.port), next(_NUMBERS)
         self.name, self.admin = f'App "{number}" %s', f"admin{number}"
-        server.run_quoted("CREATE ROLE %I LOGIN PASSWORD %L", self.name, "qM4vFirst9xTz")
-        server.run_quoted("CREATE ROLE %I LOGIN CREATEROLE PASSWORD %L", self.admin, "tB8wAdmin3kRy")
-        self.setup = Setup({"tls_ca": server.ca, **settings}, self.value(self.name, "qM4vFirst9xTz"))
+        server.run_quoted("CREATE ROLE %I LOGIN PASSWORD %L", self.name, FIRST)
+        server.run_quoted("CREATE ROLE %I LOGIN CREATEROLE PASSWORD %L", self.admin, ADMIN)
+        self.setup = Setup({"tls_ca": server.ca, **settings}, self.value(self.name, FIRST))
 
     def value(self, name: str, password: str, **others: object) -> str:
         """A secret as AWS documents it."""
@@ -60,7 +78,7 @@ class AdministeredRole(Role):
     """The same, with the administrator's secret among the settings."""
 
     def prepare(self, manager: SecretsManager) -> Mapping[str, Any]:
-        arn = manager.create(self.value(self.admin, "tB8wAdmin3kRy"), "admin")
+        arn = manager.create(self.value(self.admin, ADMIN), "admin")
         self.setup = replace(self.setup, settings={**self.setup.settings, "admin_secret_arn": arn})
         return {}
 
@@ -97,3 +115,268 @@ class TestAlternating(TargetContract):
     @pytest.fixture
     def service(self, server: PostgreSQL) -> Role:
         return AdministeredRole(server, strategy="alternating")
+
+
+# What the contract does not say.
+
+
+@pytest.fixture
+def role(server: PostgreSQL) -> Role:
+    return Role(server)
+
+
+def version(role: Role, password: str, name: str | None = None, **others: object) -> Credential:
+    """A version of the role's secret."""
+    return Credential(f"version-{password}", role.value(name or role.name, password, **others), ("password",))
+
+
+def made(role: Role, pending: Credential, current: Credential, *older: Credential, **settings: str) -> Context:
+    """A step with the settings of the role, and others."""
+    return replace(context(pending, current, older), settings={**role.setup.settings, **settings})
+
+
+def step(role: Role, pending: str, current: str = FIRST, **settings: str) -> Context:
+    """A step whose pending and current passwords are these."""
+    return made(role, version(role, pending), version(role, current), **settings)
+
+
+def administered(role: Role, pending: Credential, admin_host: str = "localhost", **settings: str) -> Context:
+    """A step with an administrator's secret."""
+    manager = SecretsManager()
+    admin = {"host": admin_host, "username": role.admin, "password": ADMIN}
+    arn = manager.create(json.dumps(admin), "admin")
+    given = made(role, pending, version(role, FIRST), admin_secret_arn=arn, **settings)
+    return replace(given, client=lambda service: manager.client())
+
+
+def kept(role: Role) -> str:
+    """What the server keeps of the role's password."""
+    rows = role.server.run("SELECT rolpassword FROM pg_authid WHERE rolname = CAST(:name AS text)", name=role.name)
+    return str(rows[0][0])
+
+
+@pytest.mark.parametrize("password", ["ünïcode-ﬁ-\u00a0-Ⅸ", "plain-Pa55word"])
+def test_postgresqls_own_client_logs_in_with_what_was_set(role: Role, password: str) -> None:
+    """Unicode is normalised before it is hashed, by every client in the same way."""
+    target.set_secret(step(role, password))
+    command = ["psql", "-qAtc", "SELECT session_user", "-h", "127.0.0.1", "-p", str(role.server.port), "-U", role.name]
+    environment = {"PATH": os.environ["PATH"], "PGPASSWORD": password, "PGDATABASE": "postgres", "LC_ALL": "C.UTF-8"}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert told.strip() == role.name
+
+
+def test_the_server_keeps_a_scram_verifier(role: Role) -> None:
+    target.set_secret(step(role, "second"))
+    assert kept(role).startswith("SCRAM-SHA-256$4096:")
+
+
+def test_where_the_server_is_configured_for_md5_it_keeps_its_own_md5_hash(role: Role) -> None:
+    """Else old clients, which do not know SCRAM, could not log in any more."""
+    role.server.run_quoted("ALTER ROLE %I SET password_encryption = md5", role.name)
+    target.set_secret(step(role, "second"))
+    ours = kept(role)
+    role.server.run("ALTER ROLE postgres SET password_encryption = md5")
+    role.server.run_quoted("ALTER ROLE %I PASSWORD %L", role.name, "second")
+    role.server.run("ALTER ROLE postgres RESET password_encryption")
+    assert ours == kept(role)
+
+
+def test_a_server_that_asks_for_no_password_is_refused(role: Role) -> None:
+    """Any password would pass the test, and none would ever be set."""
+    role.server.run("CREATE ROLE trusted LOGIN")
+    pending = version(role, "second", "trusted")
+    with pytest.raises(ConfigurationError, match="trust"):
+        target.test_secret(made(role, pending, pending))
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind", "told"),
+    [
+        ("ALTER ROLE %I CONNECTION LIMIT 0", NetworkError, "53300"),
+        ("ALTER ROLE %I NOLOGIN", ConfigurationError, "28000"),
+        ("ALTER ROLE %I SET default_transaction_read_only = on", ConfigurationError, "25006"),
+    ],
+)
+def test_other_faults_are_not_told_as_a_wrong_password(
+    role: Role, statement: str, kind: type[RotationError], told: str
+) -> None:
+    role.server.run_quoted(statement, role.name)
+    with pytest.raises(kind, match=told):
+        target.set_secret(step(role, "second"))
+
+
+def test_an_unknown_database_is_named_as_the_cause(role: Role) -> None:
+    with pytest.raises(ConfigurationError, match="dbname"):
+        target.test_secret(step(role, FIRST, dbname="nowhere"))
+
+
+def test_an_administrator_without_the_right_is_told_so(role: Role) -> None:
+    role.server.run_quoted("ALTER ROLE %I NOCREATEROLE", role.admin)
+    with pytest.raises(ConfigurationError, match="42501"):
+        target.set_secret(administered(role, version(role, "second")))
+
+
+def test_a_plain_text_secret_gets_the_rest_from_the_settings(role: Role) -> None:
+    place = {"host": "localhost", "port": str(role.server.port), "username": role.name}
+    target.set_secret(made(role, plain("second"), plain(FIRST), **place))
+    assert role.server.accepts(role.name, "second")
+
+
+def test_settings_go_before_the_keys_of_the_secret(role: Role) -> None:
+    pending = version(role, "second", host="elsewhere.invalid", port=1, dbname="nowhere")
+    place = {"host": "localhost", "port": str(role.server.port), "dbname": "postgres"}
+    target.set_secret(made(role, pending, version(role, FIRST), **place))
+    assert role.server.accepts(role.name, "second")
+
+
+def test_another_key_may_have_the_users_name(role: Role) -> None:
+    pending, current = (version(role, password, "nobody", login=role.name) for password in ("second", FIRST))
+    target.set_secret(made(role, pending, current, username_key="login"))
+    assert role.server.accepts(role.name, "second")
+
+
+@pytest.mark.parametrize("strategy", ["single", "alternating"])
+def test_a_pending_value_for_a_user_whose_turn_it_is_not_is_refused(role: Role, strategy: str) -> None:
+    wrong = role.name if strategy == "alternating" else f"{role.name}_clone"
+    given = made(role, version(role, "second", wrong), version(role, FIRST), strategy=strategy)
+    for run in (target.set_secret, target.test_secret):
+        with pytest.raises(IdentityMismatchError, match="user"):
+            run(given)
+
+
+def test_older_values_of_another_user_are_not_tried(role: Role) -> None:
+    """After a change from alternating to single: the clone's password opens nothing that helps."""
+    clone = f"{role.name}_clone"
+    role.server.run_quoted("CREATE ROLE %I LOGIN CREATEROLE PASSWORD %L", clone, "third")
+    given = made(role, version(role, "second"), version(role, "wrong"), version(role, "third", clone))
+    with pytest.raises(AuthenticationError, match="no stored password"):
+        target.set_secret(given)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"strategy": "both"}, "single, alternating"),
+        ({"strategy": "alternating", "username": "app"}, "leave out the setting 'username'"),
+        ({"strategy": "alternating"}, "admin_secret_arn"),
+        ({"tls": "prefer"}, "verify, disable"),
+        ({"tls_ca": "nowhere.pem"}, "tls_ca"),
+        ({"tls_ca": "-----BEGIN CERTIFICATE-----"}, "tls_ca"),
+        ({"port": "5432x"}, "1 to 65535"),
+        ({"port": "65536"}, "1 to 65535"),
+        ({"port": "0"}, "1 to 65535"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_by_name(role: Role, settings: dict[str, str], told: str) -> None:
+    given = step(role, "second", **settings)
+    with pytest.raises(ConfigurationError, match=told):  # noqa: PT012  # by the one or the other
+        target.create_secret(given)
+        target.set_secret(given)
+    assert role.server.accepts(role.name, FIRST)
+
+
+def test_the_authority_may_be_in_a_file(role: Role, tmp_path: Path) -> None:
+    (tmp_path / "authority.pem").write_text(role.server.ca)
+    target.set_secret(step(role, "second", tls_ca=str(tmp_path / "authority.pem")))
+    assert role.server.accepts(role.name, "second")
+
+
+def test_without_tls_only_when_the_setting_says_so(role: Role) -> None:
+    with role.without_tls():
+        target.set_secret(step(role, "second", tls="disable"))
+    assert role.server.accepts(role.name, "second")
+
+
+def test_a_name_with_a_nul_character_is_refused(role: Role) -> None:
+    """It would end the name, and what follows would be taken for the next parameter."""
+    pending = version(role, "second", "app\0database\0template1")
+    with pytest.raises(SecretError, match="NUL"):
+        target.test_secret(made(role, pending, pending))
+
+
+def test_a_password_that_scram_forbids_changes_nothing(role: Role) -> None:
+    with pytest.raises(RotationError, match="SCRAM"):
+        target.set_secret(step(role, "bell\a"))
+    assert role.server.accepts(role.name, FIRST)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (b"R\0\0\0\x08\0\0\0\x07", ConfigurationError),  # GSSAPI
+        (b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0R\0\0\0\x0b\0\0\0\x0bx=1", TargetError),  # not SCRAM's next message
+    ],
+)
+def test_a_server_that_does_not_log_in_by_password_is_told_as_such(
+    role: Role, answer: bytes, kind: type[RotationError]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+                while connection.recv(1000):
+                    pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(kind):
+            target.test_secret(step(role, FIRST, port=str(server.getsockname()[1]), tls="disable"))
+        thread.join()
+
+
+# Roles that take turns.
+
+
+def test_the_clone_has_the_rights_of_the_original(role: Role) -> None:
+    clone, table = f"{role.name}_clone", f"table of {role.admin}"
+    role.server.run_quoted("CREATE TABLE %I (n integer)", table)
+    role.server.run_quoted("GRANT SELECT ON %I TO %I", table, role.name)
+    target.set_secret(administered(role, version(role, "second", clone), strategy="alternating"))
+    with contextlib.closing(role.server._connect(clone, "second", "postgres")) as session:
+        assert session.run(f'SELECT * FROM "{table}"') == []
+
+
+def test_the_first_role_has_to_be_there(role: Role) -> None:
+    given = administered(role, version(role, "second", "nobody_clone"), strategy="alternating")
+    given.current = version(role, FIRST, "nobody")
+    with pytest.raises(ConfigurationError, match="42704"):
+        target.set_secret(given)
+
+
+def test_a_name_that_the_server_would_cut_off_is_refused_before_anything_is_stored(role: Role) -> None:
+    given = administered(role, version(role, "second"), strategy="alternating")
+    given.current = version(role, FIRST, "x" * 57)
+    assert target.create_secret(given) == {"username": "x" * 57 + "_clone"}
+    given.current = version(role, FIRST, "x" * 58)
+    with pytest.raises(ConfigurationError, match="63 bytes"):
+        target.create_secret(given)
+
+
+@pytest.mark.parametrize(
+    ("host", "kind", "told"),
+    [("db.example.com", IdentityMismatchError, "another host"), ("", ConfigurationError, "setting 'host'")],
+)
+def test_the_administrators_password_goes_only_to_its_own_host(
+    role: Role, host: str, kind: type[RotationError], told: str
+) -> None:
+    """Who can write the application's secret must not be sent the administrator's password."""
+    with pytest.raises(kind, match=told):
+        target.set_secret(administered(role, version(role, "second"), host))
+    assert role.server.accepts(role.name, FIRST)
+    target.set_secret(administered(role, version(role, "second"), host, host="localhost"))
+    assert role.server.accepts(role.name, "second")
+
+
+def test_functions_of_others_are_not_called_by_the_administrator(role: Role) -> None:
+    """Who may create functions could else lend theirs to the administrator's statements."""
+    function = "public.format(text, text, text)"
+    role.server.run(f"CREATE FUNCTION {function} RETURNS text LANGUAGE sql AS $$SELECT 'SELECT 1'$$")
+    role.server.run_quoted("ALTER ROLE %I SET search_path = public, pg_catalog", role.admin)
+    try:
+        target.set_secret(administered(role, version(role, "second")))
+    finally:
+        role.server.run(f"DROP FUNCTION {function}")
+    assert role.server.accepts(role.name, "second")

@@ -26,7 +26,7 @@ __all__ = ["create_secret", "identity", "set_secret", "test_secret"]
 
 _CONFIGURATION = {
     ER.ACCESS_DENIED_ERROR: "does not let the administrator do this: grant it, WITH GRANT OPTION, what the user has",
-    ER.DBACCESS_DENIED_ERROR: "does not let the user use the database of 'dbname'",
+    ER.DBACCESS_DENIED_ERROR: "does not let the user use the database 'dbname', or the administrator grant rights",
     ER.BAD_DB_ERROR: "has no such database: correct 'dbname'",
     ER.HOST_NOT_PRIVILEGED: "does not admit the function's address",
     ER.HOST_IS_BLOCKED: "has blocked the function's address after many errors: FLUSH HOSTS",
@@ -35,7 +35,7 @@ _CONFIGURATION = {
     ER.CANNOT_USER: "could not change the account: it is not there, or the administrator lacks CREATE USER",
     ER.OPTION_PREVENTS_STATEMENT: "prevents this by an option: it is read-only (the host must be the primary), or "
     "strict-password-validation wants to see passwords",
-    ER.WRONG_STRING_LENGTH: "does not take so long a user name: '_clone' is added to it",
+    1470: "does not take so long a user name: '_clone' is added to it",
     1819: "has a password policy that refuses the new password: change `password`",
     1862: "says that the password has expired: only an administrator ('admin_secret_arn') can change it",
     3118: "has locked the account",
