@@ -17,6 +17,7 @@ help: ## List the commands.
 
 .PHONY: install
 install: $(VENV)/.installed ## Make .venv from requirements.txt (again only when that changed).
+	@:
 
 $(VENV)/.installed: requirements.txt scripts/venv.sh
 	@bash scripts/venv.sh $(VENV) requirements.txt
@@ -57,6 +58,7 @@ lint: install ## Check style and types: ruff, mypy, terraform fmt and validate.
 
 .PHONY: layer
 layer: build/drivers.zip ## Build build/drivers.zip, the Lambda layer with the database drivers.
+	@:
 
 build/drivers.zip: layer-requirements.txt scripts/layer.py | install
 	@$(PYTHON) -m scripts.layer
