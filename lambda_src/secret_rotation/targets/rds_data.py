@@ -46,9 +46,9 @@ RESUME_PAUSES = (3.0,) * 10
 """Seconds between tries while a paused cluster starts, which takes about 15 seconds."""
 PROBE_PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds between logins by the probe: its new value is not seen everywhere at once."""
-_ITERATIONS = 4096
 CALL = 8.0
 """Seconds that one more call may take."""
+_ITERATIONS = 4096
 
 
 def identity(credential: Credential) -> dict[str, str]:
