@@ -50,7 +50,10 @@ class Account(target_contract.Service):
             place.run("GRANT CREATE USER ON *.* TO %s@'127.0.0.%%'", self.admin)
             place.run("GRANT SELECT ON mysql.* TO %s@'127.0.0.%%'", self.admin)
             place.run("GRANT SELECT, INSERT ON `app``s`.* TO %s@'127.0.0.%%' WITH GRANT OPTION", self.admin)
-        self.setup = Setup({"tls_ca": server.ca, **settings}, self.value(self.name, FIRST))
+        self.setup, self._before = (
+            Setup({"tls_ca": server.ca, **settings}, self.value(self.name, FIRST)),
+            len(server.log()),
+        )
 
     def value(self, name: str, password: str, **others: object) -> str:
         """A secret as AWS documents it."""
@@ -70,7 +73,7 @@ class Account(target_contract.Service):
         yield self.at("localhost", self.plain.port)
 
     def logs(self) -> str:
-        return self.server.log()
+        return self.server.log()[self._before :]
 
 
 class AdministeredAccount(Account):

@@ -50,7 +50,10 @@ class Role(target_contract.Service):
         self.name, self.admin = f'App "{number}" %s', f"admin{number}"
         server.run_quoted("CREATE ROLE %I LOGIN PASSWORD %L", self.name, FIRST)
         server.run_quoted("CREATE ROLE %I LOGIN CREATEROLE PASSWORD %L", self.admin, ADMIN)
-        self.setup = Setup({"tls_ca": server.ca, **settings}, self.value(self.name, FIRST))
+        self.setup, self._before = (
+            Setup({"tls_ca": server.ca, **settings}, self.value(self.name, FIRST)),
+            len(server.log()),
+        )
 
     def value(self, name: str, password: str, **others: object) -> str:
         """A secret as AWS documents it."""
@@ -71,7 +74,7 @@ class Role(target_contract.Service):
             yield self.setup
 
     def logs(self) -> str:
-        return self.server.log()
+        return self.server.log()[self._before :]
 
 
 class AdministeredRole(Role):
