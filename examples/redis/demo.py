@@ -27,7 +27,8 @@ def start(aws: Sandbox) -> Iterator[dict[str, object]]:
         _server[:], _passwords[:] = [server], [first]
         value = {"host": "localhost", "port": server.port, "username": "app", "password": first}
         stack.enter_context(stored.secret(aws, APP, value))
-        stack.enter_context(stored.secret(aws, ADMIN, {"username": "operator", "password": operator}))
+        administrator = {"host": "localhost", "username": "operator", "password": operator}
+        stack.enter_context(stored.secret(aws, ADMIN, administrator))
         yield {**stack.enter_context(network.start(aws)), "tls_ca": ca.pem}
 
 

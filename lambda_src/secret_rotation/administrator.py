@@ -1,7 +1,7 @@
 """The administrator's credential, for targets that change somebody else's password."""
 
 from . import document
-from .errors import SecretError
+from .errors import ConfigurationError, IdentityMismatchError, SecretError
 from .targets.base import Context, Credential
 
 SETTING = "admin_secret_arn"
@@ -20,3 +20,19 @@ def read(context: Context) -> Credential:
     found = Credential(answer["VersionId"], text, ("password",) if document.is_object(text) else ())
     context.log.hide(text, *(str(value) for key, value in found.fields.items() if key not in _SHOWN))
     return found
+
+
+def check_host(context: Context, admin: Credential, host: str) -> None:
+    """Refuse to take the administrator's password to a ``host`` that only the rotated secret names.
+
+    Who may write that secret would else be sent the password by naming a server of theirs.
+    """
+    trusted = context.settings.get("host") or admin.get("host")
+    if not trusted:
+        raise ConfigurationError(
+            "The administrator's secret has no key 'host', as it is for those that RDS makes: give the setting 'host'."
+        )
+    if trusted != host:
+        raise IdentityMismatchError(
+            "The administrator's secret is for another host than this secret. Correct the one that is wrong."
+        )

@@ -92,7 +92,7 @@ class Database:
         """A session that may change the user's password; the pending value has been tried."""
         if _alternates(context) or context.settings.get(administrator.SETTING):
             admin = administrator.read(context)
-            _check_administrator(context, admin, server)
+            administrator.check_host(context, admin, server.host)
             return self.connect(context, server, _name(admin.require("username")), admin.value)
         for candidate in context.candidates():
             # Of another user's password nothing is to be expected.
@@ -166,22 +166,6 @@ def _check_username(context: Context, credential: Credential) -> str:
             "Put a value by hand to abandon this rotation."
         )
     return username
-
-
-def _check_administrator(context: Context, admin: Credential, server: Server) -> None:
-    """Refuse to take the administrator's password to a server that only the user's secret names.
-
-    Who may write that secret would else be sent the password by naming a server of theirs.
-    """
-    host = context.settings.get("host") or admin.get("host")
-    if not host:
-        raise ConfigurationError(
-            "The administrator's secret has no key 'host', as it is for those that RDS makes: give the setting 'host'."
-        )
-    if host != server.host:
-        raise IdentityMismatchError(
-            "The administrator's secret is for another host than this secret. Correct the one that is wrong."
-        )
 
 
 def _port(text: str) -> int:

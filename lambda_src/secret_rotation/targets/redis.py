@@ -161,6 +161,7 @@ def _log_in(context: Context, server: Server, stack: ExitStack) -> tuple[redis.R
     known = [context.current] if context.current else []
     if administrator.SETTING in context.settings:
         admin = administrator.read(context)
+        administrator.check_host(context, admin, server.host)
         name = admin.get("username") or "default"
         return stack.enter_context(server.connect(context, name, admin.value)), known
     for candidate in context.candidates():
