@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,7 @@ def _options() -> argparse.Namespace:
 
 def _one(options: argparse.Namespace) -> None:
     """The process for one case: progress goes to stderr, the result to a file."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that its servers are stopped
     (case,) = chosen([options.case])
     function = Path(options.function) if options.function else None
     choice = Choice(options.all or options.only is not None, options.quick and case.thin, options.only)
@@ -95,7 +97,7 @@ def _result(name: str, status: int, file: Path) -> dict[str, Any]:
     if status == 0 and file.exists():
         found: dict[str, Any] = json.loads(file.read_text())
         return found
-    return {"case": name, "problem": f"the examination failed (exit {status})", "points": 0, "runs": 0, "planned": 0,
+    return {"case": name, "problem": f"the examination failed (exit {status})", "points": 0, "runs": 0,
             "breaches": [], "by_invariant": {}, "unreached": [], "helped": [], "outcomes": [], "calls": [],
             "seconds": 0.0}  # fmt: skip
 

@@ -21,8 +21,6 @@ class Result:
     calls: list[Call] = field(default_factory=list)
     points: int = 0
     runs: int = 0
-    planned: int = 0
-    """How many runs there are when none is left out that `make faults` makes."""
     helped: list[str] = field(default_factory=list)
     """Runs in which a person had to clear AWSPENDING."""
     unreached: list[str] = field(default_factory=list)
@@ -66,7 +64,6 @@ def examine(case: str, subject: Subject, choice: Choice, tell: Callable[[str], N
         if result.runs % 100 == 0:
             tell(f"{case}: {result.runs} runs, {len(result.breaches)} breaches")
     result.points = 2 * len(result.calls)
-    result.planned = len(Choice().runs(result.calls))
     result.seconds = time.monotonic() - started
     return result
 

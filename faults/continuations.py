@@ -1,10 +1,12 @@
 """How it goes on after a fault: what the service, an operator or a person does next."""
 
+import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 from . import invariants
 from .points import PERSON, SECOND, TWICE
+from .services.base import BusyError
 from .world import Outcome, World
 
 
@@ -70,7 +72,8 @@ def in_between(way: str, step: str, token: str) -> Callable[[World], None]:
             world.clear()
             world.rotation(world.manager.rotate(world.arn))
         elif way == PERSON:
-            world.put_by_hand(in_service=True)
+            with contextlib.suppress(BusyError):
+                world.put_by_hand(in_service=True)
 
     return do
 

@@ -70,6 +70,14 @@ class Link:
             if other is not None:
                 other.sendall(data)
 
+    def end_of_server(self) -> None:
+        """The server has closed. What the client still sends counts, whether it knows that already or not."""
+        if self.server is not None:
+            self.server.close()
+            self.server = None
+        with contextlib.suppress(OSError):
+            self.client.shutdown(socket.SHUT_WR)
+
     def close(self, *, reset: bool = False) -> None:
         """Close both ends; with ``reset`` the function sees an error instead of the end of the connection."""
         if reset:

@@ -74,7 +74,7 @@ def markdown(results: Results) -> str:
 
 def line(result: Mapping[str, Any]) -> str:
     """A case's line in the documentation."""
-    cells = [result["case"], len(result["calls"]), result["points"], result["planned"], *_row(result)[3:5]]
+    cells = [result["case"], len(result["calls"]), result["points"], result["runs"], *_row(result)[3:5]]
     return f"| {' | '.join(map(str, cells))} |"
 
 
@@ -82,7 +82,7 @@ def write(results: Results) -> None:
     """Replace the generated parts of the documentation."""
     text = DOCUMENT.read_text("utf-8")
     for name, made in (("points", markdown(results)), ("outcomes", outcomes(results))):
-        start, end = f"<!-- {name}: made by `make faults DOCS=1` -->\n", f"<!-- end of {name} -->"
+        start, end = f"<!-- {name}: made by `make faults QUICK=1 DOCS=1` -->\n", f"<!-- end of {name} -->"
         before, _, rest = text.partition(start)
         text = f"{before}{start}\n{made}\n\n{end}{rest.partition(end)[2]}"
     DOCUMENT.write_text(text, "utf-8")

@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SOURCE = "secret_rotation"
 REQUIREMENTS = ROOT / "mutants-requirements.txt"
-CORE = ("test_rotation", "test_store", "test_handler", "test_target_interface", "test_mutants_core")
+CORE = ("test_rotation", "test_store", "test_handler", "test_target_interface", "test_told")
 TESTS = {
     "rotation.py": tuple(f"unit/{name}.py" for name in CORE),
     "store.py": tuple(f"unit/{name}.py" for name in CORE),

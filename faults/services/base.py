@@ -13,6 +13,10 @@ def other_arn(number: int, name: str) -> str:
     return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-{number:06}"
 
 
+class BusyError(Exception):
+    """The service lets a person wait, since the function that waits at the fault's point holds a lock."""
+
+
 class Service(Protocol):
     """A service that is running. ``values`` map the keys of the secret's document to their values."""
 
@@ -30,7 +34,7 @@ class Service(Protocol):
         """Whether it accepts the secret with this text."""
 
     def by_hand(self) -> Mapping[str, str]:
-        """A person sets other values in the service; return them."""
+        """A person sets other values in the service; return them. Raises ``BusyError``."""
 
     def apis(self, manager: SecretsManager) -> Mapping[str, amazon.Api]:
         """AWS services that the function calls besides Secrets Manager, over whose secrets they work."""

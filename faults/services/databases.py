@@ -11,7 +11,7 @@ from tests.support import mariadb, postgresql, rds_data_server, redis_server
 from tests.support.secrets_manager import ACCOUNT, REGION, SecretsManager
 
 from .. import amazon
-from .base import other_arn
+from .base import BusyError, other_arn
 
 USER, CLONE, ADMIN = "app", "app_clone", "rotation_admin"
 FIRST, BY_HAND, ADMIN_PASSWORD = "first-kX81vB6nRw3z", "hand-Qm27tY9sLc4x", "root-Lw93nH5dTz8q"
@@ -85,6 +85,16 @@ class PostgreSQL(Database):
         # The same verifier each time, so that the answers to the same logins are known already.
         value = self._first if password == FIRST else password
         self._owner.run(f"ALTER ROLE {USER} PASSWORD '{value}'")
+
+    def by_hand(self) -> Mapping[str, str]:
+        """Another password, unless the role is locked."""
+        self._owner.run("SET lock_timeout = '1s'")
+        try:
+            return super().by_hand()
+        except native.DatabaseError:
+            raise BusyError from None
+        finally:
+            self._owner.run("SET lock_timeout = 0")
 
     def accepts(self, username: str, password: str) -> bool:
         """Log in, once for each state of the role and password."""

@@ -19,12 +19,12 @@ def test_no_invariant_breaks_at_any_point(case: Case, tmp_path: Path) -> None:
     assert result["points"] == 2 * len(result["calls"])
     assert result["runs"] >= result["points"]
     documented = [line for line in report.DOCUMENT.read_text().splitlines() if line.startswith(f"| {case.name} |")]
-    figures = [len(result["calls"]), result["points"], result["planned"]]
+    figures = [len(result["calls"]), result["points"], result["runs"]]
     assert [line.split(" | ")[1:4] for line in documented] == [list(map(str, figures))], (
-        f"docs/safety.md is stale: {figures}. Run `make faults DOCS=1`."
+        f"docs/safety.md is stale: {figures}. Run `make faults QUICK=1 DOCS=1`."
     )
 
 
 def test_every_case_is_documented() -> None:
     documented = report.DOCUMENT.read_text()
-    assert [case.name for case in CASES if f"| {case.name} |" not in documented] == []
+    assert [case.name for case in CASES if case.quick and f"| {case.name} |" not in documented] == []
