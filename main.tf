@@ -20,6 +20,10 @@ locals {
     length(var.target.settings) == 0 ? {} : { TARGET_SETTINGS = jsonencode(var.target.settings) },
     var.endpoint_url == null ? {} : { SECRETS_MANAGER_ENDPOINT = var.endpoint_url },
   )
+  target = local.targets[var.target.type]
+  # A target that issues several values says in which keys they go: setting => key where the setting is absent.
+  issued_keys = try([for setting, key in local.target.keys : lookup(var.target.settings, setting, key)], null)
+
   # Lambda measures the map as JSON, in bytes. jsonencode writes <, > and & as six characters, Lambda as one; base64 has
   # four characters for three bytes.
   environment_json = replace(jsonencode(local.environment), "/\\\\u00(3c|3e|26)/", "_")
@@ -85,6 +89,15 @@ resource "aws_lambda_function" "rotation" {
     precondition {
       condition     = local.environment_size <= 4096
       error_message = "The function's environment has ${local.environment_size} bytes; Lambda allows 4096. Shorten keys, generators, target.settings or exclude_characters."
+    }
+    # Not validations of var.target: one that reads another variable is skipped, with all others, when that is refused.
+    precondition {
+      condition     = local.issued_keys == null || toset(coalesce(var.keys, [])) == toset(coalesce(local.issued_keys, []))
+      error_message = "The target ${var.target.type} issues the values itself, so keys must be ${jsonencode(local.issued_keys)}; keys is ${jsonencode(var.keys)}. Other names are told by target.settings: ${join(", ", keys(try(local.target.keys, {})))}."
+    }
+    precondition {
+      condition     = !try(local.target.one_secret, false) || length(var.secrets) <= 1
+      error_message = "The target ${var.target.type} issues its values for one secret, and secrets has ${length(var.secrets)}: ${join(", ", keys(var.secrets))}. Call the module once for each, with its own settings."
     }
   }
 }

@@ -603,3 +603,43 @@ run "an_environment_over_4_kilobytes_is_refused" {
 
   expect_failures = [aws_lambda_function.rotation]
 }
+
+run "an_access_key_needs_its_two_keys" {
+  command = plan
+
+  variables {
+    keys   = ["secret_access_key"]
+    target = { type = "iam_access_key", settings = { user_arn = "arn:aws:iam::123456789012:user/app" } }
+  }
+
+  expect_failures = [aws_lambda_function.rotation]
+}
+
+run "an_access_key_is_in_one_secret" {
+  command = plan
+
+  variables {
+    secrets = {
+      app   = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf"
+      other = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:other-AbCdEf"
+    }
+    keys   = ["access_key_id", "secret_access_key"]
+    target = { type = "iam_access_key", settings = { user_arn = "arn:aws:iam::123456789012:user/app" } }
+  }
+
+  expect_failures = [aws_lambda_function.rotation]
+}
+
+run "an_access_key_may_have_other_names" {
+  command = plan
+
+  variables {
+    keys   = ["secret", "id"]
+    target = { type = "iam_access_key", settings = { user_arn = "arn:aws:iam::123456789012:user/app", access_key_id_key = "id", secret_access_key_key = "secret" } }
+  }
+
+  assert {
+    condition     = aws_lambda_function.rotation.environment[0].variables.SECRET_KEYS == jsonencode(["secret", "id"])
+    error_message = "The keys that the settings name are the ones to rotate."
+  }
+}
