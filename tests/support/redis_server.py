@@ -60,7 +60,7 @@ class RedisServer:
     def run(self, *command: str) -> object:
         """A command as the server's own administrator."""
         with self._client(username="root", password="root") as client:
-            return client.execute_command(*command)  # type: ignore[no-untyped-call]
+            return client.execute_command(*command)
 
     def output(self) -> str:
         """What it has logged."""
