@@ -39,8 +39,10 @@ def checkout(destination: Path, root: Path = ROOT) -> Path:
         shutil.copy2(path, destination)
     for folder in ("lambda_src", "examples", "tests"):
         shutil.copytree(root / folder, destination / folder, ignore=_GENERATED, dirs_exist_ok=True)
-    if (root / "build").exists():  # the layer of drivers
-        shutil.copytree(root / "build", destination / "build", dirs_exist_ok=True)
+    layer = root / "build/drivers.zip"
+    if layer.exists():
+        (destination / "build").mkdir(exist_ok=True)
+        shutil.copy2(layer, destination / "build")
     return destination
 
 
