@@ -12,11 +12,14 @@ import pytest
 from secret_rotation.errors import (
     AccessDeniedError,
     IdentityMismatchError,
+    NotPendingError,
     NoValueError,
+    RotationDisabledError,
     RotationError,
     SecretBinaryError,
     StoreError,
     TargetError,
+    UnknownVersionError,
 )
 from secret_rotation.targets.base import Context, Credential
 from tests.support.function import RotationFunction
@@ -142,6 +145,29 @@ def test_a_json_secret_without_a_value_says_what_to_put(manager: SecretsManager)
         NoValueError,
         "The secret has no value yet. Put a JSON object with the keys first: "
         '{"user": "to-be-rotated", "password": "to-be-rotated"}.',
+    )
+
+
+def test_a_rotation_that_is_not_in_progress_is_told_by_its_state(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    function, token = RotationFunction(manager), manager.rotate(arn)
+    stranger = manager.token()
+    assert failure(function, "createSecret", arn, stranger) == (
+        UnknownVersionError,
+        "The event's ClientRequestToken is not a version of the secret, or one that lost its labels, because "
+        "the rotation was abandoned. Rotate again.",
+    )
+    function("createSecret", arn, token)
+    manager.secrets[arn].move("AWSOTHER", token)
+    manager.clear(arn)
+    assert failure(function, "finishSecret", arn, token) == (
+        NotPendingError,
+        "The version is not AWSPENDING: the rotation was abandoned, or its label was moved. Rotate again.",
+    )
+    manager.cancel(arn)
+    assert failure(function, "finishSecret", arn, token) == (
+        RotationDisabledError,
+        "Rotation is not enabled for the secret. Turn it on and rotate again.",
     )
 
 
@@ -280,6 +306,35 @@ def test_a_target_that_issues_is_not_kept_waiting_for_a_value_that_cannot_be_the
     function = RotationFunction(manager, recorder)
     function("createSecret", arn, manager.rotate(arn))
     assert function.slept == []
+
+
+def test_the_first_value_of_a_secret_is_current_at_once_and_its_steps_still_run(manager: SecretsManager) -> None:
+    recorder = Recorder()
+    arn = manager.create()
+    token = RotationFunction(manager, recorder).rotate(arn)
+    assert [c.pending.version for c in recorder.contexts["set_secret"]] == [token]
+    assert [c.step for c in recorder.contexts["test_secret"]] == ["testSecret", "finishSecret"]
+
+
+def test_a_test_that_comes_alone_compares_nothing_with_a_value_that_is_not_there(manager: SecretsManager) -> None:
+    recorder = Recorder()
+    arn = manager.create('{"host": "a", "username": "b", "password": "first-password"}')
+    RotationFunction(manager, recorder, SECRET_KEYS='["password"]')("testSecret", arn, manager.rotate(arn))
+    (context,) = recorder.contexts["test_secret"]
+    assert context.subject is context.current
+
+
+def test_texts_at_any_depth_of_a_secret_are_hidden(manager: SecretsManager, capsys: pytest.CaptureFixture[str]) -> None:
+    hidden = [f"{n}-deeply-hidden" for n in range(5)]
+    document = {"password": hidden[0], "x": [[hidden[1]], [{"y": hidden[2]}, hidden[3]]], "z": {"w": hidden[4]}}
+
+    class Talking(Recorder):
+        def set_secret(self, context: Context) -> None:
+            context.log.info(", ".join(hidden))
+
+    arn = manager.create(json.dumps(document))
+    RotationFunction(manager, Talking(), SECRET_KEYS='["password"]').rotate(arn)
+    assert ", ".join(["[hidden]"] * 5) in lines(capsys)
 
 
 # Waiting for a value that should be there.
