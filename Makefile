@@ -35,10 +35,11 @@ sandbox: install ## Run the local AWS until Ctrl-C; PORT=4566.
 try: install ## Try your own target file against the local AWS; TARGET=path/to/my_target.py.
 	@$(PYTHON) -m scripts.try_target $(or $(TARGET),$(error say which file: make try TARGET=path/to/my_target.py))
 
-# Two workers, a file each: half of the time goes by waiting for Terraform's provider. PYTEST= adds options.
+# Two workers, a file each: half of the time goes by waiting for Terraform's provider. The slow files come first, so
+# that no worker ends with one alone. PYTEST= adds options.
 .PHONY: test
 test: install debian layer lint ## Run all tests: checks, unit, property, targets, sandbox, end to end.
-	@$(PYTHON) -m pytest --quiet -n 2 --dist loadgroup $(PYTEST)
+	@$(PYTHON) -m pytest --quiet -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 .PHONY: faults
 faults: install debian ## Break the function at every call it makes; TARGET=name, FUNCTION=folder of another one, ALL=1, QUICK=1.

@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import pytest
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from tests.support import servers
 
@@ -10,9 +11,16 @@ def pytest_report_header() -> list[str]:
     return list(servers.versions())
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one worker, unless they say otherwise: they share what is slow to start."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
+class Scheduling(LoadFileScheduling):
+    """A file's tests go to one worker, since they share what is slow to start; but each example goes by itself.
+
+    The marker xdist_group would say the same, and does nothing in pytest-xdist 3.8 with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith("tests/e2e/test_examples.py") else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    """Hand out the tests as above."""
+    return Scheduling(config, log)

@@ -15,7 +15,7 @@ from tests.e2e.stack import applied
 TARGETS = sorted({path.parent.name for path in ROOT.glob("examples/*/main.tf")} - {"plaintext", "key-value"})
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in TARGETS])
+@pytest.mark.parametrize("name", TARGETS)
 def test_after_each_rotation_the_current_value_logs_in(
     name: str, aws: Sandbox, environment: dict[str, str], tree: Path, tmp_path: Path
 ) -> None:
