@@ -28,8 +28,6 @@ from botocore.httpsession import URLLib3Session
 
 TIMEOUT_SECONDS = 60.0
 """The function's timeout."""
-SHORT = 0.4
-"""Seconds of real time that stand for any timeout of a socket in a run where the service stops answering."""
 
 Handler = Callable[[Any, Any], Any]
 
@@ -148,7 +146,8 @@ class Process:
 
     def __init__(self, channel: Channel) -> None:
         self._channel, self.clock = channel, Clock()
-        self.short = False
+        self.short: float | None = None
+        """Seconds of real time that stand for any timeout of a socket, where the service stops answering."""
 
     def patch(self) -> None:
         """Take the place of the network and of the clock, for whatever the function uses."""
@@ -156,8 +155,9 @@ class Process:
 
         def shortened(sock: socket.socket, seconds: float | None) -> None:
             # A timeout that is longer than the function lives does not help it, so it stays as it is.
-            helps = self.short and seconds is not None and 0 < seconds < self.clock.remaining()
-            settimeout(sock, min(seconds, SHORT) if helps and seconds is not None else seconds)
+            if self.short is not None and seconds is not None and 0 < seconds < self.clock.remaining():
+                seconds = min(seconds, self.short)
+            settimeout(sock, seconds)
 
         URLLib3Session.send = lambda session, request: self._send(session, request)  # type: ignore[arg-type, assignment, method-assign]
         socket.socket.settimeout = shortened  # type: ignore[assignment]

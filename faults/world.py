@@ -22,6 +22,8 @@ from .points import AFTER, BEFORE, DENIED, EXCEPTION, KILLED, OVERLAPS, PERSON, 
 from .proxy import Link, Listener
 from .services.base import Service
 
+SHORT = 0.4
+"""Seconds of real time that stand for any timeout of a socket, where the service stops answering."""
 PATIENCE = 1.2
 """Seconds of real time after which a function that a silent service keeps waiting counts as killed by its timeout."""
 NESTED_PATIENCE = 10.0
@@ -111,8 +113,8 @@ class _Manager(SecretsManager):
 class World:
     """A secret with its first value, enabled for rotation, that the service accepts."""
 
-    def __init__(self, subject: Subject, run: str = "") -> None:
-        self.subject, self.run = subject, run
+    def __init__(self, subject: Subject, run: str = "", slowness: float = 1.0) -> None:
+        self.subject, self.run, self._slowness = subject, run, slowness
         self.manager = _Manager(seed=1)
         self.breaches: list[Breach] = []
         self.calls: list[Call] = []
@@ -284,7 +286,8 @@ class World:
             "ClientRequestToken": token,
             "RotationToken": ROTATION_TOKEN,
         }
-        invocation.environment.channel.send(event, self._way(invocation) == TIMEOUT or self._nested)
+        is_short = self._nested or (self._way(invocation) == TIMEOUT and not self._is_aws(invocation))
+        invocation.environment.channel.send(event, SHORT * self._slowness if is_short else None)
         try:
             result, kinds, message, everything = self._serve(invocation)
         except DiedError as died:
@@ -313,7 +316,9 @@ class World:
         quiet = time.monotonic() - invocation.heard
         if quiet > WATCHDOG:
             raise HarnessError(f"{self.run}: {invocation.step} did not end within {WATCHDOG:.0f} s")
-        if quiet > (PATIENCE if invocation.silent else NESTED_PATIENCE if invocation.nested else WATCHDOG):
+        if quiet > (
+            PATIENCE * self._slowness if invocation.silent else NESTED_PATIENCE if invocation.nested else WATCHDOG
+        ):
             raise DiedError("late")
 
     def _serve_links(self, invocation: Invocation, also: list[Any], seconds: float) -> bool:
@@ -439,6 +444,9 @@ class World:
     def _here(self, invocation: Invocation, index: int, moment: str) -> bool:
         fault = invocation.fault
         return fault is not None and (fault.call.index, fault.moment) == (index, moment)
+
+    def _is_aws(self, invocation: Invocation) -> bool:
+        return invocation.fault is not None and invocation.fault.call.is_aws
 
     def _way(self, invocation: Invocation) -> str:
         return invocation.fault.way if invocation.fault else ""

@@ -24,13 +24,13 @@ def test_secret(context: Context) -> None:
         raise AuthenticationError("The API does not accept the password.")
 
 
-def _request(context: Context, method: str, path: str, login: Credential, body: object = None) -> int:
+def _request(context: Context, method: str, path: str, login: Credential, body: dict[str, str] | None = None) -> int:
     host, port = (login.get(name) or context.setting(name) for name in ("host", "port"))
     connection = http.client.HTTPConnection(host, int(port), timeout=context.deadline.timeout())
     user = base64.b64encode(f"app:{login.value}".encode()).decode()
     status = None
     try:
-        connection.request(method, path, json.dumps(body), {"Authorization": f"Basic {user}"})
+        connection.request(method, path, json.dumps(body) if body else None, {"Authorization": f"Basic {user}"})
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException):
         pass
