@@ -43,7 +43,7 @@ test: install debian layer lint ## Run all tests: checks, unit, property, target
 
 .PHONY: faults
 faults: install debian ## Break the function at every call it makes; TARGET=name, FUNCTION=folder of another one, ALL=1, QUICK=1.
-	@$(PYTHON) -m faults $(foreach name,$(TARGET),--target $(name)) $(if $(FUNCTION),--function $(FUNCTION)) \
+	@$(PYTHON) -m faults $(if $(TARGET),--target "$(TARGET)") $(if $(FUNCTION),--function "$(FUNCTION)") \
 		$(if $(ALL),--all) $(if $(QUICK),--quick) $(if $(DOCS),--docs)
 
 .PHONY: mutants
