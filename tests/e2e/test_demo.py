@@ -84,6 +84,10 @@ def test_an_interrupt_stops_everything_that_the_demo_started(moment: str) -> Non
     assert code == 130, output
     assert "interrupted" in output
     assert len(started) >= 2  # at least the sandbox, and Terraform or the function
+    for _ in range(100):  # killed is not yet gone
+        if not any(map(alive, started)):
+            break
+        time.sleep(0.05)
     assert not [one for one in started if alive(one)]
 
 
