@@ -19,6 +19,8 @@ CATALOGUE = targets.catalogue()
 SERVICES = sorted(set(CATALOGUE) - NOTHING_TO_TEST)
 
 FIELDS = {"module", "summary", "needs_network", "driver", "settings", "permissions"}
+ISSUES = {"keys", "one_secret"}
+"""Of a target that issues the values itself: where they go, and that only one secret holds them."""
 
 
 def text(*parts: str) -> str:
@@ -34,7 +36,9 @@ def test_every_file_in_targets_is_in_the_list() -> None:
 @pytest.mark.parametrize("kind", sorted(CATALOGUE))
 def test_an_entry_says_everything_and_nothing_else(kind: str) -> None:
     about = CATALOGUE[kind]
-    assert set(about) == FIELDS
+    assert set(about) - ISSUES == FIELDS
+    assert set(about.get("keys", {})) <= set(about["settings"] or {})
+    assert about.get("one_secret", False) in (True, False)
     assert about["summary"].endswith(".")
     assert isinstance(about["needs_network"], bool)
     for setting in (about["settings"] or {}).values():
