@@ -12,6 +12,7 @@ from sandbox.emulator import Answer
 from sandbox.runtime import Pool
 
 Dispatch = Callable[[str, str, dict[str, str], bytes, dict[str, Any], str], Awaitable[Answer | None]]
+_KEPT_ANSWERS = 1000
 _OWN_FAULTS = {"InternalServiceError", "InternalServiceErrorException", "InternalFailure", "ServiceUnavailable"}
 
 
@@ -24,7 +25,7 @@ class Endpoint:
 
     def __init__(self, calls: Calls, faults: Faults, pool: Pool) -> None:
         self._calls, self._faults, self._pool = calls, faults, pool
-        self._permissions: dict[str, Answer] = {}
+        self._sent: dict[str, asyncio.Future[Answer | None]] = {}
 
     def apply(self) -> None:
         """Changes ministack; see ``sandbox.patches``."""
@@ -83,24 +84,32 @@ class Endpoint:
     def _answered_once(
         self, asked: Asked, headers: dict[str, str], call: Callable[[], Awaitable[Answer | None]]
     ) -> Callable[[], Awaitable[Answer | None]]:
-        """AddPermission, sent again by the SDK because the answer was lost, gets that answer.
+        """A call that the SDK sends again, because the connection broke, gets the answer of its first sending.
 
-        Otherwise it gets a 409 for the statement that its first sending has made, and Terraform's provider, which
-        takes that for a delay of IAM, repeats it for five minutes and then fails.
+        Otherwise CreateRole or AddPermission gets a 409 for what its own first sending has made: Terraform's provider
+        then fails, at once or after five minutes. The calls of functions are done again, as AWS does: what comes of
+        that is what rotation functions are tested for.
         """
         invocation = headers.get("amz-sdk-invocation-id", "")
-        if asked.action != "AddPermission" or not invocation:
+        if asked.function or not invocation:
             return call
 
         async def once() -> Answer | None:
-            if invocation not in self._permissions:
-                answer = await call()
-                if answer is None or answer[0] >= 400:
-                    return answer
-                self._permissions[invocation] = answer
-            return self._permissions[invocation]
+            if invocation not in self._sent:
+                self._sent[invocation] = asyncio.ensure_future(call())
+                self._sent[invocation].add_done_callback(lambda done: self._keep(invocation, done))
+            # Shielded, since the first sending goes on when its connection is gone, and the second waits for it.
+            return await asyncio.shield(self._sent[invocation])
 
         return once
+
+    def _keep(self, invocation: str, done: asyncio.Future[Answer | None]) -> None:
+        """Keeps an answer for a while; an error is no answer to keep: the SDK repeats the call to get another."""
+        answer = None if done.cancelled() or done.exception() else done.result()
+        if answer is None or answer[0] >= 400:
+            del self._sent[invocation]
+        elif len(self._sent) > _KEPT_ANSWERS:
+            del self._sent[next(iter(self._sent))]
 
 
 def _asked(

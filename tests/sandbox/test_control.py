@@ -135,6 +135,17 @@ def test_add_permission_sent_again_for_a_lost_answer_is_not_a_conflict(make_func
         permit(function)
 
 
+def test_a_role_whose_creation_is_sent_again_is_not_there_already(aws: Sandbox) -> None:
+    aws.add_fault(service="iam", action="CreateRole", when="after", effect="drop")
+    try:
+        aws.client("iam").create_role(  # boto3 sends it twice
+            RoleName="sent-twice", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []})
+        )
+    finally:
+        aws.clear_faults()
+    assert aws.client("iam").get_role(RoleName="sent-twice")["Role"]["RoleName"] == "sent-twice"
+
+
 def test_the_state_of_one_secret_by_name_or_arn(secret: Secret, template: Function, aws: Sandbox) -> None:
     token = secret.rotate(template, RotationRules={"AutomaticallyAfterDays": 3})["VersionId"]
     state = secret.settle()

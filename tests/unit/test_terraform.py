@@ -39,10 +39,15 @@ def test_a_command_that_is_interrupted_ends_with_all_that_it_started(
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    # A shell starts what it leaves in the background with SIGINT ignored.
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
     terraform = Terraform(tmp_path, dict(os.environ), tmp_path / "work")
     threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        terraform.apply()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            terraform.apply()
+    finally:
+        signal.signal(signal.SIGINT, former)
     child = int((tmp_path / "child").read_text())
     end = time.monotonic() + 20
     while alive(child) and time.monotonic() < end:  # killed is not yet gone, on a busy machine
