@@ -47,8 +47,8 @@ faults: install debian ## Break the function at every call it makes; TARGET=name
 		$(if $(ALL),--all) $(if $(QUICK),--quick) $(if $(DOCS),--docs)
 
 .PHONY: mutants
-mutants: install ## Change the function's code in small ways and list the changes that no test notices; FILE=rotation.py.
-	@$(PYTHON) -m scripts.mutants $(FILE)
+mutants: install debian ## Change the function's code in small ways and list the changes that no test notices; FILE=rotation.py.
+	@$(PYTHON) -m scripts.mutants $(FILE) $(if $(DOCS),--docs)
 
 .PHONY: lint
 lint: install ## Check style and types: ruff, mypy, terraform fmt and validate.

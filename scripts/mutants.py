@@ -2,11 +2,13 @@
 
     make mutants                    # rotation.py, store.py and all targets
     make mutants FILE=store.py      # one file, or several
+    make mutants DOCS=1             # and write the figures into docs/safety.md
 
 mutmut wants its sources in `src`, and writes beside them; so it runs in a copy, in `build/mutants`. Real servers are
 started once, before mutmut, and not again in each of its processes.
 """
 
+import argparse
 import contextlib
 import importlib
 import json
@@ -21,6 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SOURCE = "secret_rotation"
+DOCUMENT = ROOT / "docs/safety.md"
 REQUIREMENTS = ROOT / "mutants-requirements.txt"
 CORE = ("test_rotation", "test_store", "test_handler", "test_target_interface", "test_told")
 TESTS = {
@@ -34,7 +37,7 @@ TESTS = {
     "targets/iam_access_key.py": ("targets/test_iam_access_key.py", "unit/test_told_iam.py"),
     "targets/rds_data.py": ("targets/test_rds_data.py",),
     "targets/python.py": ("targets/test_python.py", "unit/test_target_interface.py"),
-    "targets/__init__.py": ("targets/test_catalogue.py", "unit/test_target_interface.py"),
+    "targets/__init__.py": ("unit/test_target_interface.py",),
     "targets/base.py": ("unit/test_target_interface.py", "unit/test_rotation.py"),
 }
 """File of the function → the tests that are to notice changes of it."""
@@ -61,15 +64,27 @@ use_git_change_detection = false
 
 def main() -> int:
     """0 when mutmut ran, whatever survived: the figure is what matters."""
-    files = sys.argv[1:] or list(TESTS)
+    options = _options()
     _install()
     found = Counter[str]()
-    for file in files:
+    for file in options.file:
         one = _check(file)
         print(_line(file, one), flush=True)
+        if options.docs:
+            _document(file, one)
         found += one
     print(_line("all", found))
     return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mutants")
+    parser.add_argument("file", nargs="*", default=list(TESTS), help="the files to change (default: all)")
+    parser.add_argument("--docs", action="store_true", help=f"write the figures into docs/{DOCUMENT.name}")
+    options = parser.parse_args()
+    if unknown := set(options.file) - set(TESTS):
+        parser.error(f"no file {', '.join(sorted(unknown))}; there are: {', '.join(TESTS)}")
+    return options
 
 
 def _install() -> None:
@@ -124,9 +139,9 @@ def _results(work: Path, file: str, status: int) -> Counter[str]:
         check=False,
     ).stdout
     found = re.findall(r"^\s*(\S+): ([a-z ]+)$", results, re.MULTILINE)
-    if not found:
+    if not found or "not checked" in dict(found).values():
         tail = (work / "output.log").read_text()[-3000:]
-        raise SystemExit(f"mutants: mutmut found nothing in {file} (exit {status}); the end of its log:\n{tail}")
+        raise SystemExit(f"mutants: mutmut did not check {file} (exit {status}); the end of its log:\n{tail}")
     for mutant, what in found:
         if what not in ("killed", "timeout"):
             print(f"{what}: {mutant}\n{_diff(work, mutant)}", flush=True)
@@ -142,8 +157,24 @@ def _diff(work: Path, mutant: str) -> str:
 
 
 def _line(name: str, found: Counter[str]) -> str:
+    killed, total, percent = _figures(found)
+    return f"{name}: {killed} of {total} mutants killed ({percent} %)"
+
+
+def _document(file: str, found: Counter[str]) -> None:
+    """Replace the file's row in the documentation; there has to be one."""
+    killed, total, percent = _figures(found)
+    row = f"| `{file}` | {total} | {killed} ({percent} %) |"
+    text, count = re.subn(rf"^\| `{re.escape(file)}` \|.*$", row, DOCUMENT.read_text("utf-8"), flags=re.MULTILINE)
+    if not count:
+        raise SystemExit(f"mutants: {DOCUMENT.name} has no row for {file}; it would be:\n{row}")
+    DOCUMENT.write_text(text, "utf-8")
+
+
+def _figures(found: Counter[str]) -> tuple[int, int, int]:
+    """Killed, all, and the percentage."""
     killed, total = found["killed"] + found["timeout"], sum(found.values())
-    return f"{name}: {killed} of {total} mutants killed ({100 * killed // max(total, 1)} %)"
+    return killed, total, 100 * killed // max(total, 1)
 
 
 if __name__ == "__main__":

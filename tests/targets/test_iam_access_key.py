@@ -216,6 +216,17 @@ def test_a_persons_key_that_is_made_while_the_rotation_fails_and_is_used_is_neve
     assert by_hand.key_id in service.iam.keys
 
 
+def test_a_persons_key_that_is_older_than_the_rotation_but_not_than_the_current_value_is_never_deleted(
+    world: World, service: AccessKey
+) -> None:
+    for version in world.secret.versions.values():
+        version.created -= timedelta(days=2)
+    by_hand = service.iam.add_key("app")
+    by_hand.created -= timedelta(days=1)
+    assert by_hand.key_id in world.refused(SecretError, "createSecret", world.manager.rotate(world.arn))
+    assert by_hand.key_id in service.iam.keys
+
+
 def test_the_only_stored_key_is_not_deleted_to_make_room_beside_a_persons_key(world: World, service: AccessKey) -> None:
     world.rotate()
     del service.iam.keys[json.loads(world.current)["access_key_id"]]
@@ -248,6 +259,18 @@ def test_a_key_whose_answer_was_lost_is_deleted_once_nobody_can_store_it(
     world.go_on(token)
     assert lost.key_id not in service.iam.keys
     assert service.login(world.current)
+
+
+def test_a_key_is_not_taken_for_lost_while_a_run_may_still_be_about_to_store_it(
+    world: World, service: AccessKey
+) -> None:
+    token, lost = _lose_answer(world, service)
+    world.secret.versions[token].created -= timedelta(hours=1)
+    lost.created -= timedelta(seconds=20)  # a run has 29.5 s here, and clocks differ by up to 5 s
+    assert "after 34 s" in world.refused(SecretError, "createSecret", token)
+    lost.created -= timedelta(seconds=20)
+    world.go_on(token)
+    assert lost.key_id not in service.iam.keys
 
 
 def test_a_lost_key_of_an_abandoned_rotation_is_named_and_not_deleted(world: World, service: AccessKey) -> None:
@@ -318,6 +341,20 @@ def test_a_key_is_not_tried_beyond_the_functions_time(
     assert service.iam.calls.count("GetCallerIdentity") == 1
 
 
+@pytest.mark.parametrize(("seconds", "tries"), [(14.9, 1), (15.2, 2)])
+def test_a_key_is_tried_again_while_there_is_time_for_the_pause_and_a_whole_try(
+    world: World, service: AccessKey, monkeypatch: pytest.MonkeyPatch, seconds: float, tries: int
+) -> None:
+    """Twice the pause, 5 s for a call, and what is kept back: a function that is killed says nothing."""
+    monkeypatch.setattr(iam_access_key, "PAUSES", (4.8,))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    token = world.until("createSecret")
+    service.iam.keys.clear()
+    service.iam.calls.clear()
+    world.refused(AuthenticationError, "testSecret", token, seconds)
+    assert service.iam.calls.count("GetCallerIdentity") == tries
+
+
 def test_a_key_of_another_user_is_refused(world: World, service: AccessKey) -> None:
     service.iam.add_user("somebody")
     token = world.manager.rotate(world.arn)
@@ -355,6 +392,18 @@ def test_a_secret_that_has_no_room_for_a_key_is_refused_before_one_is_issued(ser
     world = World.make("iam_access_key", service, lambda service: Setup(service.setup.settings, big))
     world.refused(ValueTooLargeError, "createSecret", world.manager.rotate(world.arn))
     assert service.iam.calls == []
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_room_is_asked_for_the_longest_key_that_iam_may_issue(service: AccessKey, more: int) -> None:
+    """128 characters each, by IAM's reference of CreateAccessKey."""
+    empty = {"access_key_id": "", "secret_access_key": "", "note": ""}
+    room = 65_536 - len(json.dumps(empty)) - 2 * 128
+    full = json.dumps({**empty, "note": "x" * (room + more)})
+    world = World.make("iam_access_key", service, lambda service: Setup(service.setup.settings, full))
+    told = world.tried(ValueTooLargeError, "createSecret", world.manager.rotate(world.arn))
+    assert bool(told) is bool(more)
+    assert ("CreateAccessKey" in service.iam.calls) is not bool(more)
 
 
 def test_a_user_that_does_not_exist_is_a_configuration_error(service: AccessKey) -> None:

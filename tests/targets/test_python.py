@@ -59,7 +59,7 @@ def test_a_file_with_the_two_functions_is_loaded_and_may_have_any_setting(zip_ro
         ("\n\ndef set_secret(context:\n", "SyntaxError in line 3"),
         ("\nraise ValueError('s3cret-text')", "ValueError in line 2"),
         ("import sys\nsys.exit('s3cret-text')", "SystemExit in line 2"),
-        ("import json\n\njson.loads('s3cret-text')", "JSONDecodeError"),
+        ("import json\n\njson.loads('s3cret-text')", r"used: JSONDecodeError\. Try"),  # the line is not the file's
     ],
 )
 def test_what_is_wrong_with_the_file_is_said_by_name(zip_root: Path, text: str, told: str) -> None:
