@@ -1,14 +1,29 @@
 """What all tests share."""
 
+from collections.abc import Generator
+
 import pytest
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 from tests.support import servers
+from tests.support.leaks import MADE
 
 
 def pytest_report_header() -> list[str]:
     """Print the versions of the servers that the targets are tested against."""
     return list(servers.versions())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Hide the values of secrets in what a test has raised and printed, before anybody shows it."""
+    report = yield
+    report.sections = [(name, MADE.clean(text)) for name, text in report.sections]
+    raised = str(report.longrepr or "")
+    hidden = MADE.clean(raised)
+    if hidden != raised:  # else it keeps its colours
+        report.longrepr = hidden
+    return report
 
 
 class Scheduling(LoadFileScheduling):  # type: ignore[misc]

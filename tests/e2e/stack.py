@@ -13,6 +13,12 @@ from botocore.exceptions import ClientError
 
 from sandbox.client import Sandbox
 from scripts.terraform import Terraform
+from tests.support.leaks import LeakSearch, made
+
+PUBLIC = {"access_key_id"}
+"""Of the keys that rotate, what names something and opens nothing."""
+PLACEHOLDER = "to-be-rotated"
+"""The first value of some examples, which opens nothing; the function's messages advise it."""
 
 
 @dataclass
@@ -55,18 +61,68 @@ class Stack:
 
     def value(self, label: str = "AWSCURRENT") -> str:
         """The value with ``label``."""
-        client = self.aws.client("secretsmanager")
-        return str(client.get_secret_value(SecretId=self.secret, VersionStage=label)["SecretString"])
+        return self._read(VersionStage=label)
 
-    def values(self) -> set[str]:
-        """Every value that the secret has, labelled or not. A version that a rotation left may have none."""
+    def leaks(self, plan: Path) -> list[str]:
+        """Where any value that the secret has had is shown, in all that anybody may read afterwards.
+
+        The values are those of all versions, labelled or not, and an administrator's.
+        """
+        passwords, search = list(self._passwords()), LeakSearch()
+        assert len(passwords) > 2, "too few values to look for"
+        for name, text in passwords:
+            for line in text.splitlines():
+                if not line.startswith("-----"):  # the frame of a key in PEM is no secret
+                    search.add(name, line)
+        return [f"{place}: {found}" for place, text in self._shown(plan).items() for found in search.find(text)]
+
+    def _shown(self, plan: Path) -> Mapping[str, str]:
+        configuration = self.aws.client("lambda").get_function_configuration(FunctionName=self.function)
+        return {
+            "state": self.terraform.state_path.read_text(),
+            "plan": json.dumps(self.terraform.show(plan)),
+            "Terraform's output": self.terraform.log_path.read_text(),
+            "function's configuration": json.dumps(configuration, default=str),
+            "function's log": self.log(),
+            "sandbox's log": Path(self.aws.log_path).read_text(),
+        }
+
+    def _passwords(self) -> Iterator[tuple[str, str]]:
+        """What rotates, in every version that has a value; and an administrator's password."""
         client = self.aws.client("secretsmanager")
-        found = set()
         for version in client.list_secret_version_ids(SecretId=self.secret, IncludeDeprecated=True)["Versions"]:
             with suppress(client.exceptions.ResourceNotFoundException):
-                answer = client.get_secret_value(SecretId=self.secret, VersionId=version["VersionId"])
-                found.add(str(answer["SecretString"]))
-        return found
+                for key, text in self._secret_members(self._read(VersionId=version["VersionId"])).items():
+                    yield f"{key or 'value'} of version {version['VersionId'][:4]}", text
+        for other in client.list_secrets()["SecretList"]:
+            if other["Name"].startswith("admin/"):
+                value = client.get_secret_value(SecretId=other["ARN"])["SecretString"]
+                yield f"password of {other['Name']}", made(json.loads(value)["password"])
+
+    def _read(self, **which: str) -> str:
+        """A value; no test that fails shows it."""
+        client = self.aws.client("secretsmanager")
+        value = str(client.get_secret_value(SecretId=self.secret, **which)["SecretString"])
+        for text in self._secret_members(value).values():
+            made(text)
+        return value
+
+    def _secret_members(self, value: str) -> dict[str, str]:
+        """What is secret in a value, by key: those that rotate; plain text has one without a name."""
+        keys = json.loads(self._variables().get("SECRET_KEYS", "[]"))
+        if not keys:
+            return {"": value}
+        try:
+            members = json.loads(value)
+        except ValueError:
+            return {}  # a test's own broken document
+        found = {key: members.get(key) for key in keys if key not in PUBLIC}
+        return {key: text for key, text in found.items() if isinstance(text, str) and text != PLACEHOLDER}
+
+    def _variables(self) -> Mapping[str, str]:
+        """The function's environment variables."""
+        answer = self.aws.client("lambda").get_function_configuration(FunctionName=self.function)
+        return dict(answer["Environment"]["Variables"])
 
     def log(self) -> str:
         """All log lines of the function."""

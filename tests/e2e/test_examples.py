@@ -16,7 +16,7 @@ TARGETS = sorted({path.parent.name for path in ROOT.glob("examples/*/main.tf")} 
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_after_each_rotation_the_current_value_logs_in(
+def test_after_each_rotation_the_current_value_logs_in_and_none_is_shown(
     name: str, aws: Sandbox, environment: dict[str, str], tree: Path, tmp_path: Path
 ) -> None:
     example = hooks.load(ROOT / "examples" / name)
@@ -32,4 +32,6 @@ def test_after_each_rotation_the_current_value_logs_in(
             assert stack.value() != value
             assert stack.value("AWSPREVIOUS") == value
             example.check(stack.value())
-        assert stack.terraform.plan(variables) is False
+        plan = tmp_path / "saved.tfplan"
+        assert stack.terraform.plan(variables, out=plan) is False
+        assert stack.leaks(plan) == []

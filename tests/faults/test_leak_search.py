@@ -2,11 +2,17 @@
 
 import base64
 import json
+import subprocess
+import sys
 import urllib.parse
+from pathlib import Path
 
 import pytest
 
 from tests.support.leaks import LeakSearch
+from tests.support.secrets_manager import SecretsManager
+
+from .harness import ROOT
 
 VALUE = 'p"ä/ß+wörd&Secret42'
 
@@ -53,3 +59,44 @@ def test_a_value_of_three_characters_is_not_looked_for() -> None:
     search = LeakSearch()
     search.add("pin", "abc")
     assert search.find("abc") == []
+
+
+@pytest.mark.parametrize("form", SHOWN)
+def test_a_text_is_cleaned_of_all_that_would_be_found(form: str) -> None:
+    search = LeakSearch()
+    search.add("password", VALUE)
+    search.add("pin", "4711x")
+    cleaned = search.clean(f"before {SHOWN[form]} between 4711x after")
+    assert search.find(cleaned) == []
+    assert cleaned.startswith("before ")
+    assert cleaned.endswith(" between [hidden] after")
+
+
+def test_a_text_without_a_value_stays_as_it_is() -> None:
+    search = LeakSearch()
+    search.add("password", VALUE)
+    assert search.clean("nothing here") == "nothing here"
+
+
+FAILING = """
+import base64, json, sys
+from tests.support.secrets_manager import SecretsManager
+
+def test_fails():
+    value = SecretsManager(seed=7).client().get_random_password()["RandomPassword"]
+    print(json.dumps({"password": value}), base64.b64encode(value.encode()))
+    print(value[5:], file=sys.stderr)
+    assert {"password": value, "user": "app"} == {"password": "other", "user": "app"}
+"""
+
+
+def test_a_failing_test_shows_no_value_that_was_made(tmp_path: Path) -> None:
+    (tmp_path / "test_failing.py").write_text(FAILING)
+    command = [sys.executable, "-m", "pytest", "-vv", "--showlocals", "-n", "1", "-p", "tests.conftest"]
+    command += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), str(tmp_path)]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert "1 failed" in shown.stdout
+    assert shown.stdout.count("[hidden]") >= 4
+    search = LeakSearch()
+    search.add("the value", SecretsManager(seed=7).client().get_random_password()["RandomPassword"])
+    assert search.find(shown.stdout + shown.stderr) == []

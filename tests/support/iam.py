@@ -23,6 +23,7 @@ from typing import Any
 import boto3
 from botocore.model import OperationModel
 
+from .leaks import made
 from .secrets_manager import ACCOUNT, REGION, Data, Hook, ServiceError
 
 QUOTA = 2
@@ -68,7 +69,7 @@ class Iam:
     def add_key(self, user: str) -> Key:
         """Make a key by hand, however many there are, that is known everywhere."""
         key_id = "AKIA" + "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(16))
-        self.keys[key_id] = Key(user, key_id, secrets.token_urlsafe(30))
+        self.keys[key_id] = Key(user, key_id, made(secrets.token_urlsafe(30)))
         return self.keys[key_id]
 
     def of(self, user: str) -> list[Key]:

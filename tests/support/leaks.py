@@ -6,17 +6,22 @@
 
 The forms are: as it is, JSON-escaped, URL-encoded, and base64 wherever the value stands in what is encoded. Any eight
 characters of a form in a row count as found; of a value that is shorter, the whole value.
+
+Values that a test makes or reads go through ``made``, so that pytest shows none of them when the test fails.
 """
 
 import base64
 import json
+import re
 import urllib.parse
 from collections.abc import Iterator
+from itertools import groupby
 
 PIECE = 8
 """So many characters of a value in a row are too many."""
 SHORTEST = 4
 """Shorter values are not looked for: they stand in every text."""
+HIDDEN = "[hidden]"
 
 
 class LeakSearch:
@@ -36,11 +41,35 @@ class LeakSearch:
             for at in range(len(text) - PIECE + 1):
                 self._pieces.setdefault(text[at : at + PIECE], f"{name}: {PIECE} characters from {at} on, {form}")
 
+    def clean(self, text: str) -> str:
+        """``text`` with ``[hidden]`` in place of all that ``find`` would find."""
+        if not self.find(text):
+            return text
+        shown = bytearray(b"\1") * len(text)
+        for at, piece in enumerate(_windows(text)):
+            if piece in self._pieces:
+                shown[at : at + PIECE] = bytes(PIECE)
+        for short in self._short:
+            for match in re.finditer(re.escape(short), text):
+                shown[match.start() : match.end()] = bytes(len(short))
+        runs = groupby(zip(shown, text, strict=True), key=lambda pair: pair[0])
+        return "".join("".join(char for _, char in run) if open_ else HIDDEN for open_, run in runs)
+
     def find(self, text: str) -> list[str]:
         """What was found, each told once and without the value; empty when nothing is shown."""
         found = {self._pieces[piece] for piece in _windows(text) if piece in self._pieces}
         found |= {told for short, told in self._short.items() if short in text}
         return sorted(found)
+
+
+MADE = LeakSearch()
+"""The values that were made for secrets in this process: tests/conftest.py hides them in pytest's reports."""
+
+
+def made(value: str) -> str:
+    """``value``, which no report of a test shows from now on. (What stands in a test is in the repository anyway.)"""
+    MADE.add("a value", value)
+    return value
 
 
 def forms(value: str) -> Iterator[tuple[str, str]]:

@@ -23,6 +23,7 @@ PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 """Debian's own wrapper in /usr/sbin changes the user to rabbitmq, who may not write in our folder."""
 INSTALL = "apt-get install rabbitmq-server"
 START_SECONDS = 60
+ADMIN, PASSWORD = "admin", "hQ7-mK2x-Zp9w"
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class RabbitMQ:
     url: str
     trust: ssl.SSLContext | None
     folder: Path
-    admin: str = "admin"
-    admin_password: str = "admin-password"
+    admin: str = ADMIN
+    admin_password: str = PASSWORD
 
     def request(self, path: str, username: str = "", password: str = "") -> urllib.request.Request:
         """A request to the management API, with basic authentication, as the administrator unless told otherwise."""
@@ -95,7 +96,7 @@ def start(authority: Authority | None = None) -> Iterator[RabbitMQ]:
 def _environment(folder: Path, ports: dict[str, int], authority: Authority | None) -> dict[str, str]:
     (folder / "rabbitmq.conf").write_text(
         f"listeners.tcp.1 = 127.0.0.1:{ports['amqp']}\n"
-        "default_user = admin\ndefault_pass = admin-password\n" + _management(ports["http"], authority)
+        f"default_user = {ADMIN}\ndefault_pass = {PASSWORD}\n" + _management(ports["http"], authority)
     )
     (folder / "plugins").write_text("[rabbitmq_management].\n")
     return {

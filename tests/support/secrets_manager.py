@@ -28,6 +28,8 @@ from typing import Any
 import boto3
 from botocore.model import OperationModel
 
+from .leaks import made
+
 CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
@@ -252,7 +254,7 @@ class SecretsManager:
         everything = [c for pool in pools for c in pool]
         password += self._random.choices(everything, k=request.get("PasswordLength", 32) - len(password))
         self._random.shuffle(password)
-        self.made.append("".join(password))
+        self.made.append(made("".join(password)))
         return {"RandomPassword": self.made[-1]}
 
     # What the actions share.
