@@ -11,7 +11,7 @@ from tests.support.secrets_manager import ACCOUNT
 
 from . import document
 from .document import Document
-from .services import databases, iam, stand_in
+from .services import iam, servers, stand_in
 from .services.base import Nothing, Service, other_arn
 
 HERE = Path(__file__).parent
@@ -76,11 +76,14 @@ def _no_tls(**settings: str) -> Callable[[str, int], Variables]:
     return lambda host, port: {"tls": "disable", **settings}
 
 
-def _api(host: str, port: int) -> Variables:
-    base = f"http://{host}:{port}"
-    body = json.dumps({"password": "{{pending}}"})
-    urls = {"set_url": f"{base}/password", "set_body": body, "test_url": f"{base}/me"}
-    return {"tls": "disable", "set_auth": "basic", "test_auth": "basic", **urls}
+def _rabbitmq(**settings: str) -> Callable[[str, int], Variables]:
+    def made(host: str, port: int) -> Variables:
+        base = f"http://{host}:{port}/api"
+        body = json.dumps({"password": "{{pending}}", "tags": "administrator"})
+        urls = {"set_url": f"{base}/users/{{{{pending.username}}}}", "set_body": body, "test_url": f"{base}/whoami"}
+        return {"tls": "disable", "set_auth": "basic", "test_auth": "basic", **urls, **settings}
+
+    return made
 
 
 ADMIN = {"admin_secret_arn": other_arn(1, "admin")}
@@ -100,23 +103,24 @@ CASES = (
         folder=HERE / "targets/issuing",
         thin=True,
     ),
-    Case("http/the user itself", PASSWORD, lambda: stand_in.start("password"), _api, thin=True),
-    Case("postgresql/the role itself", PASSWORD, databases.start_postgresql, _no_tls(), thin=True),
-    Case("postgresql/an administrator", PASSWORD, databases.start_postgresql, _no_tls(**ADMIN), quick=False),
+    Case("http/the user itself", PASSWORD, servers.start_rabbitmq, _rabbitmq(), thin=True),
+    Case("http/an administrator", PASSWORD, servers.start_rabbitmq, _rabbitmq(**ADMIN), quick=False),
+    Case("postgresql/the role itself", PASSWORD, servers.start_postgresql, _no_tls(), thin=True),
+    Case("postgresql/an administrator", PASSWORD, servers.start_postgresql, _no_tls(**ADMIN), quick=False),
     Case(
         "postgresql/two roles take turns",
         PASSWORD,
-        databases.start_postgresql,
+        servers.start_postgresql,
         _no_tls(strategy="alternating", **ADMIN),
         varies=("username",),
         thin=True,
     ),
-    Case("mysql/the user itself", PASSWORD, databases.start_mariadb, _no_tls(), thin=True),
-    Case("mysql/an administrator", PASSWORD, databases.start_mariadb, _no_tls(**ADMIN), quick=False),
+    Case("mysql/the user itself", PASSWORD, servers.start_mariadb, _no_tls(), thin=True),
+    Case("mysql/an administrator", PASSWORD, servers.start_mariadb, _no_tls(**ADMIN), quick=False),
     Case(
         "mysql/two users take turns",
         PASSWORD,
-        databases.start_mariadb,
+        servers.start_mariadb,
         _no_tls(strategy="alternating", **ADMIN),
         varies=("username",),
         quick=False,
@@ -124,12 +128,12 @@ CASES = (
     Case(
         "rds_data/an administrator",
         PASSWORD,
-        databases.start_data_api,
-        lambda host, port: databases.DataApi.settings,
+        servers.start_data_api,
+        lambda host, port: servers.DataApi.settings,
         thin=True,
     ),
-    Case("redis/the user itself", PASSWORD, databases.start_redis, _no_tls(), thin=True),
-    Case("redis/an administrator", PASSWORD, databases.start_redis, _no_tls(**ADMIN), quick=False),
+    Case("redis/the user itself", PASSWORD, servers.start_redis, _no_tls(), thin=True),
+    Case("redis/an administrator", PASSWORD, servers.start_redis, _no_tls(**ADMIN), quick=False),
     Case(
         "iam_access_key/issued by IAM",
         iam.KEYS,

@@ -5,7 +5,8 @@
     make mutants DOCS=1             # and write the figures into docs/safety.md
 
 mutmut wants its sources in `src`, and writes beside them; so it runs in a copy, in `build/mutants`. Real servers are
-started once, before mutmut, and not again in each of its processes.
+started once, before mutmut, and not again in each of its processes; so these run one after the other, lest a mutant be
+killed by what another one does to the server, and two files are done at the same time.
 """
 
 import argparse
@@ -18,7 +19,8 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -41,12 +43,15 @@ TESTS = {
     "targets/base.py": ("unit/test_target_interface.py", "unit/test_rotation.py"),
 }
 """File of the function → the tests that are to notice changes of it."""
-SERVERS = {
-    "targets/test_postgresql.py": ("postgresql",),
-    "targets/test_mysql.py": ("mariadb",),
-    "targets/test_rds_data.py": ("postgresql", "mariadb"),
+SERVERS: Mapping[str, Mapping[str, Sequence[Mapping[str, bool]]]] = {
+    "targets/test_postgresql.py": {"postgresql": [{}]},
+    "targets/test_mysql.py": {"mariadb": [{}, {"tls": False}]},
+    "targets/test_rds_data.py": {"postgresql": [{}], "mariadb": [{}]},
+    "targets/test_http.py": {"rabbitmq": [{}]},
 }
-"""Tests → the servers that they start, modules of tests.support."""
+"""Tests → the servers that they start: the modules of tests.support, with the options of their ``start``."""
+FILES_AT_ONCE = 2
+KILLED = ("killed", "timeout")
 CONFIGURATION = """
 [tool.pytest.ini_options]
 pythonpath = ["src", "."]
@@ -67,12 +72,11 @@ def main() -> int:
     options = _options()
     _install()
     found = Counter[str]()
-    for file in options.file:
-        one = _check(file)
-        print(_line(file, one), flush=True)
-        if options.docs:
-            _document(file, one)
-        found += one
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        for file, one in zip(options.file, pool.map(_check, options.file), strict=True):
+            if options.docs:
+                _document(file, one)
+            found += one
     print(_line("all", found))
     return 0
 
@@ -97,11 +101,15 @@ def _check(file: str) -> Counter[str]:
     tests = [test for test in TESTS[file] if (ROOT / "tests" / test).exists()]
     work = ROOT / "build/mutants" / file.replace("/", ".")
     _copy(work, file, tests)
-    names = sorted({name for test in tests for name in SERVERS.get(test, ())})
-    with _servers(names) as variables, (work / "output.log").open("w") as log:
-        command = [sys.executable, "-m", "mutmut", "run", "--max-children", os.environ.get("JOBS", "2")]
-        done = subprocess.run(command, cwd=work, env={**os.environ, **variables}, stdout=log, stderr=log, check=False)
-    return _results(work, file, done.returncode)
+    with _servers(tests) as running, (work / "output.log").open("w") as log:
+        command = [sys.executable, "-m", "mutmut", "run", "--max-children", "1"]
+        environment = {**os.environ, "RUNNING_SERVERS": json.dumps(running)}
+        done = subprocess.run(command, cwd=work, env=environment, stdout=log, stderr=log, check=False)
+    found = _results(work, done.returncode)
+    survivors = [f"{what}: {mutant}\n{_diff(work, mutant)}" for mutant, what in found if what not in KILLED]
+    counted = Counter(what for _, what in found)
+    print("\n".join([*survivors, _line(file, counted)]), flush=True)
+    return counted
 
 
 def _copy(work: Path, file: str, tests: Sequence[str]) -> None:
@@ -119,33 +127,27 @@ def _copy(work: Path, file: str, tests: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def _servers(names: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Start the servers; the variables tell the tests where they are (see scripts/mutants_servers.py)."""
+def _servers(tests: Sequence[str]) -> Iterator[list[dict[str, object]]]:
+    """Start the servers, and say where they are, for scripts/mutants_servers.py."""
+    wanted = [(name, each) for test in tests for name, several in SERVERS.get(test, {}).items() for each in several]
     with contextlib.ExitStack() as stack:
-        variables = {}
-        for name in names:
-            server = stack.enter_context(importlib.import_module(f"tests.support.{name}").start())
-            about = {"folder": str(server.folder), "port": server.port, "ca": server.ca}
-            variables[f"RUNNING_{name.upper()}"] = json.dumps(about)
-        yield variables
+        running: list[dict[str, object]] = []
+        for name, options in wanted:
+            server = stack.enter_context(importlib.import_module(f"tests.support.{name}").start(**options))
+            place = [str(server.folder), server.port, server.ca]
+            running.append({"module": name, "kind": type(server).__name__, "options": options, "place": place})
+        yield running
 
 
-def _results(work: Path, file: str, status: int) -> Counter[str]:
-    results = subprocess.run(
-        [sys.executable, "-m", "mutmut", "results", "--all", "true"],
-        cwd=work,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
+def _results(work: Path, status: int) -> list[tuple[str, str]]:
+    """Each mutant, and what became of it. Raises ``SystemExit`` when mutmut has not tried them."""
+    command = [sys.executable, "-m", "mutmut", "results", "--all", "true"]
+    results = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False).stdout
     found = re.findall(r"^\s*(\S+): ([a-z ]+)$", results, re.MULTILINE)
     if not found or "not checked" in dict(found).values():
         tail = (work / "output.log").read_text()[-3000:]
-        raise SystemExit(f"mutants: mutmut did not check {file} (exit {status}); the end of its log:\n{tail}")
-    for mutant, what in found:
-        if what not in ("killed", "timeout"):
-            print(f"{what}: {mutant}\n{_diff(work, mutant)}", flush=True)
-    return Counter(what for _, what in found)
+        raise SystemExit(f"mutants: mutmut failed in {work} (exit {status}); the end of its log:\n{tail}")
+    return found
 
 
 def _diff(work: Path, mutant: str) -> str:
@@ -173,7 +175,7 @@ def _document(file: str, found: Counter[str]) -> None:
 
 def _figures(found: Counter[str]) -> tuple[int, int, int]:
     """Killed, all, and the percentage."""
-    killed, total = found["killed"] + found["timeout"], sum(found.values())
+    killed, total = sum(found[what] for what in KILLED), sum(found.values())
     return killed, total, 100 * killed // max(total, 1)
 
 

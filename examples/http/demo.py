@@ -3,12 +3,10 @@
 import contextlib
 import json
 import secrets
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from sandbox.client import Sandbox
-from tests.support import authority, rabbitmq, stored
+from tests.support import rabbitmq, stored
 
 APP, ADMIN = "app/rabbitmq", "admin/rabbitmq"
 _server: list[rabbitmq.RabbitMQ] = []
@@ -21,13 +19,12 @@ def start(aws: Sandbox) -> Iterator[dict[str, object]]:
     """Run the server, and put both users' passwords in secrets."""
     first = secrets.token_urlsafe(24)
     with contextlib.ExitStack() as stack:
-        ca = authority.make(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        server = stack.enter_context(rabbitmq.start(ca))
+        server = stack.enter_context(rabbitmq.start())
         server.put_user("app", first, "management")
         _server[:], _passwords[:] = [server], [first]
         stack.enter_context(stored.secret(aws, APP, {"username": "app", "password": first}))
         stack.enter_context(stored.secret(aws, ADMIN, {"username": server.admin, "password": server.admin_password}))
-        yield {"url": server.url, "tls_ca": ca.pem}
+        yield {"url": server.url, "tls_ca": server.ca}
 
 
 def check(value: str) -> str:

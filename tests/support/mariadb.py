@@ -29,7 +29,7 @@ tmpdir = {folder}
 socket = {folder}/socket
 pid-file = {folder}/pid
 general-log = on
-general-log-file = {folder}/general.log
+general-log-file = {folder}/output.log
 skip-name-resolve
 innodb-buffer-pool-size = 8M
 innodb-log-file-size = 4M
@@ -70,7 +70,7 @@ class MariaDB:
 
     def log(self) -> str:
         """All that the server has logged, with every statement that is not the superuser's."""
-        return "".join(path.read_text(errors="replace") for path in self.folder.glob("*.log"))
+        return (self.folder / "output.log").read_text(errors="replace")
 
     def _connect(self, username: str, password: str) -> "pymysql.Connection[Any]":
         # Without TLS: that is for what is tested, not for what asks.

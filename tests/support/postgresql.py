@@ -79,13 +79,14 @@ class PostgreSQL:
     @contextlib.contextmanager
     def without_tls(self) -> Iterator[None]:
         """Meanwhile new connections cannot have TLS; each test's server is the same one."""
-        self._set_tls("off")
+        self.set_tls("off")
         try:
             yield
         finally:
-            self._set_tls("on")
+            self.set_tls("on")
 
-    def _set_tls(self, state: str) -> None:
+    def set_tls(self, state: str) -> None:
+        """Whether new connections can have TLS: "on" or "off"."""
         self.run(f"ALTER SYSTEM SET ssl = {state}")
         self.run("SELECT pg_reload_conf()")
         end = time.monotonic() + START_SECONDS

@@ -14,10 +14,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from .authority import Authority
+from . import authority
 
 PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 """Debian's own wrapper in /usr/sbin changes the user to rabbitmq, who may not write in our folder."""
@@ -28,13 +29,21 @@ ADMIN, PASSWORD = "admin", "hQ7-mK2x-Zp9w"
 
 @dataclass(frozen=True)
 class RabbitMQ:
-    """A running server. ``admin`` may do everything; its password is ``admin_password``."""
+    """A running server, at ``localhost``. ``ca``: its authority's certificate in PEM; "" without TLS.
 
-    url: str
-    trust: ssl.SSLContext | None
+    ``admin`` may do everything; its password is ``admin_password``.
+    """
+
     folder: Path
+    port: int
+    ca: str
     admin: str = ADMIN
     admin_password: str = PASSWORD
+
+    @property
+    def url(self) -> str:
+        """Of the management API."""
+        return f"{'https' if self.ca else 'http'}://localhost:{self.port}"
 
     def request(self, path: str, username: str = "", password: str = "") -> urllib.request.Request:
         """A request to the management API, with basic authentication, as the administrator unless told otherwise."""
@@ -45,11 +54,15 @@ class RabbitMQ:
     def status(self, request: urllib.request.Request) -> int:
         """The status that the API answers with."""
         try:
-            with urllib.request.urlopen(request, timeout=10, context=self.trust) as answer:
+            with urllib.request.urlopen(request, timeout=10, context=self._trust) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             error.close()
             return error.code
+
+    @cached_property
+    def _trust(self) -> ssl.SSLContext | None:
+        return ssl.create_default_context(cadata=self.ca) if self.ca else None
 
     def output(self) -> str:
         """What it has logged."""
@@ -78,25 +91,26 @@ def version() -> str:
 
 
 @contextlib.contextmanager
-def start(authority: Authority | None = None) -> Iterator[RabbitMQ]:
-    """Run a server until the block ends; with an authority its API is reached by TLS only. It takes a few seconds."""
+def start(*, tls: bool = True) -> Iterator[RabbitMQ]:
+    """Run a server until the block ends; with TLS its API is reached by no other way. It takes a few seconds."""
     version()  # is there one?
-    with TemporaryDirectory(prefix="rabbitmq-") as folder, contextlib.ExitStack() as stack:
+    with TemporaryDirectory(prefix="rabbitmq-") as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        made = authority.make(folder) if tls else None
         ports = dict(zip(("epmd", "dist", "amqp", "http"), _free_ports(4), strict=True))
-        environment = _environment(Path(folder), ports, authority)
+        environment = _environment(folder, ports, made)
         # Our own epmd: the one that Erlang starts by itself is a daemon that nothing stops.
-        stack.enter_context(_running([_epmd(), "-port", str(ports["epmd"])], environment, Path(folder)))
-        process = stack.enter_context(_running([PROGRAM], environment, Path(folder)))
-        trust = ssl.create_default_context(cafile=str(authority.ca)) if authority else None
-        server = RabbitMQ(f"{'https' if authority else 'http'}://localhost:{ports['http']}", trust, Path(folder))
+        stack.enter_context(_running([_epmd(), "-port", str(ports["epmd"])], environment, folder))
+        process = stack.enter_context(_running([PROGRAM], environment, folder))
+        server = RabbitMQ(folder, ports["http"], made.pem if made else "")
         _wait(server, process)
         yield server
 
 
-def _environment(folder: Path, ports: dict[str, int], authority: Authority | None) -> dict[str, str]:
+def _environment(folder: Path, ports: dict[str, int], made: authority.Authority | None) -> dict[str, str]:
     (folder / "rabbitmq.conf").write_text(
         f"listeners.tcp.1 = 127.0.0.1:{ports['amqp']}\n"
-        f"default_user = {ADMIN}\ndefault_pass = {PASSWORD}\n" + _management(ports["http"], authority)
+        f"default_user = {ADMIN}\ndefault_pass = {PASSWORD}\n" + _management(ports["http"], made)
     )
     (folder / "plugins").write_text("[rabbitmq_management].\n")
     return {
@@ -116,14 +130,14 @@ def _environment(folder: Path, ports: dict[str, int], authority: Authority | Non
     }
 
 
-def _management(port: int, authority: Authority | None) -> str:
-    kind = "ssl" if authority else "tcp"
+def _management(port: int, made: authority.Authority | None) -> str:
+    kind = "ssl" if made else "tcp"
     lines = [f"management.{kind}.ip = 127.0.0.1", f"management.{kind}.port = {port}"]
-    if authority is not None:
+    if made is not None:
         lines += [
-            f"management.ssl.cacertfile = {authority.ca}",
-            f"management.ssl.certfile = {authority.certificate}",
-            f"management.ssl.keyfile = {authority.key}",
+            f"management.ssl.cacertfile = {made.ca}",
+            f"management.ssl.certfile = {made.certificate}",
+            f"management.ssl.keyfile = {made.key}",
         ]
     return "\n".join(lines) + "\n"
 

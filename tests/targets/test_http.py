@@ -500,47 +500,43 @@ def test_messages_hold_templates_and_no_values(service: Api) -> None:
 
 
 @pytest.fixture(scope="module")
-def rabbit(ca: authority.Authority) -> Iterator[rabbitmq.RabbitMQ]:
-    with rabbitmq.start(ca) as server:
+def rabbit() -> Iterator[rabbitmq.RabbitMQ]:
+    with rabbitmq.start() as server:
         yield server
 
 
-def rabbit_settings(server: rabbitmq.RabbitMQ, ca: authority.Authority, **others: str) -> dict[str, str]:
+def rabbit_settings(server: rabbitmq.RabbitMQ, **others: str) -> dict[str, str]:
     return {
         "set_url": f"{server.url}/api/users/{{{{pending.username}}}}",
         "set_body": '{"password": "{{pending.password}}", "tags": "administrator"}',
         "set_auth": "basic",
         "test_url": f"{server.url}/api/whoami",
         "test_auth": "basic",
-        "tls_ca": ca.pem,
+        "tls_ca": server.ca,
         **others,
     }
 
 
 @pytest.mark.parametrize("password", [*HOSTILE, "x" * 256])
-def test_rabbitmq_takes_any_password_as_it_is(
-    rabbit: rabbitmq.RabbitMQ, ca: authority.Authority, password: str
-) -> None:
+def test_rabbitmq_takes_any_password_as_it_is(rabbit: rabbitmq.RabbitMQ, password: str) -> None:
     rabbit.put_user("app", "old", "administrator")
-    step = context(credential(password), credential("old"), **rabbit_settings(rabbit, ca))
+    step = context(credential(password), credential("old"), **rabbit_settings(rabbit))
     http.set_secret(step)
     http.test_secret(step)
     assert rabbit.accepts("app", password)
     assert not rabbit.accepts("app", "old")
 
 
-def test_rabbitmq_user_of_any_name_is_the_one_that_changes(rabbit: rabbitmq.RabbitMQ, ca: authority.Authority) -> None:
+def test_rabbitmq_user_of_any_name_is_the_one_that_changes(rabbit: rabbitmq.RabbitMQ) -> None:
     rabbit.put_user("a%2Fb%20c", "old", "administrator")
-    step = context(
-        credential("new", username="a/b c"), credential("old", username="a/b c"), **rabbit_settings(rabbit, ca)
-    )
+    step = context(credential("new", username="a/b c"), credential("old", username="a/b c"), **rabbit_settings(rabbit))
     http.set_secret(step)
     assert rabbit.accepts("a/b c", "new")
 
 
-def test_rabbitmq_administrator_changes_a_user_that_may_not(rabbit: rabbitmq.RabbitMQ, ca: authority.Authority) -> None:
+def test_rabbitmq_administrator_changes_a_user_that_may_not(rabbit: rabbitmq.RabbitMQ) -> None:
     rabbit.put_user("app", "old", "management")
-    given = rabbit_settings(rabbit, ca, set_body='{"password": "{{pending.password}}", "tags": "management"}')
+    given = rabbit_settings(rabbit, set_body='{"password": "{{pending.password}}", "tags": "management"}')
     with pytest.raises(AuthenticationError):
         http.set_secret(context(credential("new"), credential("old"), **given))
     manager = AdministratorsSecret(json.dumps({"username": rabbit.admin, "password": rabbit.admin_password}))
@@ -555,11 +551,11 @@ class RabbitService(Service):
 
     tags = "administrator"
 
-    def __init__(self, server: rabbitmq.RabbitMQ, ca: authority.Authority) -> None:
+    def __init__(self, server: rabbitmq.RabbitMQ) -> None:
         body = json.dumps({"password": "{{pending.password}}", "tags": self.tags})
         value = json.dumps({"username": "app", "password": "first-Pa55word"})
-        self.setup = Setup(rabbit_settings(server, ca, set_body=body), value)
-        self.address, self.server = ("localhost", urlsplit(server.url).port or 0), server
+        self.setup = Setup(rabbit_settings(server, set_body=body), value)
+        self.address, self.server, self._before = ("localhost", server.port), server, len(server.output())
         server.put_user("app", "first-Pa55word", self.tags)
 
     def login(self, value: str) -> bool:
@@ -583,7 +579,7 @@ class RabbitService(Service):
             assert plain_text.requests == []
 
     def logs(self) -> str:
-        return self.server.output()
+        return self.server.output()[self._before :]
 
 
 class TestHttp(TargetContract):
@@ -591,8 +587,8 @@ class TestHttp(TargetContract):
     required_keys = ("username",)
 
     @pytest.fixture
-    def service(self, rabbit: rabbitmq.RabbitMQ, ca: authority.Authority) -> Service:  # type: ignore[override]
-        return RabbitService(rabbit, ca)
+    def service(self, rabbit: rabbitmq.RabbitMQ) -> Service:  # type: ignore[override]
+        return RabbitService(rabbit)
 
 
 class AdministeredService(RabbitService):
@@ -617,5 +613,5 @@ class TestHttpByAdministrator(TestHttp):
     }
 
     @pytest.fixture
-    def service(self, rabbit: rabbitmq.RabbitMQ, ca: authority.Authority) -> Service:  # type: ignore[override]
-        return AdministeredService(rabbit, ca)
+    def service(self, rabbit: rabbitmq.RabbitMQ) -> Service:  # type: ignore[override]
+        return AdministeredService(rabbit)

@@ -1,8 +1,8 @@
 """The mysql target, against a MariaDB server with TLS."""
 
 import contextlib
-import itertools
 import json
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,6 @@ from tests.support.mariadb import MariaDB
 from tests.support.secrets_manager import SecretsManager
 from tests.target_contract import Setup, TargetContract
 
-_NUMBERS = itertools.count()
 FIRST, ADMIN = "qM4vFirst9xTz", "tB8wAdmin3kRy"
 
 
@@ -41,7 +40,7 @@ class Account(target_contract.Service):
 
     def __init__(self, server: MariaDB, plain: MariaDB, **settings: str) -> None:
         self.server, self.plain, self.address = server, plain, ("localhost", server.port)
-        number = next(_NUMBERS)
+        number = secrets.token_hex(4)
         self.name, self.admin = f'it\'s "{number}" %s', f"admin{number}"
         for place in (server, plain):
             place.run("CREATE USER %s@'%%' IDENTIFIED BY %s", self.name, FIRST)

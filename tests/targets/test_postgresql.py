@@ -1,9 +1,9 @@
 """The postgresql target, against a PostgreSQL server with TLS."""
 
 import contextlib
-import itertools
 import json
 import os
+import secrets
 import socket
 import subprocess
 import threading
@@ -32,7 +32,6 @@ from tests.support.postgresql import PostgreSQL
 from tests.support.secrets_manager import SecretsManager
 from tests.target_contract import Setup, TargetContract
 
-_NUMBERS = itertools.count()
 FIRST, ADMIN = "qM4vFirst9xTz", "tB8wAdmin3kRy"
 
 
@@ -46,7 +45,7 @@ class Role(target_contract.Service):
     """A role of its own on the server, and an administrator of its own, who is not a superuser."""
 
     def __init__(self, server: PostgreSQL, **settings: str) -> None:
-        self.server, self.address, number = server, ("localhost", server.port), next(_NUMBERS)
+        self.server, self.address, number = server, ("localhost", server.port), secrets.token_hex(4)
         self.name, self.admin = f'App "{number}" %s', f"admin{number}"
         server.run_quoted("CREATE ROLE %I LOGIN PASSWORD %L", self.name, FIRST)
         server.run_quoted("CREATE ROLE %I LOGIN CREATEROLE PASSWORD %L", self.admin, ADMIN)

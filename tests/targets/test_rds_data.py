@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -30,7 +31,6 @@ from tests.target_contract import Service, Setup, TargetContract, World
 
 CLUSTER = "arn:aws:rds:eu-west-1:123456789012:cluster:app"
 FIRST, ADMIN = "qM4vFirst9xTz", "tB8wAdmin3kRy"
-_NUMBERS = itertools.count()
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ class User(Service):
     engine: str
 
     def __init__(self, api: DataApi) -> None:
-        self.api, self.hooks, number = api, list[Callable[[str, str], None]](), next(_NUMBERS)
+        self.api, self.hooks, number = api, list[Callable[[str, str], None]](), secrets.token_hex(4)
         self.name, self.admin = f'App "{number}" :x', f"admin{number}"
         api.close()
         api.__dict__.update(calls=[], requests=[], fail=lambda operation, request: None, pooled=False, delay=0.0)
@@ -55,12 +55,12 @@ class User(Service):
         return json.dumps({"engine": self.engine, "username": name, "password": password})
 
     def prepare(self, manager: SecretsManager) -> Mapping[str, Any]:
-        secrets = {
+        arns = {
             "admin_secret_arn": manager.create(self.value(self.admin, ADMIN), "admin"),
             "probe_secret_arn": manager.create(None, "probe"),
         }
-        self.setup = replace(self.setup, settings={**secrets, **self.setup.settings})
-        self.manager, self.probe = manager, secrets["probe_secret_arn"]
+        self.setup = replace(self.setup, settings={**arns, **self.setup.settings})
+        self.manager, self.probe = manager, arns["probe_secret_arn"]
         self.api.read_secret = lambda arn: manager.secrets[arn].text()
         return {"rds-data": self.client(self.api.url)}
 
@@ -93,7 +93,7 @@ class Role(User):
 
     def __init__(self, api: DataApi, server: PostgreSQL) -> None:
         super().__init__(api)
-        self.server = server
+        self.server, self._before = server, len(server.log())
         server.run_quoted("CREATE ROLE %I LOGIN PASSWORD %L", self.name, FIRST)
         server.run_quoted("CREATE ROLE %I LOGIN CREATEROLE PASSWORD %L", self.admin, ADMIN)
 
@@ -106,7 +106,7 @@ class Role(User):
             self.server.run_quoted("ALTER ROLE %I PASSWORD %L", name, "nobody-stores-this")
 
     def logs(self) -> str:
-        return self.server.log()
+        return self.server.log()[self._before :]
 
 
 class Account(User):

@@ -1,4 +1,4 @@
-"""The real servers: PostgreSQL, MariaDB and Redis. Each is put back between two runs, by a connection that stays."""
+"""The real servers: PostgreSQL, MariaDB, Redis and RabbitMQ. Each is put back between two runs, by its owner."""
 
 import contextlib
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 from pg8000 import native
 
-from tests.support import mariadb, postgresql, rds_data_server, redis_server
+from tests.support import mariadb, postgresql, rabbitmq, rds_data_server, redis_server
 from tests.support.secrets_manager import ACCOUNT, REGION, SecretsManager
 
 from .. import amazon
@@ -17,7 +17,7 @@ USER, CLONE, ADMIN = "app", "app_clone", "rotation_admin"
 FIRST, BY_HAND, ADMIN_PASSWORD = "first-kX81vB6nRw3z", "hand-Qm27tY9sLc4x", "root-Lw93nH5dTz8q"
 
 
-class Database:
+class Server:
     """A server with one user whose password the secret holds under ``password``."""
 
     engine = ""
@@ -63,7 +63,7 @@ class Database:
         raise NotImplementedError
 
 
-class PostgreSQL(Database):
+class PostgreSQL(Server):
     """One role, an administrator with CREATEROLE, and the other role where two take turns."""
 
     engine, more = "postgres", {"dbname": "postgres"}
@@ -144,7 +144,7 @@ class DataApi(PostgreSQL):
         return {"rds-data": answer}
 
 
-class MariaDB(Database):
+class MariaDB(Server):
     """One account, an administrator with CREATE USER, and the other account where two take turns."""
 
     engine = "mysql"
@@ -171,7 +171,7 @@ class MariaDB(Database):
             cursor.execute(statement)
 
 
-class Redis(Database):
+class Redis(Server):
     """One ACL user that may change its own password, and the server's ``root``."""
 
     engine = "redis"
@@ -188,6 +188,25 @@ class Redis(Database):
     def set_password(self, password: str) -> None:
         """This password only."""
         self._server.run("ACL", "SETUSER", USER, "reset", "on", f">{password}", *self.rights.split())
+
+    def accepts(self, username: str, password: str) -> bool:
+        """Log in."""
+        return self._server.accepts(username, password)
+
+
+class RabbitMQ(Server):
+    """One user that may change users, itself included, and an administrator, over the management API."""
+
+    engine = "rabbitmq"
+
+    def __init__(self, server: rabbitmq.RabbitMQ) -> None:
+        super().__init__(server.port)
+        self._server = server
+        server.put_user(ADMIN, ADMIN_PASSWORD, "administrator")
+
+    def set_password(self, password: str) -> None:
+        """Set it as the server's administrator."""
+        self._server.put_user(USER, password, "administrator")
 
     def accepts(self, username: str, password: str) -> bool:
         """Log in."""
@@ -220,3 +239,10 @@ def start_redis() -> Iterator[Redis]:
     """A server of its own."""
     with redis_server.start() as server:
         yield Redis(server)
+
+
+@contextlib.contextmanager
+def start_rabbitmq() -> Iterator[RabbitMQ]:
+    """A server of its own."""
+    with rabbitmq.start(tls=False) as server:
+        yield RabbitMQ(server)
