@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-RESTORE: Mapping[str, Callable[[Any], None]] = {
-    "postgresql": lambda server: server.set_tls("on"),
+RESTORE: Mapping[str, Callable[[Any], object]] = {
+    "postgresql": lambda server: (server.run("DROP FUNCTION IF EXISTS public.format"), server.set_tls("on")),
     "mariadb": lambda server: server.run("SET GLOBAL read_only = 0, GLOBAL sql_mode = DEFAULT"),
 }
 """Undoes what tests change for a while, and have left so when a mutant ran out of time."""

@@ -185,6 +185,7 @@ def test_where_the_server_is_configured_for_md5_it_keeps_its_own_md5_hash(role: 
 
 def test_a_server_that_asks_for_no_password_is_refused(role: Role) -> None:
     """Any password would pass the test, and none would ever be set."""
+    role.server.run("DROP ROLE IF EXISTS trusted")
     role.server.run("CREATE ROLE trusted LOGIN")
     pending = version(role, "second", "trusted")
     with pytest.raises(ConfigurationError, match="trust"):
@@ -375,7 +376,7 @@ def test_the_administrators_password_goes_only_to_its_own_host(
 def test_functions_of_others_are_not_called_by_the_administrator(role: Role) -> None:
     """Who may create functions could else lend theirs to the administrator's statements."""
     function = "public.format(text, text, text)"
-    role.server.run(f"CREATE FUNCTION {function} RETURNS text LANGUAGE sql AS $$SELECT 'SELECT 1'$$")
+    role.server.run(f"CREATE OR REPLACE FUNCTION {function} RETURNS text LANGUAGE sql AS $$SELECT 'SELECT 1'$$")
     role.server.run_quoted("ALTER ROLE %I SET search_path = public, pg_catalog", role.admin)
     try:
         target.set_secret(administered(role, version(role, "second")))
