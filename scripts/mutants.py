@@ -35,7 +35,7 @@ TESTS = {
     "targets/postgresql.py": ("targets/test_postgresql.py",),
     "targets/mysql.py": ("targets/test_mysql.py",),
     "targets/redis.py": ("targets/test_redis.py",),
-    "targets/http.py": ("targets/test_http.py",),
+    "targets/http.py": ("targets/test_http.py", "unit/test_told_http.py"),
     "targets/iam_access_key.py": ("targets/test_iam_access_key.py", "unit/test_told_iam.py"),
     "targets/rds_data.py": ("targets/test_rds_data.py",),
     "targets/python.py": ("targets/test_python.py", "unit/test_target_interface.py"),

@@ -17,14 +17,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from . import administrator
+from . import administrator, service
 from .errors import AuthenticationError, ConfigurationError, IdentityMismatchError, RotationError, SecretError
 from .targets.base import Context, Credential
 
 CLONE = "_clone"
 """What is added to the name of the second user; AWS's templates add the same."""
-ADDRESS = ("host", "port", "dbname")
-"""Settings, and keys of the secret, that say where the database is. A setting goes before the key."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +98,7 @@ class Database:
                 session = self._try(context, server, candidate)
                 if session is not None:
                     return session
-        raise AuthenticationError(
-            f"{server} accepts no stored password of {username!r}: pending, current, previous and the versions "
-            "without a label were tried. Put a working value by hand, or give 'admin_secret_arn'."
-        )
+        raise service.locked_out(str(server), username)
 
     def _try(self, context: Context, server: Server, credential: Credential) -> Session | None:
         try:
@@ -113,15 +108,14 @@ class Database:
             return None
 
     def _server(self, context: Context, credential: Credential) -> Server:
-        host, port, database = (context.settings.get(name) or credential.get(name) for name in ADDRESS)
-        if not host:
-            raise ConfigurationError("The host is not known: give the setting 'host', or the secret a key 'host'.")
-        return Server(_name(host), _port(port or str(self.port)), _name(database or ""))
+        database = context.settings.get("dbname") or credential.get("dbname") or ""
+        host, port = service.host(context, credential), service.port(context, credential, self.port)
+        return Server(_name(host), port, _name(database))
 
 
 def identity(credential: Credential) -> dict[str, str]:
     """The server, the database and the user, without regard to which of two users that take turns."""
-    found = {name: credential.get(name) or "" for name in (*ADDRESS, "username")}
+    found = {name: credential.get(name) or "" for name in ("host", "port", "dbname", "username")}
     return {**found, "username": found["username"].removesuffix(CLONE)}
 
 
@@ -168,12 +162,6 @@ def _check_username(context: Context, credential: Credential) -> str:
     return username
 
 
-def _port(text: str) -> int:
-    if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
-        return int(text)
-    raise ConfigurationError("The port must be a number from 1 to 65535.")
-
-
 @contextmanager
 def told_as(explain: Callable[[Exception], RotationError], *errors: type[Exception]) -> Iterator[None]:
     """Raise what ``explain`` makes of a driver's exception, whose own text may repeat what it was given."""
@@ -188,11 +176,3 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def no_driver(name: str) -> ConfigurationError:
-    """What to tell when the driver is not there."""
-    return ConfigurationError(
-        f"The driver {name!r} is not in the function. Build the layer with `make layer` and attach it with "
-        "`function.layers`."
-    )

@@ -174,6 +174,36 @@ def test_a_plain_text_secret_has_its_user_name_in_the_settings(service: Api) -> 
     assert basic(service.last) == "robot:t0ken-value"
 
 
+def test_the_login_may_be_made_of_other_keys_than_the_usual_ones(service: Api) -> None:
+    names = {"auth_username": "{{login.client_id}}", "auth_password": "k-{{login.password}}"}
+    value = credential("new", client_id="c1")
+    http.test_secret(context(value, **settings(service, test_auth="basic", **names)))
+    assert basic(service.last) == "c1:k-new"
+    http.test_secret(context(value, **settings(service, test_auth="bearer", auth_token="{{login.client_id}}.1")))
+    assert service.last.headers["Authorization"] == "Bearer c1.1"
+
+
+def test_a_token_that_would_add_a_header_is_refused(service: Api) -> None:
+    with pytest.raises(SecretError, match="header"):
+        http.test_secret(context(credential("a\r\nX-Injected: 1"), **settings(service, test_auth="bearer")))
+    assert service.requests == []
+
+
+@pytest.mark.parametrize("auth", ["basic", "bearer"])
+def test_there_is_one_authorization_whatever_the_headers_say(service: Api, auth: str) -> None:
+    given = settings(service, test_auth=auth, test_headers='{"authorization": "of the settings"}')
+    http.test_secret(context(credential("new"), **given))
+    sent = service.last.headers.get_all("Authorization")
+    assert sent is not None
+    assert [header.partition(" ")[0].lower() for header in sent] == [auth]
+
+
+def test_a_url_without_a_path_is_asked_for_its_root_and_no_body_is_sent_unless_there_is_one(service: Api) -> None:
+    http.test_secret(context(credential("new"), **settings(service, test_url=service.url, test_method="POST")))
+    assert (service.last.path, service.last.body) == ("/", b"")
+    assert service.last.headers["Content-Type"] is None
+
+
 def test_the_old_value_can_be_sent_with_the_new_one(service: Api) -> None:
     body = '{"old": "{{login.password}}", "new": "{{pending.password}}", "was": "{{current.password}}"}'
     account = credential("old")
@@ -192,6 +222,26 @@ def test_sigv4_signs_with_the_credentials_of_the_function(service: Api, monkeypa
     http.set_secret(context(credential("new", username="a b"), **given))
     assert signature(service.last, "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY") in service.last.headers["Authorization"]
     assert service.last.headers["X-Amz-Security-Token"] == "session-token"
+
+
+@pytest.mark.parametrize(
+    ("more", "scope"),
+    [
+        ({}, "eu-north-1/execute-api"),
+        ({"sigv4_service": "es", "sigv4_region": "us-west-2"}, "us-west-2/es"),
+    ],
+)
+def test_sigv4_signs_for_the_api_gateway_of_the_functions_region_unless_told_otherwise(
+    service: Api, monkeypatch: pytest.MonkeyPatch, more: dict[str, str], scope: str
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+    http.set_secret(
+        context(credential("new"), **settings(service, set_auth="sigv4", set_headers='{"X-A": "1"}', **more))
+    )
+    assert f"/{scope}/aws4_request, SignedHeaders=" in service.last.headers["Authorization"]
+    assert (service.last.headers["X-A"], service.last.headers["Content-Type"]) == ("1", "application/json")
 
 
 def signature(request: Request, key: str) -> str:
@@ -255,6 +305,31 @@ def test_an_api_that_refuses_a_password_fails_the_step_although_the_old_one_work
     service.answer = lambda request: 200 if basic(request) == "app:old" and request.method == "GET" else 422
     with pytest.raises(ConfigurationError, match="422"):
         http.set_secret(context(credential("new"), credential("old"), **settings(service, **BASIC)))
+
+
+def test_an_api_that_refuses_a_password_for_what_it_is_has_not_taken_it_because_the_old_one_works(service: Api) -> None:
+    """The old password logs in and is told that the new one is too weak, say; the test passes with the old one."""
+
+    def answer(request: Request) -> int:
+        if basic(request) != "app:old":
+            return 401
+        return 200 if request.method == "GET" else 422
+
+    service.answer = answer
+    with pytest.raises(ConfigurationError, match="422"):
+        http.set_secret(context(credential("new"), credential("old"), **settings(service, **BASIC)))
+
+
+def test_an_api_in_trouble_is_not_taken_to_have_the_password_already(service: Api) -> None:
+    service.answer = lambda request: 200 if request.method == "GET" else 500
+    with pytest.raises(NetworkError, match="500"):
+        http.set_secret(context(credential("new"), credential("old"), **settings(service, **BASIC)))
+
+
+def test_stored_tokens_are_tried_until_one_is_accepted(service: Api) -> None:
+    service.answer = lambda request: 204 if request.headers["Authorization"] == "Bearer old" else 401
+    http.set_secret(context(credential("new"), credential("old"), **settings(service, set_auth="bearer")))
+    assert service.last.headers["Authorization"] == "Bearer old"
 
 
 def test_a_request_that_does_not_log_in_is_sent_once(service: Api) -> None:
@@ -331,6 +406,13 @@ def test_expected_statuses_are_lists_and_ranges(service: Api) -> None:
         http.test_secret(context(credential("new"), **settings(service, test_status="200,204")))
 
 
+@pytest.mark.parametrize("status", [203, 206, 300])
+def test_a_status_beside_a_range_is_not_expected(service: Api, status: int) -> None:
+    service.answer = lambda request: status
+    with pytest.raises(ConfigurationError, match=str(status)):
+        http.test_secret(context(credential("new"), **settings(service, test_status="204-205")))
+
+
 def test_a_redirect_is_not_followed_and_takes_no_credential_along(service: Api) -> None:
     with api.start() as other:
         service.answer = lambda request: (307, {"Location": f"{other.url}/me"})
@@ -345,6 +427,18 @@ def test_a_server_that_does_not_answer_is_given_up_within_the_deadline() -> None
         given = context(credential("new"), seconds=1.0, set_url=url, test_url=url, tls="disable")
         with pytest.raises(NetworkError, match="no answer"):
             http.test_secret(given)
+
+
+def test_a_server_that_does_not_take_the_connection_is_given_up_within_the_deadline() -> None:
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):  # one is taken into the queue, the others wait for ever
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/"
+        with pytest.raises(NetworkError, match=r"no answer \(TimeoutError\)"):
+            http.test_secret(context(credential("new"), seconds=1.0, set_url=url, test_url=url, tls="disable"))
 
 
 def test_an_answer_that_comes_byte_by_byte_is_given_up_within_the_deadline() -> None:
@@ -409,7 +503,8 @@ def test_a_certificate_of_a_given_authority_is_trusted(secure: Api, ca: authorit
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused_before_anything_is_sent(secure: Api) -> None:
-    with pytest.raises(ConfigurationError, match="tls_ca"):
+    told = rf"GET {secure.url}/me: no TLS connection \(CERTIFICATE_VERIFY_FAILED\)\. .*'tls_ca'"
+    with pytest.raises(ConfigurationError, match=told):
         http.test_secret(context(credential("new"), **secure_settings(secure)))
     assert secure.requests == []
 
@@ -484,6 +579,7 @@ def test_a_pending_value_for_another_path_is_refused(service: Api) -> None:
 
 def test_who_a_credential_is_for() -> None:
     assert http.identity(credential("x", host="h", port=1)) == {"host": "h", "port": "1", "username": "app"}
+    assert http.identity(plain("x")) == {"host": "", "port": "", "username": ""}
 
 
 def test_messages_hold_templates_and_no_values(service: Api) -> None:

@@ -47,7 +47,7 @@ REFUSED = (401, 403)
 
 def identity(credential: Credential) -> dict[str, str]:
     """Who the credential is for. The keys that stand in the URLs are compared too, by ``Call.check``."""
-    return {name: credential.get(name, "") or "" for name in ("host", "port", "username")}
+    return {name: credential.get(name) or "" for name in ("host", "port", "username")}
 
 
 def set_secret(context: Context) -> None:
@@ -230,7 +230,7 @@ class Call:
         return dict(signed.headers.items())
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
-        host, port = self.url.hostname or "", self.url.port
+        host, port = str(self.url.hostname), self.url.port
         if self.trust is None:
             return http.client.HTTPConnection(host, port, timeout=timeout)
         return http.client.HTTPSConnection(host, port, timeout=timeout, context=self.trust)
@@ -322,8 +322,8 @@ def _auth(context: Context, name: str) -> tuple[str, ...]:
     if kind == "bearer":
         return kind, context.setting("auth_token", "{{login}}")
     if kind == "sigv4":
-        region = os.environ.get("AWS_REGION", "us-east-1")
-        return kind, context.setting("sigv4_service", "execute-api"), context.setting("sigv4_region", region)
+        region = context.setting("sigv4_region", os.environ.get("AWS_REGION"))
+        return kind, context.setting("sigv4_service", "execute-api"), region
     if kind != "none":
         raise ConfigurationError(f"The setting {name!r} is {kind!r}; allowed: {', '.join(AUTHENTICATIONS)}.")
     return (kind,)

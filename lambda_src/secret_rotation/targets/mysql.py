@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from .. import sql, tls
+from .. import service, sql, tls
 from ..errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
 from ..sql import Server, identity
 from .base import Context
@@ -20,7 +20,7 @@ try:
     import pymysql
     from pymysql.constants import CR, ER
 except ImportError:
-    raise sql.no_driver("PyMySQL") from None
+    raise service.no_driver("PyMySQL") from None
 
 __all__ = ["create_secret", "identity", "set_secret", "test_secret"]
 

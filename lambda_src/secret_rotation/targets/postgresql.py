@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from .. import sql, tls
+from .. import service, sql, tls
 from ..deadline import Deadline
 from ..errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
 from ..sql import Server, identity
@@ -23,7 +23,7 @@ try:
     from pg8000 import native
     from scramp import ScramException, ScramMechanism
 except ImportError:
-    raise sql.no_driver("pg8000") from None
+    raise service.no_driver("pg8000") from None
 
 __all__ = ["create_secret", "identity", "set_secret", "test_secret"]
 

@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from .. import administrator, tls
+from .. import administrator, service, tls
 from ..errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
 from .base import Context, Credential
 
@@ -28,10 +28,7 @@ try:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 except ImportError:
-    raise ConfigurationError(
-        "The driver 'redis' is not in the function. Build the layer with `make layer` and attach it with "
-        "`function.layers`."
-    ) from None
+    raise service.no_driver("redis") from None
 
 SAVE_COMMANDS = {"acl-save": "ACL SAVE", "config-rewrite": "CONFIG REWRITE", "none": None}
 """How the new password survives a restart of the server.
@@ -43,7 +40,7 @@ more, and a server that cannot do it says so at the first rotation, while the ol
 
 def identity(credential: Credential) -> dict[str, str]:
     """The server and the user that the credential is for."""
-    return {name: credential.get(name, "") or "" for name in ("host", "port", "username")}
+    return {name: credential.get(name) or "" for name in ("host", "port", "username")}
 
 
 def set_secret(context: Context) -> None:
@@ -93,12 +90,9 @@ class Server:
     @classmethod
     def of(cls, context: Context, credential: Credential) -> "Server":
         """Read the settings; what they leave out is in the secret. Raises ``ConfigurationError``."""
-        host = context.settings.get("host") or credential.get("host")
-        if not host:
-            raise ConfigurationError("The host is not known: give the setting 'host', or the secret a key 'host'.")
         return cls(
-            host=host,
-            port=_port(context.settings.get("port") or credential.get("port") or "6379"),
+            host=service.host(context, credential),
+            port=service.port(context, credential, 6379),
             username=context.settings.get("username") or credential.get("username") or "default",
             trust=tls.context(context.settings),
         )
@@ -171,10 +165,7 @@ def _log_in(context: Context, server: Server, stack: ExitStack) -> tuple[redis.R
             context.log.info("A stored password is not accepted; trying the next.", candidate=candidate.version)
         else:
             return opened, [candidate, *known]
-    raise AuthenticationError(
-        f"{server.host}:{server.port} accepts no stored password of {server.username!r}: pending, current, previous "
-        "and the versions without a label were tried. Put a working value by hand, or give 'admin_secret_arn'."
-    )
+    raise service.locked_out(f"{server.host}:{server.port}", server.username)
 
 
 def _replace_passwords(connection: redis.Redis, username: str, pending: Credential, keep: list[Credential]) -> None:
@@ -220,12 +211,6 @@ def _save_command(context: Context) -> str | None:
     if name not in SAVE_COMMANDS:
         raise ConfigurationError(f"The setting 'persist' is {name!r}; allowed: {', '.join(SAVE_COMMANDS)}.")
     return SAVE_COMMANDS[name]
-
-
-def _port(text: str) -> int:
-    if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
-        return int(text)
-    raise ConfigurationError("The port must be a number from 1 to 65535.")
 
 
 def _hash(credential: Credential) -> str:

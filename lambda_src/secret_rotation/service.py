@@ -1,0 +1,36 @@
+"""What targets of one server share: where it is, and what to tell when it admits nobody or its driver is not there."""
+
+from .errors import AuthenticationError, ConfigurationError
+from .targets.base import Context, Credential
+
+
+def host(context: Context, credential: Credential) -> str:
+    """The setting 'host', which goes before the secret's key. Raises ``ConfigurationError`` when there is neither."""
+    found = context.settings.get("host") or credential.get("host")
+    if not found:
+        raise ConfigurationError("The host is not known: give the setting 'host', or the secret a key 'host'.")
+    return found
+
+
+def port(context: Context, credential: Credential, default: int) -> int:
+    """The setting 'port', or the secret's key, or ``default``. Raises ``ConfigurationError`` when it is no port."""
+    text = context.settings.get("port") or credential.get("port") or str(default)
+    if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
+        return int(text)
+    raise ConfigurationError("The port must be a number from 1 to 65535.")
+
+
+def locked_out(server: str, username: str) -> AuthenticationError:
+    """What to tell when the server has refused all that Secrets Manager holds."""
+    return AuthenticationError(
+        f"{server} accepts no stored password of {username!r}: pending, current, previous and the versions without a "
+        "label were tried. Put a working value by hand, or give 'admin_secret_arn'."
+    )
+
+
+def no_driver(name: str) -> ConfigurationError:
+    """What to tell when the function lacks the Python package ``name``."""
+    return ConfigurationError(
+        f"The driver {name!r} is not in the function. Build the layer with `make layer` and attach it with "
+        "`function.layers`."
+    )
