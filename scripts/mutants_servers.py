@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 RESTORE: Mapping[str, Callable[[Any], object]] = {
-    "postgresql": lambda server: (server.run("DROP FUNCTION IF EXISTS public.format"), server.set_tls("on")),
+    "postgresql": lambda server: (
+        server.run("DROP FUNCTION IF EXISTS public.format"),
+        server.run("ALTER ROLE postgres RESET password_encryption"),
+        server.set_tls("on"),
+    ),
     "mariadb": lambda server: server.run("SET GLOBAL read_only = 0, GLOBAL sql_mode = DEFAULT"),
 }
 """Undoes what tests change for a while, and have left so when a mutant ran out of time."""

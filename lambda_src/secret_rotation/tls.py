@@ -30,8 +30,9 @@ def context(settings: Mapping[str, str]) -> ssl.SSLContext | None:
 
 def problem(where: str, error: ssl.SSLError) -> ConfigurationError:
     """What to tell of a failed handshake."""
-    # Of OpenSSL's text only the name of the reason: the rest may repeat what the server sent.
-    return ConfigurationError(f"{where}: no TLS connection ({error.reason or type(error).__name__}). {ADVICE}")
+    # Of OpenSSL's text only the name of the reason: the rest may repeat what the server sent. Python's own has none.
+    reason = getattr(error, "reason", None) or type(error).__name__
+    return ConfigurationError(f"{where}: no TLS connection ({reason}). {ADVICE}")
 
 
 def refused(where: str) -> ConfigurationError:

@@ -53,7 +53,7 @@ _ITERATIONS = 4096
 
 def identity(credential: Credential) -> dict[str, str]:
     """The server, as far as the secret names it, and the user."""
-    return {name: credential.get(name, "") or "" for name in ("host", "port", "username")}
+    return {name: credential.get(name) or "" for name in ("host", "port", "username")}
 
 
 def set_secret(context: Context) -> None:

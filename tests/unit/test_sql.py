@@ -1,0 +1,262 @@
+"""The two ways to change a database's password, without a database: who logs in, in which order, and what is told."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from secret_rotation import service, sql
+from secret_rotation.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    IdentityMismatchError,
+    RotationError,
+    SecretError,
+)
+from secret_rotation.sql import Server
+from secret_rotation.targets.base import Context, Credential
+from tests.support.contexts import context, credential, plain
+
+
+@dataclass
+class Users:
+    """A database's users and their passwords. ``done`` has all that was asked of it, in order."""
+
+    passwords: dict[str, str]
+    done: list[tuple[str, ...]] = field(default_factory=list)
+
+    def connect(self, _: Context, server: Server, username: str, password: str) -> "Session":
+        accepted = self.passwords.get(username) == password
+        self.done.append((str(server), username, password, "accepted" if accepted else "refused"))
+        if not accepted:
+            raise AuthenticationError
+        return Session(self)
+
+    @property
+    def logins(self) -> list[str]:
+        return [password for _, _, password, *_ in filter(lambda step: len(step) == 4, self.done)]
+
+    @property
+    def database(self) -> sql.Database:
+        return sql.Database(5432, self.connect)
+
+
+@dataclass
+class Session:
+    users: Users
+
+    def change_password(self, username: str, password: str) -> None:
+        self.users.done.append(("change", username))
+        self.users.passwords[username] = password
+
+    def prepare_clone(self, clone: str, original: str) -> None:
+        self.users.done.append(("prepare", clone, original))
+
+    def close(self) -> None:
+        self.users.done.append(("close",))
+
+
+def version(password: str, username: str = "app", **fields: object) -> Credential:
+    return credential(password, **{"host": "db", "username": username, **fields})
+
+
+def step(pending: Credential, *others: Credential, **settings: str) -> Context:
+    """``others``: current, then those before."""
+    current = others[0] if others else None
+    return context(pending, current, others[1:], client=Admin, **settings)
+
+
+class Admin:
+    """The client of Secrets Manager, with the administrator's secret."""
+
+    def __init__(self, service: str) -> None:
+        assert service == "secretsmanager"
+
+    def get_secret_value(self, **_: str) -> dict[str, Any]:
+        text = json.dumps({"host": "db", "username": "root", "password": "r00t"})
+        return {"VersionId": "v", "SecretString": text}
+
+
+def refused(kind: type[RotationError], users: Users, given: Context) -> str:
+    with pytest.raises(kind) as raised:
+        users.database.set_secret(given)
+    return str(raised.value)
+
+
+ADMIN = {"admin_secret_arn": "arn:admin"}
+TURNS = {"strategy": "alternating", **ADMIN}
+
+
+# The user itself.
+
+
+def test_the_user_logs_in_with_the_first_stored_value_that_works_and_changes_its_password() -> None:
+    users = Users({"app": "was"})
+    users.database.set_secret(step(version("new"), version("old"), version("was"), version("oldest")))
+    assert users.passwords == {"app": "new"}
+    assert users.logins == ["new", "old", "was"]
+    assert users.done[-2:] == [("change", "app"), ("close",)]
+
+
+def test_what_is_accepted_already_is_left_alone() -> None:
+    users = Users({"app": "new"})
+    users.database.set_secret(step(version("new"), version("old")))
+    assert users.done == [("db:5432", "app", "new", "accepted"), ("close",)]
+
+
+def test_each_value_that_is_refused_is_logged_by_its_version_and_at_the_end_all_are_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    users = Users({"app": "lost"})
+    assert refused(AuthenticationError, users, step(version("new"), version("old"), version("was"))) == (
+        "db:5432 accepts no stored password of 'app': pending, current, previous and the versions without a label were "
+        "tried. Put a working value by hand, or give 'admin_secret_arn'."
+    )
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["message"], line["candidate"]) for line in lines] == [
+        ("A stored password is not accepted.", f"version-{each}") for each in ("new", "old", "was")
+    ]
+
+
+def test_values_of_another_user_are_not_tried() -> None:
+    users = Users({"app": "lost", "other": "was"})
+    refused(AuthenticationError, users, step(version("new"), version("old"), version("was", "other")))
+    assert users.logins == ["new", "old"]
+
+
+def test_the_test_logs_in_with_the_pending_value_or_with_the_current_one_when_it_comes_alone() -> None:
+    users = Users({"app": "new"})
+    users.database.test_secret(step(version("new"), version("old")))
+    assert users.done == [("db:5432", "app", "new", "accepted"), ("close",)]
+    users.passwords["app"] = "old"
+    users.database.test_secret(context(None, version("old")))
+    assert users.done[2:] == [("db:5432", "app", "old", "accepted"), ("close",)]
+
+
+# An administrator.
+
+
+def test_an_administrator_changes_the_password_and_no_stored_one_is_needed() -> None:
+    users = Users({"app": "lost", "root": "r00t"})
+    users.database.set_secret(step(version("new"), version("old"), **ADMIN))
+    assert users.passwords["app"] == "new"
+    assert users.logins == ["new", "r00t"]
+
+
+# Users who take turns.
+
+
+def test_the_other_user_gets_the_password_and_is_made_like_the_first() -> None:
+    users = Users({"app": "old", "root": "r00t"})
+    given = step(version("new", "app_clone"), version("old"), **TURNS)
+    users.database.set_secret(given)
+    assert users.done[-3:] == [("prepare", "app_clone", "app"), ("change", "app_clone"), ("close",)]
+    assert users.passwords == {"app": "old", "root": "r00t", "app_clone": "new"}
+
+
+def test_when_it_is_the_first_users_turn_nothing_is_made() -> None:
+    users = Users({"app": "old", "app_clone": "new", "root": "r00t"})
+    users.database.set_secret(step(version("newer"), version("new", "app_clone"), **TURNS))
+    assert not [done for done in users.done if done[0] == "prepare"]
+    assert users.passwords["app"] == "newer"
+
+
+@pytest.mark.parametrize(("now", "then"), [("app", "app_clone"), ("app_clone", "app")])
+def test_the_secret_names_the_user_whose_turn_is_next(now: str, then: str) -> None:
+    database = Users({}).database
+    assert database.create_secret(step(version("new"), version("old", now), **TURNS)) == {"username": then}
+    with_key = step(version("new"), version("old", login=now), **TURNS, username_key="login")
+    assert database.create_secret(with_key) == {"login": then}
+
+
+def test_a_single_user_and_a_secret_without_a_value_have_no_turn() -> None:
+    database = Users({}).database
+    assert database.create_secret(step(version("new"), version("old"))) == {}
+    assert database.create_secret(context(None, None, **TURNS)) == {}
+
+
+def test_turns_need_an_administrator_before_anything_is_stored() -> None:
+    with pytest.raises(ConfigurationError, match="'admin_secret_arn'"):
+        Users({}).database.create_secret(step(version("new"), version("old"), strategy="alternating"))
+
+
+# What is refused, before anybody logs in.
+
+
+@pytest.mark.parametrize(
+    ("username", "settings", "expected"),
+    [("other", {}, "app"), ("app_clone", {}, "app"), ("app", TURNS, "app"), ("other", TURNS, "app")],
+)
+def test_a_pending_value_for_a_user_whose_turn_it_is_not_is_refused(
+    username: str, settings: dict[str, str], expected: str
+) -> None:
+    users = Users({username: "new"})
+    assert refused(IdentityMismatchError, users, step(version("new", username), version("old"), **settings)) == (
+        f"The pending value is for the user {username!r}, and the current one for {expected!r}. It is not used. Put a "
+        "value by hand to abandon this rotation."
+    )
+    assert not [login for login in users.logins if login != "new"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"strategy": "both"}, "The setting 'strategy' is 'both'; allowed: single, alternating."),
+        (
+            {**TURNS, "username": "app"},
+            "Users who alternate are named in the secret: leave out the setting 'username'.",
+        ),
+        ({"port": "5432x"}, "The port must be a number from 1 to 65535."),
+        ({"port": "0"}, "The port must be a number from 1 to 65535."),
+        ({"port": "65536"}, "The port must be a number from 1 to 65535."),
+        ({"port": "٣"}, "The port must be a number from 1 to 65535."),
+    ],
+)
+def test_a_wrong_setting_is_told_with_what_is_allowed(settings: dict[str, str], told: str) -> None:
+    users = Users({"app": "old"})
+    assert refused(ConfigurationError, users, step(version("new"), version("old"), **settings)) == told
+
+
+def test_a_host_that_nobody_names_is_asked_for() -> None:
+    assert refused(ConfigurationError, Users({}), step(plain("new"), username="app")) == (
+        "The host is not known: give the setting 'host', or the secret a key 'host'."
+    )
+
+
+@pytest.mark.parametrize("name", ["username", "host", "dbname"])
+def test_a_name_with_a_nul_character_is_refused(name: str) -> None:
+    pending = version("new", **{name: "a\0b"})
+    assert refused(SecretError, Users({}), step(pending)) == "A name in the secret holds a NUL character."
+
+
+# Where.
+
+
+@pytest.mark.parametrize("port", [1, 65_535])
+def test_the_settings_go_before_the_secret(port: int) -> None:
+    seen: list[Server] = []
+
+    def connect(_: Context, server: Server, username: str, password: str) -> Session:
+        seen.append(server)
+        return Session(Users({}))
+
+    database = sql.Database(5432, connect)
+    secret = version("new", port=port, dbname="d")
+    database.test_secret(step(secret))
+    database.test_secret(step(version("new")))
+    database.test_secret(step(secret, host="h", port="2", dbname="e"))
+    assert seen == [Server("db", port, "d"), Server("db", 5432, ""), Server("h", 2, "e")]
+
+
+def test_who_a_credential_is_for() -> None:
+    found = sql.identity(version("x", "app_clone", port=1, dbname="d"))
+    assert found == {"host": "db", "port": "1", "dbname": "d", "username": "app"}
+    assert sql.identity(plain("x")) == {"host": "", "port": "", "dbname": "", "username": ""}
+
+
+def test_a_driver_that_lacks_is_told_with_how_to_attach_it() -> None:
+    assert str(service.no_driver("pg8000")) == (
+        "The driver 'pg8000' is not in the function. Build the layer with `make layer` and attach it with "
+        "`function.layers`."
+    )

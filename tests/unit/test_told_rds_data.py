@@ -1,0 +1,467 @@
+"""What the target rds_data tells of the Data API's answers, word for word, and how long it waits for what may come."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from secret_rotation.errors import (
+    AccessDeniedError,
+    AuthenticationError,
+    ConfigurationError,
+    NetworkError,
+    RotationError,
+    SettingError,
+    StoreError,
+    TargetError,
+)
+from secret_rotation.targets import rds_data
+from secret_rotation.targets.base import Context, Credential
+from tests.support.contexts import context, credential, plain
+from tests.support.secrets_manager import SecretsManager, ServiceError
+
+ACTION = "rds-data:ExecuteStatement"
+LOGIN = rds_data.Login("the user 'app'", "arn:secret")
+
+
+def answer(code: str, message: str = "") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "ExecuteStatement")
+
+
+def told(error: Exception) -> tuple[type[RotationError], str]:
+    explained = rds_data._explain(error, LOGIN)
+    return type(explained), str(explained)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "text"),
+    [
+        ("DatabaseResumingException", NetworkError, "The cluster was paused and is starting."),
+        ("DatabaseUnavailableException", NetworkError, "The cluster's writer is not available."),
+        ("ServiceUnavailableError", NetworkError, "The Data API is not available."),
+        ("InternalServerErrorException", NetworkError, "The Data API failed."),
+        ("StatementTimeoutException", NetworkError, "The statement took too long."),
+    ],
+)
+def test_what_passes_is_told_to_be_tried_again(code: str, kind: type[RotationError], text: str) -> None:
+    assert told(answer(code, "s3cret")) == (kind, f"{ACTION}: {text} The rotation is tried again.")
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("HttpEndpointNotEnabledException", "The cluster has no Data API: set enable_http_endpoint = true."),
+        (
+            "DatabaseNotFoundException",
+            "The cluster has no instance, or there is no such cluster: see 'cluster_arn'.",
+        ),
+        ("InvalidResourceStateException", "The cluster is not in a state to answer."),
+        (
+            "InvalidSecretException",
+            "the Data API cannot use the secret arn:secret (InvalidSecretException). It must be JSON with username and "
+            "password, and the function must be allowed to read it and to use its key.",
+        ),
+        (
+            "SecretsErrorException",
+            "the Data API cannot use the secret arn:secret (SecretsErrorException). It must be JSON with username and "
+            "password, and the function must be allowed to read it and to use its key.",
+        ),
+    ],
+)
+def test_what_is_to_be_set_right_is_told(code: str, text: str) -> None:
+    assert told(answer(code, "s3cret")) == (ConfigurationError, f"{ACTION}: {text}")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (answer("ForbiddenException", "s3cret"), AccessDeniedError, "not allowed (ForbiddenException)."),
+        (answer("AccessDeniedException", "Said by AWS."), AccessDeniedError, "not allowed. Said by AWS."),
+        (answer("ThrottlingException", "s3cret"), StoreError, "AWS answered ThrottlingException."),
+        (ClientError({"Error": {}}, "x"), StoreError, "AWS answered unknown."),
+        (
+            ReadTimeoutError(endpoint_url="s3cret"),
+            NetworkError,
+            "no answer from AWS (ReadTimeoutError). In a VPC the function needs a route to the service: a VPC endpoint "
+            "or a NAT gateway. Check the security groups too.",
+        ),
+    ],
+)
+def test_what_every_service_of_aws_answers_is_told(error: Exception, kind: type[RotationError], text: str) -> None:
+    assert told(error) == (kind, f"{ACTION}: {text}")
+
+
+HINTS = {
+    "ERROR: s3cret; SQLState: 42704": "42704). There is no such role. Create it first.",
+    "ERROR: s3cret; SQLState: 42501": (
+        "42501). The administrator is not allowed to: it needs CREATEROLE, or ADMIN OPTION on the role."
+    ),
+    "ERROR: s3cret; SQLState: 3D000": "3D000). There is no such database: see the setting 'database'.",
+    "s3cret; error code: 1396": "1396). There is no such user for that host. Create it first, and see the setting "
+    "'user_host'.",
+    "s3cret; Error code: 1227": "1227). The administrator is not allowed to: it needs the privilege CREATE USER.",
+    "s3cret; Error code: 1049; SQLState: 42000": "1049). There is no such database: see the setting 'database'.",
+    "s3cret; Error code: 1819": "1819). The password does not meet the server's policy: see the module's `password`.",
+    "s3cret; Error code: 1064": "1064). If passwords may have a colon, add it to `exclude_characters`: it may be taken "
+    "for a parameter.",
+}
+
+
+@pytest.mark.parametrize("said", HINTS)
+@pytest.mark.parametrize("code", ["DatabaseErrorException", "BadRequestException"])
+def test_a_statement_that_the_database_refused_is_told_by_its_code_with_what_to_do(code: str, said: str) -> None:
+    assert told(answer(code, said)) == (ConfigurationError, f"{ACTION}: the database refused ({HINTS[said]}")
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("s3cret", "it gave no code"),
+        ("SQLState: 22023", "22023"),
+        ("SQLState: 22023; Error code: 1105", "22023, 1105"),
+    ],
+)
+def test_any_other_refusal_is_told_by_its_codes(said: str, text: str) -> None:
+    assert told(answer("BadRequestException", said)) == (TargetError, f"{ACTION}: the database refused ({text}).")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "FATAL: s3cret; SQLState: 28P01",
+        "SQLState: 28000",
+        'FATAL: password authentication failed for user "app"',
+        "Access denied for user 'app'@'10.0.0.1' (using password: YES)",
+    ],
+)
+def test_a_refused_login_is_told_with_whose_it_was(said: str) -> None:
+    expected = (AuthenticationError, f"{ACTION}: the database refused the password of the user 'app'.")
+    assert told(answer("BadRequestException", said)) == expected
+
+
+def test_a_text_of_a_user_does_not_make_a_refusal_one_of_the_login() -> None:
+    assert told(answer("BadRequestException", "No: Access denied for user"))[0] is TargetError
+
+
+# Before anything is sent.
+
+
+SETTINGS = {
+    "cluster_arn": "arn:cluster",
+    "engine": "postgresql",
+    "admin_secret_arn": "arn:admin",
+    "probe_secret_arn": "arn:probe",
+}
+
+
+def step(**changes: str) -> Context:
+    return context(credential("new"), credential("old"), **{**SETTINGS, **changes})
+
+
+def refused(kind: type[RotationError], run: Callable[[], object]) -> str:
+    with pytest.raises(kind) as raised:
+        run()
+    return str(raised.value)
+
+
+def test_an_engine_that_is_not_known_is_told_with_those_that_are() -> None:
+    assert refused(SettingError, lambda: rds_data.set_secret(step(engine="oracle"))) == (
+        "The setting 'engine' is 'oracle'; allowed: postgresql, mysql."
+    )
+
+
+@pytest.mark.parametrize("arn", ["arn:admin", step().secret_id])
+def test_a_secret_with_another_use_is_not_taken_as_the_probe(arn: str) -> None:
+    assert refused(SettingError, lambda: rds_data.test_secret(step(probe_secret_arn=arn))) == (
+        "The setting 'probe_secret_arn' must name a secret of its own: its value is overwritten."
+    )
+
+
+def test_who_a_credential_is_for() -> None:
+    found = rds_data.identity(credential("x", host="h", port=1))
+    assert found == {"host": "h", "port": "1", "username": "app"}
+    assert rds_data.identity(plain("x")) == {"host": "", "port": "", "username": ""}
+
+
+# The administrator itself.
+
+
+class Session:
+    """Answers each statement with the next rows; ``sent`` has the statements."""
+
+    def __init__(self, *rows: list[list[str]]) -> None:
+        self.rows, self.sent = list(rows), list[str]()
+
+    def run(self, sql: str) -> list[list[str]]:
+        self.sent.append(sql)
+        return self.rows.pop(0) if self.rows else []
+
+
+@pytest.mark.parametrize(
+    ("engine", "row"),
+    [(rds_data.Postgresql("%"), ["root"]), (rds_data.Mysql("%"), ["root@10.0.0.1", ""])],
+    ids=["postgresql", "mysql"],
+)
+def test_the_administrator_is_not_rotated_by_itself(engine: Any, row: list[str]) -> None:
+    session = Session([row])
+    assert refused(ConfigurationError, lambda: engine.change_password(session, "root", "new")) == (
+        "'root' is the administrator itself, whose secret would be wrong from then on. Let RDS manage its password "
+        "(manage_master_user_password), or give another administrator."
+    )
+    assert len(session.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "password", "works"),
+    [
+        ("ANSI_QUOTES,NO_BACKSLASH_ESCAPES", "back\\slash", False),
+        ("ANSI_QUOTES,NO_BACKSLASH_ESCAPES", "none", True),
+        ("NO_BACKSLASH_ESCAPES_AT_ALL", "back\\slash", True),
+        ("", "back\\slash", True),
+    ],
+)
+def test_a_backslash_is_refused_only_where_it_would_not_be_escaped(mode: str, password: str, works: bool) -> None:
+    session = Session([["root@%", mode]])
+    if works:
+        rds_data.Mysql("10.%").change_password(session, "a'b", password)  # type: ignore[arg-type]
+        quoted = password.replace("\\", "\\\\")
+        assert session.sent[1] == f"ALTER USER 'a''b'@'10.%' IDENTIFIED BY '{quoted}'"
+    else:
+        run = rds_data.Mysql("10.%").change_password
+        assert refused(ConfigurationError, lambda: run(session, "a'b", password)) == (  # type: ignore[arg-type]
+            "With the sql_mode NO_BACKSLASH_ESCAPES add the backslash to `exclude_characters`."
+        )
+        assert len(session.sent) == 1
+
+
+def test_names_and_verifiers_stand_in_a_statement_as_numbers() -> None:
+    session = Session([["root"]])
+    rds_data.Postgresql("%").change_password(session, 'A1"\u20ac', "new")  # type: ignore[arg-type]
+    head, _, verifier = session.sent[1].partition(" PASSWORD E'")
+    assert head == 'ALTER ROLE U&"A1\\+000022\\+0020ac"'
+    assert verifier.startswith("SCRAM\\x2dSHA\\x2d256\\x244096\\x3a")
+    assert verifier.endswith("'")
+
+
+def test_soft_hyphens_fall_away_and_other_spaces_are_spaces_in_a_password_that_is_not_ascii(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    salted: list[bytes] = []
+    original = hashlib.pbkdf2_hmac
+
+    def record(name: str, password: bytes, salt: bytes, iterations: int) -> bytes:
+        salted.append(password)
+        return original(name, password, salt, iterations)
+
+    monkeypatch.setattr("hashlib.pbkdf2_hmac", record)
+    for password in ("plain \u0020", "a\u00ad\u00a0b\ufb01"):
+        rds_data._verifier(password)
+    assert salted == [b"plain  ", b"a bfi"]
+
+
+# The probe, and what an answer proves.
+
+
+class Database:
+    """A Data API whose users' connections are as a test says; ``now`` counts on."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers, self.clock = list(answers), 100.0
+        self.manager = SecretsManager()
+        self.arns = {name: self.manager.create(None, name) for name in ("admin", "probe")}
+
+    def client(self, service: str, **_: str) -> Any:
+        return self.manager.client() if service == "secretsmanager" else self
+
+    def execute_statement(self, **request: str) -> dict[str, Any]:
+        if request["secretArn"] == self.arns["admin"]:
+            self.clock += 1
+            return _records(str(self.clock))
+        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(found, Exception):
+            raise found
+        user, age = found
+        return _records(user, str(self.clock + age))
+
+    def context(self, seconds: float = 60.0, **settings: str) -> Context:
+        arns = {f"{name}_secret_arn": arn for name, arn in self.arns.items()}
+        known = {**SETTINGS, **arns, **settings}
+        return context(credential("new"), credential("old"), seconds=seconds, client=self.client, **known)
+
+    def probe(self) -> Any:
+        return json.loads(self.manager.secrets[self.arns["probe"]].text() or "null")
+
+
+def _records(*texts: str) -> dict[str, Any]:
+    return {"records": [[{"stringValue": text} for text in texts]]}
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    found: list[float] = []
+    monkeypatch.setattr("time.sleep", found.append)
+    return found
+
+
+WRONG = answer("BadRequestException", "SQLState: 28P01")
+ANOTHER_USER = (
+    "The Data API logged in as another user than the one in the probe. Another secret's rotation may be using it at "
+    "the same time; the rotation is tried again."
+)
+TOO_OLD = (
+    "The Data API answered over a connection that is older than the value, which proves nothing. The rotation is tried "
+    "again, when that connection is closed."
+)
+
+
+def test_a_connection_that_is_newer_than_the_probe_proves_the_value(slept: list[float]) -> None:
+    database = Database(("app", 0.5))
+    rds_data.test_secret(database.context())
+    assert database.probe() == {"username": "app", "password": "new", "since": 101.0}
+    assert slept == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind", "text"),
+    [
+        ([WRONG], AuthenticationError, f"{ACTION}: the database refused the password of the user 'app'."),
+        ([("other", 1)], TargetError, ANOTHER_USER),
+        ([("app", 0)], TargetError, TOO_OLD),
+        ([("app", -1)], TargetError, TOO_OLD),
+    ],
+)
+def test_what_proves_nothing_is_tried_with_growing_pauses_and_then_told(
+    slept: list[float], answers: list[Any], kind: type[RotationError], text: str
+) -> None:
+    database = Database(*answers)
+    assert refused(kind, lambda: rds_data.test_secret(database.context())) == text
+    assert slept == [0.5, 1.0, 2.0, 4.0]
+
+
+def test_a_value_that_is_seen_late_is_not_written_again_and_after_a_stale_answer_it_is(slept: list[float]) -> None:
+    late = Database(WRONG, ("app", 1))
+    rds_data.test_secret(late.context())
+    assert late.probe()["since"] == 101.0
+    stale = Database(("app", -1), ("app", 1))
+    rds_data.test_secret(stale.context())
+    assert stale.probe()["since"] == 102.0
+
+
+@pytest.mark.parametrize(("left", "tries"), [(25.2, 3), (24.8, 2)])
+def test_it_is_tried_again_while_there_is_time_for_the_pause_and_three_calls(
+    slept: list[float], left: float, tries: int
+) -> None:
+    """0.5 s are kept back; the second pause is 1 s, and a call takes up to 8 s."""
+    database = Database(("app", -1))
+    refused(TargetError, lambda: rds_data.test_secret(database.context(seconds=left + 0.5)))
+    assert len(slept) + 1 == tries
+
+
+def test_a_probe_that_holds_the_value_already_is_not_written(slept: list[float]) -> None:
+    database = Database(("app", 1))
+    rds_data.test_secret(database.context())
+    database.manager.calls.clear()
+    rds_data.test_secret(database.context())
+    assert database.manager.calls == ["GetSecretValue"]
+
+
+def test_a_probe_for_another_user_or_password_is_written_again(slept: list[float]) -> None:
+    for changes in ({"username": "other"}, {"password": "other"}):
+        database = Database(("app", 1))
+        held = {"username": "app", "password": "new", "since": 1.0, **changes}
+        database.manager.put(database.arns["probe"], json.dumps(held))
+        rds_data.test_secret(database.context())
+        assert database.probe() == {"username": "app", "password": "new", "since": 101.0}
+
+
+@pytest.mark.parametrize("content", ['{"username": "u", "password": "p"}', "text", '{"since": 1}'])
+def test_a_probe_with_something_else_is_told_and_not_overwritten(slept: list[float], content: str) -> None:
+    database = Database(("app", 1))
+    database.manager.put(database.arns["probe"], content)
+    assert refused(ConfigurationError, lambda: rds_data.test_secret(database.context())) == (
+        f"The secret {database.arns['probe']} holds something that this function has not put there, and would be "
+        "overwritten. Give 'probe_secret_arn' a secret of its own, without a value."
+    )
+    assert database.manager.secrets[database.arns["probe"]].text() == content
+
+
+def test_what_the_probe_holds_is_shown_in_no_log(slept: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    database = Database(("app", 1))
+    held = {"username": "app", "password": "probe-of-before", "since": 1.0}
+    database.manager.put(database.arns["probe"], json.dumps(held))
+    given = database.context()
+    rds_data.test_secret(given)
+    given.log.info(json.dumps(held), new=json.dumps(database.probe()))
+    assert "[hidden]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("denied", "action"),
+    [("GetSecretValue", "secretsmanager:GetSecretValue"), ("PutSecretValue", "secretsmanager:PutSecretValue")],
+)
+def test_the_permission_that_lacks_for_the_probe_is_named(slept: list[float], denied: str, action: str) -> None:
+    database = Database(("app", 1))
+
+    def deny(moment: str, called: str) -> None:
+        if (moment, called) == ("before", denied):
+            raise ServiceError("AccessDeniedException", "Said by AWS.")
+
+    database.manager.hooks.append(deny)
+    run = lambda: rds_data.test_secret(database.context())  # noqa: E731
+    assert refused(AccessDeniedError, run) == f"{action}: not allowed. Said by AWS."
+
+
+# A cluster that starts.
+
+
+@pytest.mark.parametrize(("left", "tries"), [(11.2, 11), (10.8, 1)])
+def test_a_paused_cluster_is_waited_for_while_there_is_time_for_one_more_call(
+    slept: list[float], left: float, tries: int
+) -> None:
+    database = Database(answer("DatabaseResumingException"))
+    cluster = rds_data.Cluster.of(database.context(seconds=left + 0.5))
+    login = rds_data.Login("the user 'app'", database.arns["probe"])
+    assert refused(NetworkError, lambda: cluster.session(login).run("SELECT 1")) == (
+        f"{ACTION}: The cluster was paused and is starting. The rotation is tried again."
+    )
+    assert [pause for pause in slept if pause] == [3.0] * (tries - 1)
+
+
+def test_any_other_failure_is_not_tried_again(slept: list[float]) -> None:
+    database = Database(answer("DatabaseUnavailableException"))
+    cluster = rds_data.Cluster.of(database.context())
+    login = rds_data.Login("the user 'app'", database.arns["probe"])
+    refused(NetworkError, lambda: cluster.session(login).run("SELECT 1"))
+    assert slept == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "database", "sent"),
+    [("postgresql", "", "postgres"), ("postgresql", "app", "app"), ("mysql", "", None), ("mysql", "app", "app")],
+)
+def test_a_statement_is_sent_to_the_cluster_by_the_secret_of_who_logs_in(
+    engine: str, database: str, sent: str | None
+) -> None:
+    requests: list[dict[str, str]] = []
+
+    class Client:
+        def execute_statement(self, **request: str) -> dict[str, Any]:
+            requests.append(request)
+            return {}
+
+    settings = {**SETTINGS, "engine": engine, **({"database": database} if database else {})}
+    given = context(credential("new"), client=lambda service: Client() if service == "rds-data" else None, **settings)
+    cluster = rds_data.Cluster.of(given)
+    assert cluster.session(cluster.admin).run("SELECT 1") == []
+    expected = {"resourceArn": "arn:cluster", "secretArn": "arn:admin", "sql": "SELECT 1"}
+    assert requests == [expected | ({"database": sent} if sent else {})]
+    assert cluster.admin.who == "the administrator"
+
+
+def test_the_user_is_that_of_the_settings_or_else_of_the_secret() -> None:
+    secret: Credential = credential("new")
+    assert rds_data._username(step(), secret) == "app"
+    assert rds_data._username(step(username="other"), secret) == "other"
