@@ -9,8 +9,9 @@ from itertools import cycle, groupby
 
 from .continuations import AFTER_OVERLAP, CONTINUATIONS, Continuation, in_between
 from .invariants import Breach
+from .invocation import Outcome
 from .points import OVERLAPS, Call, Fault, faults
-from .world import Outcome, Subject, World
+from .world import Subject, World
 
 SLOWNESS = (1.0, 5.0, 15.0)
 """On a busy machine a shortened timeout may end a run before its point is reached: then again, with longer ones."""

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from . import invariants
+from .invocation import Outcome
 from .points import PERSON, SECOND, TWICE
 from .services.base import BusyError
-from .world import Outcome, World
+from .world import World
 
 
 class Continuation(NamedTuple):

@@ -1,0 +1,262 @@
+"""One step in one environment: its calls are answered as they come, and its fault happens at its point.
+
+Calls to AWS come over the environment's channel, and those to the service through the proxy; both are counted in one
+order, which is that of a recorded run.
+"""
+
+import select
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from . import amazon
+from .environment import Environment
+from .points import AFTER, BEFORE, DENIED, EXCEPTION, KILLED, OVERLAPS, TIMEOUT, Call, Fault
+from .proxy import Link, Listener
+
+SHORT = 0.4
+"""Seconds of real time that stand for any timeout of a socket, where the service stops answering."""
+PATIENCE = 1.2
+"""Seconds of real time after which a function that a silent service keeps waiting counts as killed by its timeout."""
+NESTED_PATIENCE = 10.0
+"""The same for a function that another one, which waits at the fault's point, keeps waiting, by a lock for example."""
+WATCHDOG = 60.0
+"""Seconds after which a run is given up: a defect of the harness, or a function that never ends."""
+LINGER = 0.1
+"""Seconds in which a connection that a step leaves open may still have something to say."""
+
+
+class HarnessError(Exception):
+    """The run itself went wrong, not the function."""
+
+
+class DiedError(Exception):
+    """The environment was killed in the middle of an invocation."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one step ended: "done", "failed", "killed" (by the fault) or "late" (its time was over)."""
+
+    step: str
+    result: str
+    kinds: tuple[str, ...] = ()
+    """Names of the exception's class and its bases."""
+    message: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the service takes the step as done."""
+        return self.result == "done"
+
+    def __str__(self) -> str:
+        error = f" with {self.kinds[0]}" if self.kinds else ""
+        return f"{self.step} {self.result}{error}"
+
+
+class Surroundings(Protocol):
+    """What the invocation is in: AWS, the service's address, and everybody else."""
+
+    @property
+    def listener(self) -> Listener | None:
+        """Where connections to the service arrive."""
+
+    def called(self, call: Call) -> None:
+        """The function has made this call; it is not answered yet."""
+
+    def answer(self, request: amazon.Request) -> amazon.Answer:
+        """AWS's answer, with its effect."""
+
+    def reached(self) -> None:
+        """Something may have changed in the service."""
+
+    def happens(self) -> None:
+        """The fault happens now."""
+
+    def meanwhile(self) -> None:
+        """Do what comes in between, while the function waits at the fault's point."""
+
+
+@dataclass
+class Invocation:
+    """One step in one environment, and the fault that waits in it."""
+
+    step: str
+    environment: Environment
+    around: Surroundings
+    links: list[Link]
+    """The environment's connections to the service."""
+    fault: Fault | None = None
+    nested: bool = False
+    """Whether another invocation waits for this one to end."""
+    slowness: float = 1.0
+    """By how much the machine is slower than what the seconds above are for."""
+
+    def run(self, event: dict[str, Any]) -> tuple[Outcome, str]:
+        """How the step ended, and everything that can be got out of it as text."""
+        self._count, self._silent, self._heard = 0, False, time.monotonic()
+        self.environment.channel.send(event, SHORT * self.slowness if self._has_short_timeouts() else None)
+        try:
+            result, kinds, message, everything = self._serve()
+        except DiedError as died:
+            self.environment.kill()
+            return Outcome(self.step, str(died)), ""
+        finally:
+            for link in self.links if not self.environment.alive else ():
+                link.close()  # as the kernel does when a process ends
+        return Outcome(self.step, result, tuple(kinds.split()), message), everything
+
+    def _has_short_timeouts(self) -> bool:
+        return self.nested or (self.fault is not None and self.fault.way == TIMEOUT and not self.fault.call.is_aws)
+
+    def _serve(self) -> tuple[str, str, str, str]:
+        """Answer the calls until the step ends."""
+        while True:
+            self._lose_patience()
+            if self._serve_links([self.environment.channel], 0.2):
+                continue  # what it has sent comes before what it says about the end
+            ended = self._serve_channel()
+            if ended is not None:
+                # A busy machine may deliver the last words of a connection after that.
+                while any(link.open for link in self.links) and self._serve_links([], LINGER):
+                    pass
+                return ended
+
+    def _lose_patience(self) -> None:
+        quiet = time.monotonic() - self._heard
+        if quiet > WATCHDOG:
+            raise HarnessError(f"{self.step} did not end within {WATCHDOG:.0f} s")
+        patience = PATIENCE * self.slowness if self._silent else NESTED_PATIENCE if self.nested else WATCHDOG
+        if quiet > patience:
+            raise DiedError("late")
+
+    # The service.
+
+    def _serve_links(self, also: list[Any], seconds: float) -> bool:
+        """Move what arrives on connections within some seconds, or until one of ``also`` is ready; whether it did."""
+        if self._silent:
+            return False
+        ends = {end: link for link in self.links for end in link.ends()}
+        listener = [self.around.listener] if self.around.listener else []
+        ready, _, _ = select.select([*also, *listener, *ends], [], [], seconds)
+        if ready:
+            self._heard = time.monotonic()
+        for one in ready:
+            if one in listener:
+                self._accept(one)
+            elif one in ends and ends[one].open:
+                self._move(ends[one], one)
+            if self._is_silent():
+                return True
+        return any(one not in also for one in ready)
+
+    def _is_silent(self) -> bool:
+        # A method, since it changes while the caller does something else.
+        return self._silent
+
+    def _accept(self, listener: Listener) -> None:
+        link = listener.accept()
+        self.links.append(link)
+        index = self._before("service:connect", link)
+        if link.open and not self._is_silent():
+            link.connect()
+            self._fire(index, AFTER, link)
+
+    def _move(self, link: Link, end: object) -> None:
+        from_client = end is link.client
+        source = link.client if from_client or link.server is None else link.server
+        data = link.read(source)
+        if from_client and data and link.call is None:
+            link.call = self._before("service:request", link)
+        if self._is_silent() or not link.open:
+            return
+        if from_client and data:
+            self.around.reached()
+            link.forward(source, data)
+            return
+        if link.call is not None:  # the answer, or the end of the connection
+            index, link.call = link.call, None
+            self._fire(index, AFTER, link)
+        if link.ends() and not self._is_silent():
+            self._pass_on(link, source, data)
+
+    @staticmethod
+    def _pass_on(link: Link, source: Any, data: bytes) -> None:
+        if data:
+            link.forward(source, data)
+        elif source is link.client:
+            link.close()
+        else:
+            link.end_of_server()
+
+    # AWS, and the end of the step.
+
+    def _serve_channel(self) -> tuple[str, str, str, str] | None:
+        channel = self.environment.channel
+        ready, _, _ = select.select([channel], [], [], 0.2 if self._silent else 0)
+        message = channel.receive() if ready else ()
+        if ready:
+            self._heard = time.monotonic()
+        match message:
+            case ():
+                return None
+            case None:
+                raise HarnessError(f"{self.step}: the environment is gone: {self.environment.output()[-500:]}")
+            case ("call", *rest):
+                self._answer(amazon.Request(*rest))
+                return None
+            case ("late",):
+                raise DiedError("late")
+            case _:
+                return message  # "done" or "failed"
+
+    def _answer(self, request: amazon.Request) -> None:
+        channel = self.environment.channel
+        if self._silent:
+            channel.send("timeout")
+            return
+        index = self._before(request.name, None)
+        if self._breaks(index, BEFORE):
+            way = self._way()
+            channel.send("answer", *amazon.denied(request)) if way == DENIED else channel.send(way)
+            return
+        answer = self.around.answer(request)
+        self._fire(index, AFTER, None)
+        if self._breaks(index, AFTER):
+            channel.send(self._way())
+            return
+        channel.send("answer", *answer)
+
+    def _breaks(self, index: int, moment: str) -> bool:
+        """Whether the call at this point is not answered as usual."""
+        return self._here(index, moment) and self._way() not in OVERLAPS
+
+    # The fault.
+
+    def _before(self, name: str, link: Link | None) -> int:
+        index = self._count
+        self._count += 1
+        self.around.called(Call(self.step, index, name))
+        self._fire(index, BEFORE, link)
+        return index
+
+    def _here(self, index: int, moment: str) -> bool:
+        return self.fault is not None and (self.fault.call.index, self.fault.moment) == (index, moment)
+
+    def _way(self) -> str:
+        return self.fault.way if self.fault else ""
+
+    def _fire(self, index: int, moment: str, link: Link | None) -> None:
+        """Let the fault happen, if this is its point; an exception in AWS's answer is left to the caller."""
+        if not self._here(index, moment):
+            return
+        self.around.happens()
+        way = self._way()
+        if way == KILLED:
+            raise DiedError("killed")
+        if way == TIMEOUT:
+            self._silent = True
+        elif way in OVERLAPS:
+            self.around.meanwhile()
+        elif link is not None:
+            link.close(reset=way == EXCEPTION)
