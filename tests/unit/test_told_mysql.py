@@ -1,6 +1,9 @@
-"""What the target mysql tells of a server's answers, word for word."""
+"""What the target mysql asks of the driver and of MySQL, and what it tells of their answers, word for word."""
 
+import hashlib
+import re
 import ssl
+from typing import Any
 
 import pymysql
 import pytest
@@ -14,8 +17,8 @@ SERVER = Server("db.example.com", 3306, "app")
 WHERE = "db.example.com:3306"
 
 
-def told(error: Exception, username: str = "app") -> tuple[type[RotationError], str]:
-    explained = mysql._explain(error, SERVER, username)
+def told(error: Exception, *username: str) -> tuple[type[RotationError], str]:
+    explained = mysql._explain(error, SERVER, *username)
     return type(explained), str(explained)
 
 
@@ -60,8 +63,8 @@ def test_a_server_that_is_not_reached_is_told_with_what_to_check(number: int) ->
 
 def test_a_refused_login_is_told_apart_from_a_right_that_lacks() -> None:
     error = pymysql.OperationalError(1045, "s3cret")
-    assert told(error) == (AuthenticationError, f"{WHERE} refused the password of 'app'.")
-    assert told(error, "") == (
+    assert told(error, "app") == (AuthenticationError, f"{WHERE} refused the password of 'app'.")
+    assert told(error) == (
         ConfigurationError,
         f"{WHERE} does not let the administrator do this: grant it, WITH GRANT OPTION, what the user has (error 1045).",
     )
@@ -94,19 +97,84 @@ def test_a_way_to_log_in_that_needs_another_package_is_told() -> None:
     )
 
 
+# Logging in.
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the driver is asked for when it connects."""
+    found: dict[str, Any] = {}
+    monkeypatch.setattr(pymysql, "connect", lambda **options: found.update(options) or Connection())
+    return found
+
+
+def test_the_driver_neither_tries_tls_unverified_nor_takes_a_password_for_latin_1(asked: dict[str, Any]) -> None:
+    mysql.connect(context(None, seconds=3.5), SERVER, "app", "pässword")
+    security = asked.pop("ssl")
+    assert security.verify_mode == ssl.CERT_REQUIRED
+    assert security.check_hostname
+    expected = {
+        "host": "db.example.com",
+        "port": 3306,
+        "user": "app",
+        "password": "pässword".encode(),
+        "database": "app",
+        "ssl_disabled": False,
+        "connect_timeout": 3.0,
+        "read_timeout": 3.0,
+        "write_timeout": 3.0,
+        "autocommit": True,
+    }
+    assert asked == expected
+
+
+def test_without_tls_the_driver_is_told_so(asked: dict[str, Any]) -> None:
+    mysql.connect(context(None, tls="disable"), Server("db.example.com", 3306, ""), "app", "password")
+    assert (asked["ssl"], asked["ssl_disabled"], asked["database"]) == (None, True, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (pymysql.OperationalError(1045, "s3cret"), f"{WHERE} refused the password of 'app'."),
+        (
+            RuntimeError("s3cret"),
+            f"{WHERE}: without TLS, this way to log in needs a Python package that the layer does not have.",
+        ),
+    ],
+)
+def test_a_login_that_fails_is_told_with_server_and_user(
+    error: Exception, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pymysql, "connect", fail)
+    with pytest.raises(RotationError) as raised:
+        mysql.connect(context(None), SERVER, "app", "password")
+    assert str(raised.value) == text
+    assert raised.value.__cause__ is None
+
+
+# Statements.
+
+
 class Connection:
-    """Answers each statement with the same rows."""
+    """Answers each statement with the same rows, or fails."""
 
     server_version, open = "8.4.3", True
 
-    def __init__(self, *rows: tuple[str, ...]) -> None:
-        self.rows, self.closed = rows, 0
+    def __init__(self, *rows: tuple[str, ...], failure: Exception | None = None) -> None:
+        self.rows, self.closed, self.failure = rows, 0, failure
+        self.statements: list[tuple[str, tuple[str, ...]]] = []
 
     def cursor(self) -> "Connection":
         return self
 
     def execute(self, statement: str, values: tuple[str, ...]) -> None:
-        pass
+        self.statements.append((statement, values))
+        if self.failure is not None:
+            raise self.failure
 
     def fetchall(self) -> object:
         return self.rows
@@ -135,6 +203,57 @@ def test_an_account_that_is_not_one_is_told(rows: list[tuple[str, str]], setting
     with pytest.raises(ConfigurationError) as raised:
         session(*rows, **settings).change_password("other", "new")
     assert str(raised.value) == text
+
+
+def test_a_statement_that_fails_is_told_with_the_server() -> None:
+    failing = Connection(failure=pymysql.OperationalError(1064, "s3cret"))
+    with pytest.raises(TargetError) as raised:
+        mysql.Session(context(None), SERVER, "app", failing).change_password("app", "new")
+    assert str(raised.value) == f"{WHERE} refused a statement (error 1064)."
+
+
+@pytest.mark.parametrize(("required", "clause"), [("ANY", " REQUIRE SSL"), ("", "")])
+def test_a_clone_is_made_with_a_password_that_nobody_knows_and_any_policy_takes(required: str, clause: str) -> None:
+    made = set()
+    for _ in range(2):
+        connection = Connection(("10.%", required))
+        with pytest.raises(ValueError, match="unpack"):  # the same rows do not fit the next statement
+            mysql.Session(context(None), SERVER, "root", connection).prepare_clone("app_clone", "app")
+        assert connection.statements[0] == ("SELECT Host, ssl_type FROM mysql.user WHERE User = %s", ("app",))
+        statement, (clone, host, password) = connection.statements[1]
+        assert statement == f"CREATE USER IF NOT EXISTS %s@%s IDENTIFIED BY %s{clause}"
+        assert (clone, host) == ("app_clone", "10.%")
+        assert connection.statements[2] == ("SHOW GRANTS FOR %s@%s", ("app", "10.%"))
+        assert all(re.search(kind, password) for kind in ("[a-z]", "[A-Z]", "[0-9]", "!", ".{28}"))
+        made.add(password)
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize(
+    ("grant", "account", "statement"),
+    [
+        ("GRANT SELECT ON `'app'@'%'`.* TO 'app'@'%'", ("app", "%"), "GRANT SELECT ON `'app'@'%%'`.* TO %s@%s"),
+        ("GRANT SELECT ON `d`.* TO `a``b`@`%`", ("a`b", "%"), "GRANT SELECT ON `d`.* TO %s@%s"),
+        ("GRANT SELECT ON `d`.* TO 'a''b'@'%'", ("a'b", "%"), "GRANT SELECT ON `d`.* TO %s@%s"),
+        (
+            "GRANT SELECT ON `d`.* TO `app`@`%` IDENTIFIED BY PASSWORD '*A' WITH GRANT OPTION",
+            ("app", "%"),
+            "GRANT SELECT ON `d`.* TO %s@%s WITH GRANT OPTION",
+        ),
+    ],
+)
+def test_only_the_last_mention_of_the_account_in_a_grant_is_replaced(
+    grant: str, account: tuple[str, str], statement: str
+) -> None:
+    assert mysql._grant_to(grant, account, ("clone", "%")) == (statement, "clone", "%")
+
+
+def test_mariadb_is_sent_the_hash_that_it_keeps() -> None:
+    connection = Connection()
+    connection.server_version = "10.11.6-MariaDB"
+    mysql.Session(context(None), SERVER, "app", connection).change_password("app", "new")
+    hashed = "*" + hashlib.sha1(hashlib.sha1(b"new").digest()).hexdigest().upper()
+    assert connection.statements == [("SET PASSWORD = %s", (hashed,))]
 
 
 def test_a_grant_without_the_account_is_told() -> None:
