@@ -26,7 +26,7 @@ class Result:
     points: int = 0
     runs: int = 0
     helped: list[str] = field(default_factory=list)
-    """Runs in which a person had to clear AWSPENDING."""
+    """Runs in which a person had to do something."""
     unreached: list[str] = field(default_factory=list)
     breaches: list[Breach] = field(default_factory=list)
     outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)

@@ -87,11 +87,12 @@ def _next(world: World) -> None:
 
 
 def _must_succeed(world: World, outcome: Outcome) -> None:
-    """The rotation completes, or says why it cannot and does after the recovery that operators know."""
+    """The rotation completes, or says why it cannot and does after a person has done what docs/safety.md says."""
     if outcome.ok:
         return
     world.helped = True
-    world.clear()
+    if not world.follow(outcome.message):
+        world.clear()
     again = world.rotation(world.manager.rotate(world.arn))
     if not again.ok:
-        world.breach(invariants.CONVERGES, f"{outcome}, and after AWSPENDING was cleared: {again}")
+        world.breach(invariants.CONVERGES, f"{outcome}, and after a person's help: {again}")

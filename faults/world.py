@@ -63,7 +63,7 @@ class World:
         self.fault: Fault | None = None
         self.fired = False
         self.helped = False
-        """Whether a person had to clear AWSPENDING for the rotation to go on."""
+        """Whether a person had to do something for the rotation to go on."""
         self.overlap: Callable[[World], None] | None = None
         """What happens while the function waits at the fault's point."""
         self._nested = False
@@ -117,6 +117,12 @@ class World:
     def clear(self) -> None:
         """An operator removes AWSPENDING."""
         self.manager.clear(self.arn, PENDING)
+
+    def follow(self, message: str) -> bool:
+        """A person does in the service what the function's message asks for; whether it asks for anything there."""
+        follow = getattr(self.subject.service, "follow", None)
+        self._changed = True
+        return bool(follow and follow(message))
 
     def invoke(self, step: str, token: str) -> Outcome:
         """One invocation, in a warm environment if there is one that is not busy."""

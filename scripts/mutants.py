@@ -47,7 +47,7 @@ TESTS = {
 SERVERS: Mapping[str, Mapping[str, Sequence[Mapping[str, bool]]]] = {
     "targets/test_postgresql.py": {"postgresql": [{}]},
     "targets/test_mysql.py": {"mariadb": [{}, {"tls": False}]},
-    "targets/test_rds_data.py": {"postgresql": [{}], "mariadb": [{}]},
+    "targets/test_rds_data.py": {"postgresql": [{}], "mariadb": [{"tls": False}]},
     "targets/test_http.py": {"rabbitmq": [{}]},
 }
 """Tests → the servers that they start: the modules of tests.support, with the options of their ``start``."""

@@ -1,12 +1,18 @@
-"""A pytest plugin for the mutation check: tests use the servers that run already instead of starting their own."""
+"""A pytest plugin for the mutation check: tests use the servers that run already, and one that hangs has failed."""
 
 import contextlib
 import importlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+import signal
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+LONGEST = 30
+"""Seconds that a test may take; all take much less. mutmut itself would wait for a quarter of an hour."""
 
 RESTORE: Mapping[str, Callable[[Any], object]] = {
     "postgresql": lambda server: (
@@ -19,6 +25,25 @@ RESTORE: Mapping[str, Callable[[Any], object]] = {
 """Undoes what tests change for a while, and have left so when a mutant ran out of time."""
 
 
+class HangsError(BaseException):
+    """Not an exception that the function under test could take for one of its own."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """End a test that takes too long."""
+    signal.signal(signal.SIGALRM, _end)
+    signal.alarm(LONGEST)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+
+
+def _end(*_: object) -> None:
+    raise HangsError
+
+
 def pytest_configure() -> None:
     """Take the place of ``start`` in tests.support."""
     running: list[dict[str, Any]] = json.loads(os.environ["RUNNING_SERVERS"])
@@ -27,7 +52,9 @@ def pytest_configure() -> None:
         servers = [(each["options"], _server(module, **each)) for each in running if each["module"] == name]
         for _, server in servers:
             RESTORE.get(name, lambda _: None)(server)
-        module.start = _start(servers, module.start)
+        original = getattr(module.start, "original", module.start)  # mutmut configures one process several times
+        module.start = _start(servers, original)
+        module.start.original = original
 
 
 def _server(support: Any, kind: str, place: tuple[str, int, str], **_: Any) -> Any:

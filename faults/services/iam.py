@@ -53,6 +53,13 @@ class AccessKeys:
             del self._iam.keys[keys[-1].key_id]
         return _values(self._iam.add_key(USER))
 
+    def follow(self, message: str) -> bool:
+        """Delete the keys that the function names as held by no version."""
+        named = [key_id for key_id in self._iam.keys if key_id in message]
+        for key_id in named:
+            del self._iam.keys[key_id]
+        return bool(named)
+
     def issued(self) -> int:
         """How many keys the function had made."""
         return self._iam.calls.count("CreateAccessKey")

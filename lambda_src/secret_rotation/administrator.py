@@ -1,6 +1,6 @@
 """The administrator's credential, for targets that change somebody else's password."""
 
-from . import document
+from . import aws, document
 from .errors import ConfigurationError, IdentityMismatchError, SecretError
 from .targets.base import Context, Credential
 
@@ -13,7 +13,8 @@ _SHOWN = {"engine", "host", "port", "dbname", "username"}
 def read(context: Context) -> Credential:
     """The AWSCURRENT value of the administrator's secret. Nothing of it but its user name can be logged from now on."""
     arn = context.setting(SETTING)
-    answer = context.client("secretsmanager").get_secret_value(SecretId=arn)
+    manager = context.client("secretsmanager")
+    answer = aws.call("secretsmanager:GetSecretValue", lambda: manager.get_secret_value(SecretId=arn))
     if "SecretString" not in answer:
         raise SecretError(f"The administrator's secret {arn} holds SecretBinary. Put its value as text.")
     text = answer["SecretString"]

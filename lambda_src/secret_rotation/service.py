@@ -9,7 +9,19 @@ def host(context: Context, credential: Credential) -> str:
     found = context.settings.get("host") or credential.get("host")
     if not found:
         raise ConfigurationError("The host is not known: give the setting 'host', or the secret a key 'host'.")
+    if not is_host(found):
+        raise ConfigurationError(
+            "The host is not a name or an address: correct the setting, or the secret's key 'host'."
+        )
     return found
+
+
+def is_host(text: str) -> bool:
+    """Whether Python can look ``text`` up: its sockets raise another kind of exception when they cannot."""
+    try:
+        return "\0" not in text and bool(text.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def port(context: Context, credential: Credential, default: int) -> int:

@@ -110,7 +110,7 @@ class Database:
     def _server(self, context: Context, credential: Credential) -> Server:
         database = context.settings.get("dbname") or credential.get("dbname") or ""
         host, port = service.host(context, credential), service.port(context, credential, self.port)
-        return Server(_name(host), port, _name(database))
+        return Server(host, port, _name(database))
 
 
 def identity(credential: Credential) -> dict[str, str]:

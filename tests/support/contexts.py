@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from secret_rotation.deadline import Deadline
+from secret_rotation.errors import SecretError
 from secret_rotation.logs import Log
 from secret_rotation.targets.base import Context, Credential
 
@@ -38,7 +40,10 @@ def context(
     deadline.start(LambdaContext(seconds))
     log = Log()
     known = [c for c in (pending, current, *older) if c is not None]
-    log.hide(*(c.text for c in known), *(c.value for c in known))
+    log.hide(*(c.text for c in known))
+    for one in known:
+        with suppress(SecretError):  # a test's own broken document
+            log.hide(one.value)
     return Context(
         step="setSecret",
         secret_id=SECRET,

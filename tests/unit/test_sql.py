@@ -224,7 +224,16 @@ def test_a_host_that_nobody_names_is_asked_for() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["username", "host", "dbname"])
+@pytest.mark.parametrize("host", ["a..b", "x" * 64, "a\0b", "\x80"])
+def test_what_python_cannot_look_up_is_no_host(host: str) -> None:
+    users = Users({})
+    assert refused(ConfigurationError, users, step(version("new", host=host))) == (
+        "The host is not a name or an address: correct the setting, or the secret's key 'host'."
+    )
+    assert users.done == []
+
+
+@pytest.mark.parametrize("name", ["username", "dbname"])
 def test_a_name_with_a_nul_character_is_refused(name: str) -> None:
     pending = version("new", **{name: "a\0b"})
     assert refused(SecretError, Users({}), step(pending)) == "A name in the secret holds a NUL character."

@@ -44,6 +44,29 @@ def test_a_member_that_the_target_needs_is_named_when_it_is_missing(key: str) ->
         Credential("v", JSON).require(key)
 
 
+HALF = '{"password": "\\ud83d", "user": "u"}'
+
+
+def test_half_a_character_is_refused_by_name_and_without_the_value() -> None:
+    with pytest.raises(errors.SecretError) as raised:
+        _ = Credential("v", HALF, ("password",)).value
+    assert str(raised.value) == (
+        "The secret's key 'password' holds half a character (a lone surrogate). Put a text that can be sent."
+    )
+    assert raised.value.__context__ is None
+    assert Credential("v", HALF, ("password",)).get("user") == "u"
+    with pytest.raises(errors.SecretError, match=r"The secret holds half a character"):
+        _ = Credential("v", "plain \ud83d").value
+
+
+def test_a_value_that_nobody_can_use_is_no_candidate() -> None:
+    """So a broken value that somebody has put does not keep the one before it from being tried."""
+    unusable = [Credential(str(n), text, ("password",)) for n, text in enumerate([HALF, "{}", '{"password": ""}', "x"])]
+    good = Credential("good", JSON, ("password",))
+    given = context(current=unusable[0], older=lambda: iter([*unusable[1:], good, good]))
+    assert list(given.candidates()) == [good]
+
+
 def test_plain_text_has_no_members() -> None:
     credential = Credential("v", "text")
     assert (credential.value, dict(credential.fields), credential.get("x")) == ("text", {}, None)

@@ -44,6 +44,7 @@ NOT_HEADERS = "The setting 'set_headers' must be a JSON object of headers: name 
         ({"set_url": "https://localhost:x/"}, NOT_A_URL),
         ({"set_url": "https://localhost/\x7f"}, NOT_A_URL),
         ({"set_url": "https://localhost/ä"}, NOT_A_URL),
+        ({"set_url": "https://a..b/"}, NOT_A_URL),
         (
             {"test_url": "https://{{pending.host}}/"},
             "The setting 'test_url' has a placeholder in its host: whoever can write a version of the secret could "
@@ -90,6 +91,29 @@ def test_a_function_without_credentials_is_told(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("boto3.Session.get_credentials", lambda _: None)
     given = step(set_auth="sigv4", sigv4_region="eu-west-1")
     assert refused(ConfigurationError, given) == f"{SET}: the function has no AWS credentials to sign with."
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://[::1]/", ("::1", 443)),
+        ("https://[fe80::1]:8443/", ("fe80::1", 8443)),
+        ("http://[::1]/", ("::1", 80)),
+        ("https://localhost/", ("localhost", 443)),
+    ],
+)
+def test_a_url_without_a_port_is_asked_at_the_usual_one_by_address_too(
+    url: str, address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def connect(where: tuple[str, int], *_: object) -> None:
+        asked.append(where)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("socket.create_connection", connect)
+    refused(NetworkError, step(test_url=url, tls="disable"), http.test_secret)
+    assert asked == [address]
 
 
 def test_a_server_that_is_not_reached_is_told_with_what_to_check() -> None:

@@ -53,13 +53,19 @@ class Credential:
 
     @property
     def value(self) -> str:
-        """What is rotated: the text of a plain-text secret, else the value of the first rotated key."""
-        return self.require(self.keys[0]) if self.keys else self.text
+        """What is rotated: the text of a plain-text secret, else the value of the first rotated key.
+
+        Raises ``SecretError`` as ``require`` and ``get`` do.
+        """
+        return self.require(self.keys[0]) if self.keys else _whole(self.text, "The secret")
 
     def get(self, key: str, default: str | None = None) -> str | None:
-        """A member of a JSON secret as text; ``default`` when it is absent or null."""
+        """A member of a JSON secret as text; ``default`` when it is absent or null.
+
+        Raises ``SecretError`` when it is no whole text: JSON can write half a character, which nobody can send.
+        """
         found = self.fields.get(key)
-        return default if found is None else str(found)
+        return default if found is None else _whole(str(found), f"The secret's key {key!r}")
 
     def require(self, key: str) -> str:
         """A member of a JSON secret as text. Raises ``SecretError`` when it is absent or empty."""
@@ -105,11 +111,12 @@ class Context:
         """Credentials that may open the service now: pending, current, previous, then versions without a label.
 
         After a rotation that was broken off, or whose AWSPENDING was cleared by hand, the only working value may be in
-        any of them. The service is asked with one after the other until one is accepted.
+        any of them. The service is asked with one after the other until one is accepted. Those that hold no usable
+        value are left out.
         """
         seen: set[str] = set()
         for credential in self._all():
-            if credential.text not in seen:
+            if credential.text not in seen and _is_usable(credential):
                 seen.add(credential.text)
                 yield credential
 
@@ -123,6 +130,23 @@ class Context:
         if found is None:
             raise ConfigurationError(f"The target needs the setting {name!r}.")
         return found
+
+
+def _whole(text: str, what: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        problem = SecretError(f"{what} holds half a character (a lone surrogate). Put a text that can be sent.")
+    else:
+        return text
+    raise problem  # not in the `except`: the exception holds the value
+
+
+def _is_usable(credential: Credential) -> bool:
+    try:
+        return bool(credential.value)
+    except SecretError:
+        return False
 
 
 class Target(Protocol):

@@ -28,7 +28,7 @@ import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from .. import administrator, template, tls
+from .. import administrator, service, template, tls
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -41,6 +41,8 @@ from ..template import Values
 from .base import Context, Credential
 
 AUTHENTICATIONS = ("none", "basic", "bearer", "sigv4")
+
+PORTS = {"https": 443, "http": 80}
 
 REFUSED = (401, 403)
 
@@ -220,17 +222,18 @@ class Call:
 
     def _sign(self, request: Request) -> dict[str, str]:
         """The headers with a signature (SigV4) as the function's role, whose policy has to allow the call."""
-        _, service, region = self.auth
+        _, name, region = self.auth
         url = f"{self.url.scheme}://{self.url.netloc}{request.target}"
         signed = AWSRequest(method=self.method, url=url, data=request.body, headers=request.headers)
         credentials = boto3.Session().get_credentials()
         if credentials is None:
             raise ConfigurationError(f"{self}: the function has no AWS credentials to sign with.")
-        SigV4Auth(credentials, service, region).add_auth(signed)
+        SigV4Auth(credentials, name, region).add_auth(signed)
         return dict(signed.headers.items())
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
-        host, port = str(self.url.hostname), self.url.port
+        # Without a port the library would look for one in an IPv6 address.
+        host, port = str(self.url.hostname), self.url.port or PORTS[self.url.scheme]
         if self.trust is None:
             return http.client.HTTPConnection(host, port, timeout=timeout)
         return http.client.HTTPSConnection(host, port, timeout=timeout, context=self.trust)
@@ -288,7 +291,7 @@ def _url(context: Context, name: str) -> SplitResult:
 def _split(text: str) -> SplitResult | None:
     try:
         url = urlsplit(text)
-        usable = url.scheme in ("https", "http") and url.hostname and url.port != 0
+        usable = url.scheme in PORTS and service.is_host(url.hostname or "") and url.port != 0
     except ValueError:
         return None
     printable = re.fullmatch(r"[\x21-\x7e]*", template.PLACEHOLDER.sub("", text))

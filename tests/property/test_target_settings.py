@@ -1,0 +1,111 @@
+"""Any settings of a target, and any texts in the secret beside them, end in an error of our own that explains itself.
+
+Nothing is reached: names are looked up as far as Python does it itself, and then there is no network.
+"""
+
+import contextlib
+import io
+import json
+import socket
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from secret_rotation import targets
+from secret_rotation.errors import RotationError, SettingError
+from secret_rotation.targets.base import Credential
+from tests.support.contexts import context
+
+CATALOGUE = {kind: about for kind, about in targets.catalogue().items() if about["settings"]}
+any_text = st.text(st.characters(exclude_categories=()), max_size=30)
+PLAUSIBLE = {
+    "url": ["https://localhost/me", "http://[::1", "https://[fe80::1%25x]/", "https://a..b/", "https://{{pending.x}}/"],
+    "host": ["localhost", "a..b", "x" * 300, "\ud800", "a\0b", "ü.example", ".", "[::1]"],
+    "port": ["5432", "0", "65536", "٣", "-1", "1e3"],
+    "strategy": ["single", "alternating"],
+    "engine": ["postgresql", "mysql"],
+    "auth": ["none", "basic", "bearer", "sigv4"],
+    "headers": ['{"X-Key": "{{pending}}"}', "{}", '{"Content-Type": "text/plain"}', "[[[["],
+    "body": ['{"p": "{{pending.password}}"}', "{{", "[" * 2000, "p={{login}}"],
+    "tls": ["verify", "disable"],
+    "tls_ca": ["-----BEGIN CERTIFICATE-----", "/dev/null", "..", "\0"],
+    "arn": ["arn:aws:iam::123456789012:user/app", "arn:secret"],
+}
+QUIET = {("postgresql", "create_secret"), ("mysql", "create_secret"), ("iam_access_key", "set_secret")}
+"""Steps that may have nothing to do."""
+DOCUMENTS = ["host", "port", "username", "dbname", "password", "engine"]
+
+
+def texts(name: str) -> st.SearchStrategy[str]:
+    """Values of a setting, or of a key: what might be meant, and anything else."""
+    kind = next((kind for kind in reversed(PLAUSIBLE) if name.endswith(kind)), None)
+    return (st.sampled_from(PLAUSIBLE[kind]) | any_text) if kind else any_text
+
+
+def given_settings(kind: str) -> st.SearchStrategy[dict[str, str]]:
+    known = CATALOGUE[kind]["settings"]
+    required = {name: texts(name) for name, about in known.items() if about["required"]}
+    optional = {name: texts(name) for name, about in known.items() if not about["required"]}
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+members: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"password": any_text.filter(bool)}, optional={name: texts(name) for name in DOCUMENTS if name != "password"}
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(host: Any, *_: Any, **__: Any) -> Any:
+        if isinstance(host, str):
+            host.encode("idna")  # as socket.getaddrinfo does, before it asks anybody
+        raise socket.gaierror("no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+
+class NoAws:
+    """A client of any service of AWS that reaches nothing."""
+
+    exceptions = type("Exceptions", (), {"ResourceNotFoundException": KeyError, "NoSuchEntityException": KeyError})
+
+    def __getattr__(self, action: str) -> Any:
+        def call(**_: Any) -> Any:
+            raise EndpointConnectionError(endpoint_url="none")
+
+        return call
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@pytest.mark.parametrize("step", ["create_secret", "set_secret", "test_secret"])
+@pytest.mark.parametrize("kind", CATALOGUE)
+@given(st.data())
+def test_any_settings_and_any_secret_end_in_an_error_that_explains_itself(
+    kind: str, step: str, data: st.DataObject
+) -> None:
+    chosen, fields = data.draw(given_settings(kind)), data.draw(members)
+    run(kind, step, chosen, fields)
+
+
+def run(kind: str, step: str, chosen: dict[str, str], fields: dict[str, Any]) -> None:
+    """A step must end in an error: there is nothing that it could have reached."""
+    try:
+        module = targets.load(kind, chosen)
+    except SettingError:
+        return
+    if not hasattr(module, step):
+        return
+    keys = ("password",)
+    pending, current = (Credential(name, json.dumps(fields), keys) for name in ("new", "old"))
+    step_context = context(pending, current, client=lambda *_, **__: NoAws(), **chosen)
+    with contextlib.redirect_stdout(io.StringIO()):
+        if (kind, step) in QUIET:
+            with contextlib.suppress(RotationError):
+                getattr(module, step)(step_context)
+        else:
+            with pytest.raises(RotationError) as raised:
+                getattr(module, step)(step_context)
+            assert str(raised.value).encode()
