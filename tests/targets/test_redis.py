@@ -201,6 +201,14 @@ def test_an_old_password_that_did_not_work_does_not_come_to_work(server: RedisSe
     assert accepted(server, "one", "two", "by hand") == ["one", "two"]
 
 
+def test_a_broken_value_put_by_hand_is_recovered_by_the_one_before(server: RedisServer) -> None:
+    """JSON can write half a character, which nobody can send."""
+    given = step(server, "two", None, "one")
+    broken = Credential("broken", value(server, "x").text.replace('"x"', '"\\ud83d"'), ("password",))
+    redis.set_secret(replace(given, current=broken))
+    assert accepted(server, "one", "two") == ["one", "two"]
+
+
 def test_no_stored_password_works_and_nothing_is_changed(server: RedisServer) -> None:
     before = server.run("ACL LIST")
     with pytest.raises(AuthenticationError, match="pending, current, previous"):

@@ -99,6 +99,14 @@ def test_the_user_logs_in_with_the_first_stored_value_that_works_and_changes_its
     assert users.done[-2:] == [("change", "app"), ("close",)]
 
 
+@pytest.mark.parametrize("broken", ["\ud83d", ""])
+def test_a_value_that_nobody_can_send_is_passed_over(broken: str) -> None:
+    users = Users({"app": "was"})
+    current = Credential("broken", json.dumps({"host": "db", "username": "app", "password": broken}), ("password",))
+    users.database.set_secret(step(version("new"), current, version("was")))
+    assert users.passwords == {"app": "new"}
+
+
 def test_what_is_accepted_already_is_left_alone() -> None:
     users = Users({"app": "new"})
     users.database.set_secret(step(version("new"), version("old")))

@@ -59,6 +59,14 @@ class Credential:
         """
         return self.require(self.keys[0]) if self.keys else _whole(self.text, "The secret")
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether it has a ``value`` at all; one without opens nothing."""
+        try:
+            return bool(self.value)
+        except SecretError:
+            return False
+
     def get(self, key: str, default: str | None = None) -> str | None:
         """A member of a JSON secret as text; ``default`` when it is absent or null.
 
@@ -116,7 +124,7 @@ class Context:
         """
         seen: set[str] = set()
         for credential in self._all():
-            if credential.text not in seen and _is_usable(credential):
+            if credential.text not in seen and credential.is_usable:
                 seen.add(credential.text)
                 yield credential
 
@@ -140,13 +148,6 @@ def _whole(text: str, what: str) -> str:
     else:
         return text
     raise problem  # not in the `except`: the exception holds the value
-
-
-def _is_usable(credential: Credential) -> bool:
-    try:
-        return bool(credential.value)
-    except SecretError:
-        return False
 
 
 class Target(Protocol):

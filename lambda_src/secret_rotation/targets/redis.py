@@ -152,7 +152,7 @@ def _log_in(context: Context, server: Server, stack: ExitStack) -> tuple[redis.R
 
     Raises ``AuthenticationError`` when no stored password opens it.
     """
-    known = [context.current] if context.current else []
+    known = [context.current] if context.current and context.current.is_usable else []
     if administrator.SETTING in context.settings:
         admin = administrator.read(context)
         administrator.check_host(context, admin, server.host)
