@@ -31,7 +31,12 @@ CORE = ("test_rotation", "test_store", "test_handler", "test_target_interface", 
 TESTS = {
     "rotation.py": tuple(f"unit/{name}.py" for name in CORE),
     "store.py": tuple(f"unit/{name}.py" for name in CORE),
-    "sql.py": ("unit/test_sql.py", "targets/test_postgresql.py", "targets/test_mysql.py"),
+    "sql.py": (
+        "unit/test_sql.py",
+        "unit/test_told_postgresql.py",
+        "targets/test_postgresql.py",
+        "targets/test_mysql.py",
+    ),
     "service.py": ("unit/test_sql.py", "unit/test_told_redis.py"),
     "targets/postgresql.py": ("unit/test_told_postgresql.py", "targets/test_postgresql.py"),
     "targets/mysql.py": ("unit/test_told_mysql.py", "targets/test_mysql.py"),

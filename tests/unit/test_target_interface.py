@@ -96,18 +96,53 @@ def test_the_target_none_has_nothing_to_do() -> None:
     assert targets.load("none", {}) is None
 
 
+SETTINGS = targets.catalogue()["http"]["settings"]
+
+
 @pytest.mark.parametrize(
     ("kind", "given", "message"),
     [
-        ("unknown", {}, "TARGET is 'unknown'; allowed: .*none.*python"),
-        ("none", {"url": "x"}, "no setting 'url'"),
-        ("http", {"nonsense": "x"}, "no setting 'nonsense'; allowed: "),
-        ("http", {}, "needs the setting"),
+        (
+            "unknown",
+            {},
+            "TARGET is 'unknown'; allowed: http, iam_access_key, mysql, none, postgresql, python, rds_data, redis.",
+        ),
+        ("none", {"url": "x"}, "The target 'none' has no setting 'url'; allowed: none."),
+        (
+            "iam_access_key",
+            {"z": "x", "a": "x"},
+            "The target 'iam_access_key' has no setting 'a'; allowed: user_arn, access_key_id_key, "
+            "secret_access_key_key.",
+        ),
+        ("http", {}, f"The target 'http' needs the setting 'set_url': {SETTINGS['set_url']['summary']}"),
+        (
+            "http",
+            {"set_url": "x"},
+            f"The target 'http' needs the setting 'test_url': {SETTINGS['test_url']['summary']}",
+        ),
+        (
+            "http",
+            {"set_url": "", "test_url": "x"},
+            f"The target 'http' needs the setting 'set_url': {SETTINGS['set_url']['summary']}",
+        ),
     ],
 )
-def test_a_target_or_setting_that_is_not_known_is_refused(kind: str, given: dict[str, str], message: str) -> None:
-    with pytest.raises(errors.SettingError, match=message):
+def test_a_target_or_setting_that_is_not_known_is_refused_with_those_that_are(
+    kind: str, given: dict[str, str], message: str
+) -> None:
+    with pytest.raises(errors.SettingError) as raised:
         targets.load(kind, given)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [("redis", {}), ("http", {"set_url": "x", "test_url": "y"}), ("iam_access_key", {"user_arn": "x"})],
+)
+def test_a_target_is_loaded_when_it_has_what_it_needs(kind: str, given: dict[str, str]) -> None:
+    found = targets.load(kind, given)
+    assert found is not None
+    assert found.__name__ == f"secret_rotation.targets.{kind}"
 
 
 def test_the_caller_s_target_takes_any_setting_and_must_have_both_functions(monkeypatch: pytest.MonkeyPatch) -> None:
