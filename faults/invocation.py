@@ -102,8 +102,9 @@ class Invocation:
             self.environment.kill()
             return Outcome(self.step, str(died)), ""
         finally:
-            for link in self.links if not self.environment.alive else ():
-                link.close()  # as the kernel does when a process ends
+            # As the kernel does when a process ends; and what nobody has answered is not delivered later.
+            for link in self.links if self._silent or not self.environment.alive else ():
+                link.close()
         return Outcome(self.step, result, tuple(kinds.split()), message), everything
 
     def _has_short_timeouts(self) -> bool:
