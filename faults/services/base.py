@@ -18,7 +18,12 @@ class BusyError(Exception):
 
 
 class Service(Protocol):
-    """A service that is running. ``values`` map the keys of the secret's document to their values."""
+    """A service that is running. ``values`` map the keys of the secret's document to their values.
+
+    It may have three functions more: ``issued()``, how many values it has issued itself; ``later(time)``, what it has
+    becomes so much older; ``follow(message)``, a person does what the function's error asks for, if it asks for
+    anything in the service, and it says whether it does.
+    """
 
     @property
     def upstream(self) -> tuple[str, int] | None:
