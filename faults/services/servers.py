@@ -2,8 +2,9 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 from pg8000 import native
 
@@ -13,6 +14,7 @@ from tests.support.secrets_manager import ACCOUNT, REGION, SecretsManager
 from .. import amazon
 from .base import BusyError, other_arn
 
+_S = TypeVar("_S")
 USER, CLONE, ADMIN = "app", "app_clone", "rotation_admin"
 FIRST, BY_HAND, ADMIN_PASSWORD = "first-kX81vB6nRw3z", "hand-Qm27tY9sLc4x", "root-Lw93nH5dTz8q"
 
@@ -213,36 +215,21 @@ class RabbitMQ(Server):
         return self._server.accepts(username, password)
 
 
-@contextlib.contextmanager
-def start_postgresql() -> Iterator[PostgreSQL]:
-    """A server of its own."""
-    with postgresql.start() as server:
-        yield PostgreSQL(server)
+def _started(
+    start: Callable[[], AbstractContextManager[Any]], made: Callable[[Any], _S]
+) -> Callable[[], AbstractContextManager[_S]]:
+    """Something that starts a server of its own, and stops it."""
+
+    @contextlib.contextmanager
+    def run() -> Iterator[_S]:
+        with start() as server:
+            yield made(server)
+
+    return run
 
 
-@contextlib.contextmanager
-def start_data_api() -> Iterator[DataApi]:
-    """A PostgreSQL server of its own."""
-    with postgresql.start() as server:
-        yield DataApi(server)
-
-
-@contextlib.contextmanager
-def start_mariadb() -> Iterator[MariaDB]:
-    """A server of its own."""
-    with mariadb.start() as server:
-        yield MariaDB(server)
-
-
-@contextlib.contextmanager
-def start_redis() -> Iterator[Redis]:
-    """A server of its own."""
-    with redis_server.start() as server:
-        yield Redis(server)
-
-
-@contextlib.contextmanager
-def start_rabbitmq() -> Iterator[RabbitMQ]:
-    """A server of its own."""
-    with rabbitmq.start(tls=False) as server:
-        yield RabbitMQ(server)
+start_postgresql = _started(postgresql.start, PostgreSQL)
+start_data_api = _started(postgresql.start, DataApi)
+start_mariadb = _started(mariadb.start, MariaDB)
+start_redis = _started(redis_server.start, Redis)
+start_rabbitmq = _started(lambda: rabbitmq.start(tls=False), RabbitMQ)
