@@ -6,7 +6,7 @@ order, which is that of a recorded run.
 
 import select
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from . import amazon
@@ -91,10 +91,14 @@ class Invocation:
     """Whether another invocation waits for this one to end."""
     slowness: float = 1.0
     """By how much the machine is slower than what the seconds above are for."""
+    _count: int = field(default=0, init=False)
+    _silent: bool = field(default=False, init=False)
+    """Nothing answers any more."""
+    _heard: float = field(default_factory=time.monotonic, init=False)
+    """When something arrived last."""
 
     def run(self, event: dict[str, Any]) -> tuple[Outcome, str]:
         """How the step ended, and everything that can be got out of it as text."""
-        self._count, self._silent, self._heard = 0, False, time.monotonic()
         self.environment.channel.send(event, SHORT * self.slowness if self._has_short_timeouts() else None)
         try:
             result, kinds, message, everything = self._serve()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,11 @@ class Stack:
         return [f"{place}: {found}" for place, text in self._shown(plan).items() for found in search.find(text)]
 
     def _shown(self, plan: Path) -> Mapping[str, str]:
-        configuration = self.aws.client("lambda").get_function_configuration(FunctionName=self.function)
         return {
             "state": self.terraform.state_path.read_text(),
             "plan": json.dumps(self.terraform.show(plan)),
             "Terraform's output": self.terraform.log_path.read_text(),
-            "function's configuration": json.dumps(configuration, default=str),
+            "function's configuration": json.dumps(self._configuration(), default=str),
             "function's log": self.log(),
             "sandbox's log": Path(self.aws.log_path).read_text(),
         }
@@ -109,20 +109,22 @@ class Stack:
 
     def _secret_members(self, value: str) -> dict[str, str]:
         """What is secret in a value, by key: those that rotate; plain text has one without a name."""
-        keys = json.loads(self._variables().get("SECRET_KEYS", "[]"))
-        if not keys:
+        if not self._keys:
             return {"": value}
         try:
             members = json.loads(value)
         except ValueError:
             return {}  # a test's own broken document
-        found = {key: members.get(key) for key in keys if key not in PUBLIC}
+        found = {key: members.get(key) for key in self._keys if key not in PUBLIC}
         return {key: text for key, text in found.items() if isinstance(text, str) and text != PLACEHOLDER}
 
-    def _variables(self) -> Mapping[str, str]:
-        """The function's environment variables."""
-        answer = self.aws.client("lambda").get_function_configuration(FunctionName=self.function)
-        return dict(answer["Environment"]["Variables"])
+    @cached_property
+    def _keys(self) -> list[str]:
+        """The keys that rotate; none for plain text."""
+        return list(json.loads(self._configuration()["Environment"]["Variables"].get("SECRET_KEYS", "[]")))
+
+    def _configuration(self) -> Mapping[str, Any]:
+        return dict(self.aws.client("lambda").get_function_configuration(FunctionName=self.function))
 
     def log(self) -> str:
         """All log lines of the function."""
@@ -141,8 +143,7 @@ class Stack:
 
     def role(self) -> str:
         """The name of the function's role."""
-        configuration = self.aws.client("lambda").get_function_configuration(FunctionName=self.function)
-        return str(configuration["Role"]).rsplit("/", 1)[-1]
+        return str(self._configuration()["Role"]).rsplit("/", 1)[-1]
 
 
 @contextmanager

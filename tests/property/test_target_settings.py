@@ -36,7 +36,8 @@ PLAUSIBLE = {
 }
 QUIET = {("postgresql", "create_secret"), ("mysql", "create_secret"), ("iam_access_key", "set_secret")}
 """Steps that may have nothing to do."""
-DOCUMENTS = ["host", "port", "username", "dbname", "password", "engine"]
+KEYS = ("host", "port", "username", "dbname", "engine")
+"""Of the secret, beside the password."""
 
 
 def texts(name: str) -> st.SearchStrategy[str]:
@@ -53,7 +54,7 @@ def given_settings(kind: str) -> st.SearchStrategy[dict[str, str]]:
 
 
 members: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
-    {"password": any_text.filter(bool)}, optional={name: texts(name) for name in DOCUMENTS if name != "password"}
+    {"password": any_text.filter(bool)}, optional={name: texts(name) for name in KEYS}
 )
 
 

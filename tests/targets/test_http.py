@@ -382,11 +382,20 @@ def test_a_refused_administrator_is_told_as_such(service: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(403, AuthenticationError), (404, ConfigurationError), (503, NetworkError)]
+    ("status", "error", "text"),
+    [
+        (401, AuthenticationError, "refused"),
+        (403, AuthenticationError, "refused"),
+        (400, ConfigurationError, "not in 'test_status'"),
+        (404, ConfigurationError, "not in 'test_status'"),
+        (429, NetworkError, "tried again"),
+        (500, NetworkError, "tried again"),
+        (503, NetworkError, "tried again"),
+    ],
 )
-def test_faults_are_told_apart_by_the_status(service: Api, status: int, error: type[RotationError]) -> None:
+def test_faults_are_told_apart_by_the_status(service: Api, status: int, error: type[RotationError], text: str) -> None:
     service.answer = lambda request: status
-    with pytest.raises(error, match=str(status)):
+    with pytest.raises(error, match=f"{status}.*{text}"):
         http.test_secret(context(credential("new"), **settings(service)))
 
 

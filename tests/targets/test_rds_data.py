@@ -326,11 +326,18 @@ def test_a_probe_with_an_empty_object_is_taken(world: World, service: Role) -> N
 @pytest.mark.parametrize(
     ("code", "kind", "part"),
     [
+        ("DatabaseUnavailableException", NetworkError, "tried again"),
+        ("StatementTimeoutException", NetworkError, "tried again"),
+        ("ServiceUnavailableError", NetworkError, "tried again"),
         ("DatabaseResumingException", NetworkError, "tried again"),
         ("HttpEndpointNotEnabledException", ConfigurationError, "enable_http_endpoint"),
+        ("DatabaseNotFoundException", ConfigurationError, "cluster_arn"),
+        ("InvalidSecretException", ConfigurationError, "username and password"),
+        ("SecretsErrorException", ConfigurationError, "allowed to read it"),
         ("AccessDeniedException", AccessDeniedError, "rds-data:"),
-        ("ExpiredTokenException", AuthenticationError, "credential"),
+        ("ForbiddenException", AccessDeniedError, "rds-data:"),
         ("BadRequestException", TargetError, "no code"),
+        ("ExpiredTokenException", AuthenticationError, "credential"),
     ],
 )
 @pytest.mark.parametrize("step", ["setSecret", "testSecret"])
