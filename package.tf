@@ -11,11 +11,11 @@
 
 locals {
   lambda_src = "${path.module}/lambda_src"
-  targets    = jsondecode(file("${local.lambda_src}/secret_rotation/targets.json"))
+  targets    = jsondecode(file("${local.lambda_src}/secret_rotation/catalogue.json"))
 
   code_files = merge(
     { for name in fileset(local.lambda_src, "**/*.py") : name => "${local.lambda_src}/${name}" },
-    { "secret_rotation/targets.json" = "${local.lambda_src}/secret_rotation/targets.json" },
+    { "secret_rotation/catalogue.json" = "${local.lambda_src}/secret_rotation/catalogue.json" },
     var.target.file == null ? {} : { "custom_target.py" = var.target.file },
   )
   # A checkout with CRLF must give the same zip, and the caller's own file is not under our .gitattributes.

@@ -334,7 +334,7 @@ variable "schedule" {
 variable "target" {
   description = <<-EOT
     What has to accept the new value.
-    - `type`: a name of `lambda_src/secret_rotation/targets.json`; `none`: nothing but Secrets Manager.
+    - `type`: a name of `lambda_src/secret_rotation/catalogue.json`; `none`: nothing but Secrets Manager.
     - `settings`: the target's settings, all strings.
     - `file`: with type `python`, your own Python file. It is added to the zip.
   EOT

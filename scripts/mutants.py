@@ -31,13 +31,13 @@ CORE = ("test_rotation", "test_store", "test_handler", "test_target_interface", 
 TESTS = {
     "rotation.py": tuple(f"unit/{name}.py" for name in CORE),
     "store.py": tuple(f"unit/{name}.py" for name in CORE),
-    "sql.py": (
-        "unit/test_sql.py",
+    "targets/databases/strategies.py": (
+        "unit/test_strategies.py",
         "unit/test_told_postgresql.py",
         "targets/test_postgresql.py",
         "targets/test_mysql.py",
     ),
-    "service.py": ("unit/test_sql.py", "unit/test_told_redis.py"),
+    "kit/address.py": ("unit/test_strategies.py", "unit/test_told_redis.py"),
     "targets/postgresql.py": ("unit/test_told_postgresql.py", "targets/test_postgresql.py"),
     "targets/mysql.py": ("unit/test_told_mysql.py", "targets/test_mysql.py"),
     "targets/redis.py": ("unit/test_told_redis.py", "targets/test_redis.py"),
@@ -46,7 +46,7 @@ TESTS = {
     "targets/rds_data.py": ("unit/test_told_rds_data.py", "targets/test_rds_data.py"),
     "targets/python.py": ("targets/test_python.py", "unit/test_target_interface.py"),
     "targets/__init__.py": ("unit/test_target_interface.py",),
-    "targets/base.py": ("unit/test_target_interface.py", "unit/test_rotation.py"),
+    "target.py": ("unit/test_target_interface.py", "unit/test_rotation.py"),
 }
 """File of the function → the tests that are to notice changes of it."""
 SERVERS: Mapping[str, Mapping[str, Sequence[Mapping[str, bool]]]] = {

@@ -13,7 +13,7 @@ variables {
 run "the_zip_has_the_code_and_nothing_else" {
   assert {
     condition = toset(data.archive_file.package[0].source[*].filename) == setunion(
-      fileset("./lambda_src", "**/*.py"), ["secret_rotation/targets.json"]
+      fileset("./lambda_src", "**/*.py"), ["secret_rotation/catalogue.json"]
     )
     error_message = "The zip has ${jsonencode(data.archive_file.package[0].source[*].filename)}."
   }

@@ -305,7 +305,7 @@ class TargetContract:
     """The cases. A subclass says which target, and gives the ``service`` fixture."""
 
     target: ClassVar[str]
-    """The type in targets.json."""
+    """The type in catalogue.json."""
     former_value_works: ClassVar[bool] = False
     """Whether the value before still opens the service after a rotation; the one before that never does."""
     required_keys: ClassVar[tuple[str, ...]] = ()

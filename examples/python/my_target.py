@@ -9,7 +9,7 @@ import json
 from urllib.parse import urlsplit
 
 from secret_rotation.errors import AuthenticationError, ConfigurationError, NetworkError
-from secret_rotation.targets.base import Context, Credential
+from secret_rotation.target import Context, Credential
 
 
 def set_secret(context: Context) -> None:

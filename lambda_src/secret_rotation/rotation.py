@@ -32,7 +32,7 @@ from .errors import (
 from .logs import Log
 from .settings import Settings
 from .store import CURRENT, PENDING, PREVIOUS, Description, Store
-from .targets.base import Context, Credential
+from .target import Context, Credential
 
 PUBLIC_FIELDS = {
     "engine",

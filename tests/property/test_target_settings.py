@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from secret_rotation import targets
 from secret_rotation.errors import RotationError, SettingError
-from secret_rotation.targets.base import Credential
+from secret_rotation.target import Credential
 from tests.support.contexts import context
 
 CATALOGUE = {kind: about for kind, about in targets.catalogue().items() if about["settings"]}

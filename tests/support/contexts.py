@@ -8,7 +8,7 @@ from typing import Any
 from secret_rotation.deadline import Deadline
 from secret_rotation.errors import SecretError
 from secret_rotation.logs import Log
-from secret_rotation.targets.base import Context, Credential
+from secret_rotation.target import Context, Credential
 
 from .function import LambdaContext
 

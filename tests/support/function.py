@@ -9,7 +9,7 @@ from unittest import mock
 
 from secret_rotation import aws, handler
 from secret_rotation.errors import AuthenticationError, RotationError
-from secret_rotation.targets.base import Context, Credential
+from secret_rotation.target import Context, Credential
 
 from .secrets_manager import STEPS, Hook, SecretsManager
 

@@ -1,4 +1,4 @@
-"""A target is a file, a test, an example and an entry in targets.json; each of them without the others is a defect."""
+"""A target is a file, a test, an example and an entry in the catalogue; each without the others is a defect."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ from secret_rotation import targets
 
 ROOT = Path(__file__).parents[2]
 MODULES = ROOT / "lambda_src" / "secret_rotation" / "targets"
-NOT_TARGETS = {"__init__", "base"}
+NOT_TARGETS = {"__init__"}
 NOTHING_TO_TEST = {"none"}
 """No service: the other tests and examples are about it."""
 CATALOGUE = targets.catalogue()

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from secret_rotation.errors import ConfigurationError, NetworkError, RotationError
-from secret_rotation.sql import Server
+from secret_rotation.target import Context, Credential
 from secret_rotation.targets import mysql as target
-from secret_rotation.targets.base import Context, Credential
+from secret_rotation.targets.databases.strategies import Server
 from tests import target_contract
 from tests.support import mariadb
 from tests.support.contexts import context

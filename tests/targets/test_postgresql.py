@@ -23,8 +23,8 @@ from secret_rotation.errors import (
     SecretError,
     TargetError,
 )
+from secret_rotation.target import Context, Credential
 from secret_rotation.targets import postgresql as target
-from secret_rotation.targets.base import Context, Credential
 from tests import target_contract
 from tests.support import postgresql
 from tests.support.contexts import context, plain

@@ -15,8 +15,8 @@ from secret_rotation.errors import (
     NetworkError,
     RotationError,
 )
+from secret_rotation.target import Context, Credential
 from secret_rotation.targets import redis
-from secret_rotation.targets.base import Context, Credential
 from tests.support import authority, redis_server
 from tests.support.contexts import context, credential, plain
 from tests.support.redis_server import RedisServer

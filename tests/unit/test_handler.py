@@ -12,7 +12,7 @@ import pytest
 
 import lambda_function
 from secret_rotation import document, errors, handler
-from secret_rotation.targets.base import Context
+from secret_rotation.target import Context
 from tests.support.function import ROTATION_TOKEN, LambdaContext, RotationFunction, Service
 from tests.support.secrets_manager import STEPS, SecretsManager, ServiceError
 

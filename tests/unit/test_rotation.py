@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from secret_rotation import errors
-from secret_rotation.targets.base import Context, Credential
+from secret_rotation.target import Context, Credential
 from tests.support.function import ROTATION_TOKEN, RotationFunction, Service
 from tests.support.secrets_manager import CURRENT, PENDING, PREVIOUS, STEPS, SecretsManager, ServiceError
 

@@ -8,7 +8,7 @@ import pytest
 from secret_rotation import errors, targets
 from secret_rotation.deadline import Deadline
 from secret_rotation.logs import Log
-from secret_rotation.targets.base import Context, Credential
+from secret_rotation.target import Context, Credential
 
 JSON = '{"user": "u", "port": 5432, "empty": "", "none": null, "password": "value-of-it"}'
 

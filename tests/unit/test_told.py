@@ -21,7 +21,7 @@ from secret_rotation.errors import (
     TargetError,
     UnknownVersionError,
 )
-from secret_rotation.targets.base import Context, Credential
+from secret_rotation.target import Context, Credential
 from tests.support.function import RotationFunction
 from tests.support.secrets_manager import CURRENT, PENDING, STEPS, SecretsManager, ServiceError
 

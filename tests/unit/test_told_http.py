@@ -13,8 +13,8 @@ from secret_rotation.errors import (
     RotationError,
     SecretError,
 )
+from secret_rotation.target import Context
 from secret_rotation.targets import http
-from secret_rotation.targets.base import Context
 from tests.support.contexts import context, credential
 
 URL = "https://localhost:1"
@@ -167,7 +167,7 @@ REFUSALS = {
 def test_who_was_refused_is_told_with_what_to_do(who: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, told = REFUSALS[who]
     monkeypatch.setattr(http.Call, "send", lambda *_: 401)
-    monkeypatch.setattr("secret_rotation.administrator.read", lambda _: credential("admins"))
+    monkeypatch.setattr("secret_rotation.kit.administrator.read", lambda _: credential("admins"))
     assert refused(AuthenticationError, step(**settings)) == told
 
 

@@ -15,8 +15,8 @@ from secret_rotation.errors import (
     RotationError,
     SecretError,
 )
+from secret_rotation.target import Credential
 from secret_rotation.targets import iam_access_key
-from secret_rotation.targets.base import Credential
 from tests.support import contexts
 from tests.support.function import LambdaContext
 from tests.support.iam import Iam, Key

@@ -9,8 +9,8 @@ import pymysql
 import pytest
 
 from secret_rotation.errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
-from secret_rotation.sql import Server
 from secret_rotation.targets import mysql
+from secret_rotation.targets.databases.strategies import Server
 from tests.support.contexts import context
 
 SERVER = Server("db.example.com", 3306, "app")

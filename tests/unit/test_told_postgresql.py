@@ -10,8 +10,8 @@ from pg8000 import native
 from scramp import ScramException
 
 from secret_rotation.errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
-from secret_rotation.sql import Server
 from secret_rotation.targets import postgresql
+from secret_rotation.targets.databases.strategies import Server
 
 SERVER = Server("db.example.com", 5432, "app")
 WHERE = "db.example.com:5432"

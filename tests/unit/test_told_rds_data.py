@@ -18,8 +18,8 @@ from secret_rotation.errors import (
     StoreError,
     TargetError,
 )
+from secret_rotation.target import Context, Credential
 from secret_rotation.targets import rds_data
-from secret_rotation.targets.base import Context, Credential
 from tests.support.contexts import context, credential, plain
 from tests.support.secrets_manager import SecretsManager, ServiceError
 

@@ -8,7 +8,7 @@ import http.client
 import json
 
 from secret_rotation.errors import AuthenticationError, NetworkError, TargetError
-from secret_rotation.targets.base import Context, Credential
+from secret_rotation.target import Context, Credential
 
 
 def create_secret(context: Context) -> dict[str, str]:

@@ -5,7 +5,7 @@ import http.client
 import json
 
 from secret_rotation.errors import AuthenticationError, NetworkError
-from secret_rotation.targets.base import Context, Credential
+from secret_rotation.target import Context, Credential
 
 
 def identity(credential: Credential) -> dict[str, str]:

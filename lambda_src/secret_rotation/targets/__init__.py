@@ -1,4 +1,4 @@
-"""The targets: services that have to accept a new value. ``targets.json`` is the one list of them."""
+"""The targets: services that have to accept a new value. ``catalogue.json`` is the one list of them."""
 
 import importlib
 import json
@@ -14,8 +14,8 @@ STEPS = ("set_secret", "test_secret")
 
 
 def catalogue() -> dict[str, Any]:
-    """The content of ``targets.json``: type → module, summary, settings, permissions."""
-    found: dict[str, Any] = json.loads((Path(__file__).parent.parent / "targets.json").read_text("utf-8"))
+    """The content of ``catalogue.json``: type → module, summary, settings, permissions."""
+    found: dict[str, Any] = json.loads((Path(__file__).parent.parent / "catalogue.json").read_text("utf-8"))
     return found
 
 

@@ -28,7 +28,6 @@ import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from .. import administrator, service, template, tls
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -37,8 +36,9 @@ from ..errors import (
     RotationError,
     SecretError,
 )
-from ..template import Values
-from .base import Context, Credential
+from ..kit import address, administrator, tls
+from ..placeholders import JSON, PLACEHOLDER, Values, fill, fill_body, for_header, for_url, names, parse_body
+from ..target import Context, Credential
 
 AUTHENTICATIONS = ("none", "basic", "bearer", "sigv4")
 
@@ -163,7 +163,7 @@ class Call:
     def logs_in(self) -> bool:
         """Whether it is another request for another login. Raises ``ConfigurationError`` for a wrong placeholder."""
         texts = (self.url.path, self.url.query, *self.headers.values(), self.body, *self.auth[1:])
-        return "login" in [root for text in texts for root, _ in template.names(text)]
+        return "login" in [root for text in texts for root, _ in names(text)]
 
     def check(self, values: Values) -> None:
         """Fill in everything once, so that what is missing is told before anything is sent."""
@@ -171,7 +171,7 @@ class Call:
         pending, current = values["pending"], values["current"]
         if pending is None or current is None:
             return
-        for _, key in template.names(self.url.path + self.url.query):
+        for _, key in names(self.url.path + self.url.query):
             if key and key not in pending.keys and pending.get(key) != current.get(key):
                 raise IdentityMismatchError(
                     f"The pending value differs from the current one in {key!r}, which stands in {self.name}_url. It "
@@ -208,17 +208,17 @@ class Call:
         return ConfigurationError(f"{self} answered {status}, which is not in '{self.name}_status'.")
 
     def _fill(self, values: Values) -> Request:
-        target = template.fill(self.url.path, values, template.for_url) or "/"
+        target = fill(self.url.path, values, for_url) or "/"
         if self.url.query:
-            target += "?" + template.fill(self.url.query, values, template.for_url)
-        headers = {name: template.fill(text, values, template.for_header) for name, text in self.headers.items()}
+            target += "?" + fill(self.url.query, values, for_url)
+        headers = {name: fill(text, values, for_header) for name, text in self.headers.items()}
         return Request(target, {**headers, **_authorization(self.auth, values)}, self._fill_body(values))
 
     def _fill_body(self, values: Values) -> bytes:
         if not self.body:
             return b""
         kind = self.headers["Content-Type"].partition(";")[0].strip().lower()
-        return template.fill_body(kind, template.parse_body(kind, self.body), values)
+        return fill_body(kind, parse_body(kind, self.body), values)
 
     def _sign(self, request: Request) -> dict[str, str]:
         """The headers with a signature (SigV4) as the function's role, whose policy has to allow the call."""
@@ -291,10 +291,10 @@ def _url(context: Context, name: str) -> SplitResult:
 def _split(text: str) -> SplitResult | None:
     try:
         url = urlsplit(text)
-        usable = url.scheme in PORTS and service.is_host(url.hostname or "") and url.port != 0
+        usable = url.scheme in PORTS and address.is_host(url.hostname or "") and url.port != 0
     except ValueError:
         return None
-    printable = re.fullmatch(r"[\x21-\x7e]*", template.PLACEHOLDER.sub("", text))
+    printable = re.fullmatch(r"[\x21-\x7e]*", PLACEHOLDER.sub("", text))
     return url if usable and printable and "@" not in url.netloc and not url.fragment else None
 
 
@@ -308,7 +308,7 @@ def _headers(context: Context, name: str) -> dict[str, str]:
     by_name = {key.title(): text for key, text in headers.items()}
     defaults = {"User-Agent": "secret-rotation"}  # some APIs refuse a request without
     if context.settings.get(f"{name.removesuffix('_headers')}_body"):
-        defaults["Content-Type"] = template.JSON
+        defaults["Content-Type"] = JSON
     return {**defaults, **by_name}
 
 
@@ -345,10 +345,10 @@ def _statuses(context: Context, name: str) -> frozenset[int]:
 
 def _authorization(auth: tuple[str, ...], values: Values) -> dict[str, str]:
     if auth[0] == "basic":
-        username, password = (template.fill(text, values) for text in auth[1:])
+        username, password = (fill(text, values) for text in auth[1:])
         if ":" in username:
             raise SecretError("The user name has a colon, which basic authentication cannot send.")
         return {"Authorization": "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()}
     if auth[0] == "bearer":
-        return {"Authorization": "Bearer " + template.fill(auth[1], values, template.for_header)}
+        return {"Authorization": "Bearer " + fill(auth[1], values, for_header)}
     return {}

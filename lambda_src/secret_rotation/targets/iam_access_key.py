@@ -24,7 +24,7 @@ from typing import Any
 
 from .. import aws, document
 from ..errors import AuthenticationError, ConfigurationError, IdentityMismatchError, SecretError, SettingError
-from .base import Context, Credential
+from ..target import Context, Credential
 
 MOST_KEYS = 2
 """IAM's quota of a user, which cannot be raised; inactive keys count too."""

@@ -11,16 +11,17 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from .. import service, sql, tls
 from ..errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
-from ..sql import Server, identity
-from .base import Context
+from ..kit import driver, tls
+from ..target import Context
+from .databases import strategies
+from .databases.strategies import Server, identity
 
 try:
     import pymysql
     from pymysql.constants import CR, ER
 except ImportError:
-    raise service.no_driver("PyMySQL") from None
+    raise driver.missing("PyMySQL") from None
 
 __all__ = ["create_secret", "identity", "set_secret", "test_secret"]
 
@@ -130,7 +131,7 @@ class Session:
     def _run(self, statement: str, *values: str) -> Any:
         # The driver takes its timeouts when it connects; the time that is left is less now.
         self._connection._read_timeout = self._connection._write_timeout = self._context.deadline.timeout()
-        with sql.told_as(lambda error: _explain(error, self._server), pymysql.MySQLError):
+        with strategies.told_as(lambda error: _explain(error, self._server), pymysql.MySQLError):
             cursor = self._connection.cursor()
             cursor.execute(statement, values)
             return cursor.fetchall()
@@ -139,7 +140,7 @@ class Session:
 def connect(context: Context, server: Server, username: str, password: str) -> Session:
     """Log in, with TLS before the password."""
     security, seconds = tls.context(context.settings), context.deadline.timeout()
-    with sql.told_as(lambda error: _explain(error, server, username), pymysql.MySQLError, RuntimeError):
+    with strategies.told_as(lambda error: _explain(error, server, username), pymysql.MySQLError, RuntimeError):
         connection = pymysql.connect(
             host=server.host,
             port=server.port,
@@ -201,4 +202,4 @@ def _explain(error: Exception, server: Server, username: str = "") -> RotationEr
     return TargetError(f"{server} refused a statement (error {number}).")
 
 
-_DATABASE = sql.Database(3306, connect)
+_DATABASE = strategies.Database(3306, connect)

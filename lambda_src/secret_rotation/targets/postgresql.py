@@ -1,4 +1,4 @@
-"""PostgreSQL: the password of a role. The two strategies are in ``secret_rotation.sql``.
+"""PostgreSQL: the password of a role. The two strategies are in ``databases.strategies``.
 
 The new password never reaches the server as text, since ALTER ROLE, which takes no parameters, stands in the server's
 log when it logs statements. What is sent is the verifier that the server would make of it, and keep: its SCRAM-SHA-256
@@ -13,17 +13,18 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from .. import service, sql, tls
 from ..deadline import Deadline
 from ..errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
-from ..sql import Server, identity
-from .base import Context
+from ..kit import driver, tls
+from ..target import Context
+from .databases import strategies
+from .databases.strategies import Server, identity
 
 try:
     from pg8000 import native
     from scramp import ScramException, ScramMechanism
 except ImportError:
-    raise service.no_driver("pg8000") from None
+    raise driver.missing("pg8000") from None
 
 __all__ = ["create_secret", "identity", "set_secret", "test_secret"]
 
@@ -101,14 +102,14 @@ class Session:
 
     def _run(self, statement: str, **values: str) -> Any:
         self._channel.settimeout(self._deadline.timeout())
-        with sql.told_as(lambda error: _explain(error, self._server), native.Error, OSError):
+        with strategies.told_as(lambda error: _explain(error, self._server), native.Error, OSError):
             return self._connection.run(statement, **values)
 
 
 def connect(context: Context, server: Server, username: str, password: str) -> Session:
     """Log in. TLS begins before anything is said, and the server has to ask for the password."""
     where, security = str(server), tls.context(context.settings)
-    with sql.told_as(lambda error: _explain(error, server, username), native.Error, ScramException, OSError):
+    with strategies.told_as(lambda error: _explain(error, server, username), native.Error, ScramException, OSError):
         channel = socket.create_connection((server.host, server.port), context.deadline.timeout())
         try:
             # The driver sends a turn in pieces, and each would wait for the server to acknowledge the one before.
@@ -164,7 +165,7 @@ def _explain(error: Exception, server: Server, username: str = "") -> RotationEr
             f"{server}: the exchange of the password failed: the server does not know it either, or it has characters "
             "that SCRAM does not allow."
         )
-    for one in sql.causes(error):
+    for one in strategies.causes(error):
         if isinstance(one, native.DatabaseError):
             return _explain_state(str(one.args[0].get("C", "")), server, username)
     return NetworkError(
@@ -194,4 +195,4 @@ def _verifier(username: str, password: str, encryption: str, iterations: str | N
     return f"SCRAM-SHA-256${made[3]}:{salt}${stored}:{server_key}"
 
 
-_DATABASE = sql.Database(5432, connect)
+_DATABASE = strategies.Database(5432, connect)

@@ -40,7 +40,7 @@ from ..errors import (
     SettingError,
     TargetError,
 )
-from .base import Context, Credential
+from ..target import Context, Credential
 
 RESUME_PAUSES = (3.0,) * 10
 """Seconds between tries while a paused cluster starts, which takes about 15 seconds."""

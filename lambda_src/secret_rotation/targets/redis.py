@@ -19,16 +19,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from .. import administrator, service, tls
 from ..errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
-from .base import Context, Credential
+from ..kit import address, administrator, driver, tls
+from ..target import Context, Credential
 
 try:
     import redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 except ImportError:
-    raise service.no_driver("redis") from None
+    raise driver.missing("redis") from None
 
 SAVE_COMMANDS = {"acl-save": "ACL SAVE", "config-rewrite": "CONFIG REWRITE", "none": None}
 """How the new password survives a restart of the server.
@@ -91,8 +91,8 @@ class Server:
     def of(cls, context: Context, credential: Credential) -> "Server":
         """Read the settings; what they leave out is in the secret. Raises ``ConfigurationError``."""
         return cls(
-            host=service.host(context, credential),
-            port=service.port(context, credential, 6379),
+            host=address.host(context, credential),
+            port=address.port(context, credential, 6379),
             username=context.settings.get("username") or credential.get("username") or "default",
             trust=tls.context(context.settings),
         )
@@ -165,7 +165,7 @@ def _log_in(context: Context, server: Server, stack: ExitStack) -> tuple[redis.R
             context.log.info("A stored password is not accepted; trying the next.", candidate=candidate.version)
         else:
             return opened, [candidate, *known]
-    raise service.locked_out(f"{server.host}:{server.port}", server.username)
+    raise administrator.locked_out(f"{server.host}:{server.port}", server.username)
 
 
 def _replace_passwords(connection: redis.Redis, username: str, pending: Credential, keep: list[Credential]) -> None:

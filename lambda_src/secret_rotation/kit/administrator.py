@@ -1,8 +1,8 @@
 """The administrator's credential, for targets that change somebody else's password."""
 
-from . import aws, document
-from .errors import ConfigurationError, IdentityMismatchError, SecretError
-from .targets.base import Context, Credential
+from .. import aws, document
+from ..errors import AuthenticationError, ConfigurationError, IdentityMismatchError, SecretError
+from ..target import Context, Credential
 
 SETTING = "admin_secret_arn"
 """The setting that names the administrator's secret; the module grants the function to read exactly that one."""
@@ -37,3 +37,11 @@ def check_host(context: Context, admin: Credential, host: str) -> None:
         raise IdentityMismatchError(
             "The administrator's secret is for another host than this secret. Correct the one that is wrong."
         )
+
+
+def locked_out(server: str, username: str) -> AuthenticationError:
+    """What to tell when the server has refused all that Secrets Manager holds."""
+    return AuthenticationError(
+        f"{server} accepts no stored password of {username!r}: pending, current, previous and the versions without a "
+        "label were tried. Put a working value by hand, or give 'admin_secret_arn'."
+    )

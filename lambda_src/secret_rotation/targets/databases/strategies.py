@@ -17,9 +17,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from . import administrator, service
-from .errors import AuthenticationError, ConfigurationError, IdentityMismatchError, RotationError, SecretError
-from .targets.base import Context, Credential
+from ...errors import AuthenticationError, ConfigurationError, IdentityMismatchError, RotationError, SecretError
+from ...kit import address, administrator
+from ...target import Context, Credential
 
 CLONE = "_clone"
 """What is added to the name of the second user; AWS's templates add the same."""
@@ -98,7 +98,7 @@ class Database:
                 session = self._try(context, server, candidate)
                 if session is not None:
                     return session
-        raise service.locked_out(str(server), username)
+        raise administrator.locked_out(str(server), username)
 
     def _try(self, context: Context, server: Server, credential: Credential) -> Session | None:
         try:
@@ -109,7 +109,7 @@ class Database:
 
     def _server(self, context: Context, credential: Credential) -> Server:
         database = context.settings.get("dbname") or credential.get("dbname") or ""
-        host, port = service.host(context, credential), service.port(context, credential, self.port)
+        host, port = address.host(context, credential), address.port(context, credential, self.port)
         return Server(host, port, _name(database))
 
 

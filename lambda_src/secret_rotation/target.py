@@ -30,10 +30,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
-from .. import document
-from ..deadline import Deadline
-from ..errors import ConfigurationError, NoValueError, SecretError
-from ..logs import Log
+from . import document
+from .deadline import Deadline
+from .errors import ConfigurationError, NoValueError, SecretError
+from .logs import Log
 
 
 @dataclass(frozen=True)

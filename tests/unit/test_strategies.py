@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from secret_rotation import service, sql
 from secret_rotation.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -14,8 +13,10 @@ from secret_rotation.errors import (
     RotationError,
     SecretError,
 )
-from secret_rotation.sql import Server
-from secret_rotation.targets.base import Context, Credential
+from secret_rotation.kit import driver
+from secret_rotation.target import Context, Credential
+from secret_rotation.targets.databases import strategies
+from secret_rotation.targets.databases.strategies import Server
 from tests.support.contexts import context, credential, plain
 
 
@@ -38,8 +39,8 @@ class Users:
         return [password for _, _, password, *_ in filter(lambda step: len(step) == 4, self.done)]
 
     @property
-    def database(self) -> sql.Database:
-        return sql.Database(5432, self.connect)
+    def database(self) -> strategies.Database:
+        return strategies.Database(5432, self.connect)
 
 
 @dataclass
@@ -258,7 +259,7 @@ def test_the_settings_go_before_the_secret(port: int) -> None:
         seen.append(server)
         return Session(Users({}))
 
-    database = sql.Database(5432, connect)
+    database = strategies.Database(5432, connect)
     secret = version("new", port=port, dbname="d")
     database.test_secret(step(secret))
     database.test_secret(step(version("new")))
@@ -267,13 +268,13 @@ def test_the_settings_go_before_the_secret(port: int) -> None:
 
 
 def test_who_a_credential_is_for() -> None:
-    found = sql.identity(version("x", "app_clone", port=1, dbname="d"))
+    found = strategies.identity(version("x", "app_clone", port=1, dbname="d"))
     assert found == {"host": "db", "port": "1", "dbname": "d", "username": "app"}
-    assert sql.identity(plain("x")) == {"host": "", "port": "", "dbname": "", "username": ""}
+    assert strategies.identity(plain("x")) == {"host": "", "port": "", "dbname": "", "username": ""}
 
 
 def test_a_driver_that_lacks_is_told_with_how_to_attach_it() -> None:
-    assert str(service.no_driver("pg8000")) == (
+    assert str(driver.missing("pg8000")) == (
         "The driver 'pg8000' is not in the function. Build the layer with `make layer` and attach it with "
         "`function.layers`."
     )

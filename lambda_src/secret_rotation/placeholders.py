@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from .errors import ConfigurationError, SecretError
-from .targets.base import Credential
+from .target import Credential
 
 Values = Mapping[str, Credential | None]
 """What placeholders are filled in from: pending, current, login."""

@@ -1,7 +1,7 @@
-"""What targets of one server share: where it is, and what to tell when it admits nobody or its driver is not there."""
+"""Where a service is: host and port, of the settings or of the secret."""
 
-from .errors import AuthenticationError, ConfigurationError
-from .targets.base import Context, Credential
+from ..errors import ConfigurationError
+from ..target import Context, Credential
 
 
 def host(context: Context, credential: Credential) -> str:
@@ -30,19 +30,3 @@ def port(context: Context, credential: Credential, default: int) -> int:
     if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
         return int(text)
     raise ConfigurationError("The port must be a number from 1 to 65535.")
-
-
-def locked_out(server: str, username: str) -> AuthenticationError:
-    """What to tell when the server has refused all that Secrets Manager holds."""
-    return AuthenticationError(
-        f"{server} accepts no stored password of {username!r}: pending, current, previous and the versions without a "
-        "label were tried. Put a working value by hand, or give 'admin_secret_arn'."
-    )
-
-
-def no_driver(name: str) -> ConfigurationError:
-    """What to tell when the function lacks the Python package ``name``."""
-    return ConfigurationError(
-        f"The driver {name!r} is not in the function. Build the layer with `make layer` and attach it with "
-        "`function.layers`."
-    )

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 
-ROOT = Path(os.environ.get("LAMBDA_TASK_ROOT", Path(__file__).parents[1]))
+ROOT = Path(os.environ.get("LAMBDA_TASK_ROOT", Path(__file__).parents[2]))
 """Where the function's zip is unpacked."""
 ADVICE = (
     "Give the certificate's authority as 'tls_ca', and a host name that the certificate has. If the server speaks no "

@@ -1,0 +1,1 @@
+"""What any target may use: where the service is, TLS, the administrator, the driver."""

@@ -1,0 +1,1 @@
+"""What database targets share."""
