@@ -27,23 +27,31 @@ ROOT = Path(__file__).parents[1]
 SOURCE = "secret_rotation"
 DOCUMENT = ROOT / "docs/safety.md"
 REQUIREMENTS = ROOT / "mutants-requirements.txt"
-CORE = ("test_rotation", "test_store", "test_handler", "test_target_interface", "test_told")
+CORE = (
+    "test_rotation",
+    "test_store",
+    "test_handler",
+    "test_target_interface",
+    "test_rotation_context",
+    "test_rotation_messages",
+    "test_key_pairs",
+)
 TESTS = {
     "rotation.py": tuple(f"unit/{name}.py" for name in CORE),
     "store.py": tuple(f"unit/{name}.py" for name in CORE),
     "targets/databases/strategies.py": (
         "unit/test_strategies.py",
-        "unit/test_told_postgresql.py",
+        "unit/targets/test_postgresql.py",
         "targets/test_postgresql.py",
         "targets/test_mysql.py",
     ),
-    "kit/address.py": ("unit/test_strategies.py", "unit/test_told_redis.py"),
-    "targets/postgresql.py": ("unit/test_told_postgresql.py", "targets/test_postgresql.py"),
-    "targets/mysql.py": ("unit/test_told_mysql.py", "targets/test_mysql.py"),
-    "targets/redis.py": ("unit/test_told_redis.py", "targets/test_redis.py"),
-    "targets/http.py": ("unit/test_told_http.py", "targets/test_http.py"),
-    "targets/iam_access_key.py": ("unit/test_told_iam.py", "targets/test_iam_access_key.py"),
-    "targets/rds_data.py": ("unit/test_told_rds_data.py", "targets/test_rds_data.py"),
+    "kit/address.py": ("unit/test_strategies.py", "unit/targets/test_redis.py"),
+    "targets/postgresql.py": ("unit/targets/test_postgresql.py", "targets/test_postgresql.py"),
+    "targets/mysql.py": ("unit/targets/test_mysql.py", "targets/test_mysql.py"),
+    "targets/redis.py": ("unit/targets/test_redis.py", "targets/test_redis.py"),
+    "targets/http.py": ("unit/targets/test_http.py", "targets/test_http.py"),
+    "targets/iam_access_key.py": ("unit/targets/test_iam_access_key.py", "targets/test_iam_access_key.py"),
+    "targets/rds_data.py": ("unit/targets/test_rds_data.py", "targets/test_rds_data.py"),
     "targets/python.py": ("targets/test_python.py", "unit/test_target_interface.py"),
     "targets/__init__.py": ("unit/test_target_interface.py",),
     "target.py": ("unit/test_target_interface.py", "unit/test_rotation.py"),

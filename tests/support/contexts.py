@@ -18,7 +18,7 @@ SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-AbCdEf"
 def credential(password: str, **fields: object) -> Credential:
     """A version of a JSON secret whose key ``password`` rotates."""
     document = {"username": "app", **fields, "password": password}
-    return Credential(f"version-{password}", json.dumps(document), ("password",))
+    return Credential(f"version-{password.removeprefix('s3cret-')}", json.dumps(document), ("password",))
 
 
 def plain(text: str) -> Credential:
