@@ -149,42 +149,5 @@ resource "aws_secretsmanager_secret_rotation" "this" {
       condition     = split(":", each.value)[4] == local.account_id
       error_message = "secrets[${jsonencode(each.key)}] is in the account ${split(":", each.value)[4]}, and the function is in ${local.account_id}. Call the module in the secret's account, with `providers = { aws = aws.<alias for that account> }`."
     }
-    precondition {
-      condition     = local.shortest_interval >= 4
-      error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}: ${local.shortest_interval} hours lie between two rotations; Secrets Manager allows at least 4."
-    }
-    precondition {
-      condition     = local.window <= local.shortest_interval
-      error_message = "schedule.duration is ${jsonencode(var.schedule.duration)}, longer than the ${local.shortest_interval} hours between two rotations. Give a shorter duration."
-    }
-    precondition {
-      condition     = local.last_hour + local.window <= 24
-      error_message = "schedule.duration is ${jsonencode(var.schedule.duration)}: the window that opens at ${local.last_hour}:00 UTC would end on the next UTC day, which Secrets Manager refuses. Allowed: at most ${24 - local.last_hour}h."
-    }
   }
-}
-
-# The schedule in hours, for the conditions above.
-locals {
-  rate       = try(regex("^rate\\((\\d+) (hour|day)s?\\)$", var.schedule.expression), null)
-  cron       = try(regex("^cron\\(0 (?P<hours>\\S+) (?P<month_days>\\S+) \\S+ (?P<week_days>\\S+) \\*\\)$", var.schedule.expression), null)
-  cron_items = [for item in try(split(",", local.cron.hours), []) : regex("^(?P<from>\\*|\\d+)(?:-(?P<to>\\d+))?(?:/(?P<step>\\d+))?$", item)]
-  cron_hours = [
-    for hour in range(24) : hour if anytrue([
-      for item in local.cron_items :
-      hour >= (item.from == "*" ? 0 : tonumber(item.from)) &&
-      hour <= (item.to != null ? tonumber(item.to) : item.from == "*" || item.step != null ? 23 : tonumber(item.from)) &&
-      (hour - (item.from == "*" ? 0 : tonumber(item.from))) % tonumber(coalesce(item.step, 1)) == 0
-    ])
-  ]
-  every_day = local.cron != null && contains(["*", "?"], try(local.cron.month_days, "")) && contains(["*", "?"], try(local.cron.week_days, ""))
-  cron_gaps = [
-    for i, hour in local.cron_hours :
-    i + 1 < length(local.cron_hours) ? local.cron_hours[i + 1] - hour : local.every_day ? 24 - hour + local.cron_hours[0] : 24
-  ]
-
-  rate_hours        = local.rate == null ? 24 * coalesce(var.schedule.days, 1) : tonumber(local.rate[0]) * (local.rate[1] == "day" ? 24 : 1)
-  shortest_interval = local.cron == null ? local.rate_hours : min(24, local.cron_gaps...)
-  last_hour         = max(0, local.cron_hours...)
-  window            = var.schedule.duration == null ? 0 : tonumber(trimsuffix(var.schedule.duration, "h"))
 }

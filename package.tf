@@ -10,9 +10,6 @@
 # -replace='<address of this module>.terraform_data.package[0]', or apply where it was planned.
 
 locals {
-  lambda_src = "${path.module}/lambda_src"
-  targets    = jsondecode(file("${local.lambda_src}/secret_rotation/catalogue.json"))
-
   code_files = merge(
     { for name in fileset(local.lambda_src, "**/*.py") : name => "${local.lambda_src}/${name}" },
     { "secret_rotation/catalogue.json" = "${local.lambda_src}/secret_rotation/catalogue.json" },

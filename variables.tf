@@ -2,6 +2,9 @@
 # variables, but no local that is made of its own variable: that is a cycle.
 
 locals {
+  lambda_src = "${path.module}/lambda_src"
+  targets    = jsondecode(file("${local.lambda_src}/secret_rotation/catalogue.json"))
+
   secret_arn_pattern  = "^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+$"
   kms_key_arn_pattern = "^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$"
 
@@ -21,18 +24,6 @@ locals {
   generator_types = ["password", "hex", "base64", "uuid", "rsa", "ec"]
   rsa_bits        = [2048, 3072, 4096]
   curves          = ["P-256", "P-384", "P-521", "secp256k1"]
-
-  # The fields of a cron between minutes and year, as Secrets Manager takes them. V stands for one value, I for one item
-  # of a list: a value, a range or *, each with an optional step.
-  cron_fields = [
-    for field in [
-      { name = "hours", value = "([01]?\\d|2[0-3])", pattern = "I(,I)*", allowed = "0-23 , - * /" },
-      { name = "day of month", value = "(0?[1-9]|[12]\\d|3[01])", pattern = "\\?|(I|L)(,(I|L))*", allowed = "1-31 , - * / ? L" },
-      { name = "month", value = "(0?[1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)", pattern = "I(,I)*", allowed = "1-12 JAN-DEC , - * /" },
-      { name = "day of week", value = "([1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)", pattern = "\\?|L|VL|V#[1-5]|I(,I)*", allowed = "1-7 SUN-SAT , - * / ? # L" },
-    ] :
-    merge(field, { pattern = replace(replace("^(${field.pattern})$", "I", "(\\*|V(-V)?)(/[1-9]\\d*)?"), "V", field.value) })
-  ]
 
   runtimes   = ["python3.11", "python3.12", "python3.13", "python3.14"]
   log_levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
@@ -242,92 +233,6 @@ variable "generators" {
     condition = length(distinct(concat(coalesce(var.keys, []), [for generator in var.generators : generator.public_key if generator.public_key != null]))) == length(concat(coalesce(var.keys, []),
     [for generator in var.generators : generator.public_key if generator.public_key != null]))
     error_message = "public_key must be a key of its own: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}].public_key = ${jsonencode(generator.public_key)}" if generator.public_key != null])}. Not allowed are the entries of keys (${join(", ", coalesce(var.keys, []))}) and the public_key of another generator."
-  }
-}
-
-variable "schedule" {
-  description = <<-EOT
-    When the secrets rotate. Either `days` or `expression`.
-    - `days`: every so many days, 1 to 999.
-    - `expression`: `rate(12 hours)`, `rate(30 days)` or `cron(0 8 1 * ? *)`, in UTC, at most every 4 hours.
-    - `duration`: length of the window in which it rotates, `1h` to `24h`.
-    - `rotate_immediately`: also rotate when the schedule is made or changed; otherwise only the target is tested then.
-  EOT
-  type = object({
-    days               = optional(number)
-    expression         = optional(string)
-    duration           = optional(string)
-    rotate_immediately = optional(bool, true)
-  })
-  default  = { days = 30 }
-  nullable = false
-
-  validation {
-    condition     = var.schedule.days != null || var.schedule.expression != null
-    error_message = "schedule has neither days nor expression. Give one of them, for example schedule = { days = 30 }."
-  }
-
-  validation {
-    condition     = var.schedule.days == null || var.schedule.expression == null
-    error_message = "schedule has days and expression. Give one of them."
-  }
-
-  validation {
-    condition     = contains(range(1, 1000), coalesce(var.schedule.days, 1))
-    error_message = "schedule.days is ${coalesce(var.schedule.days, 1)}; allowed are whole numbers from 1 to 999."
-  }
-
-  validation {
-    condition     = can(regex("^(rate\\([1-9][0-9]* (hour|hours|day|days)\\)|cron\\(\\S+( \\S+){5}\\))$", coalesce(var.schedule.expression, "rate(1 day)")))
-    error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}; allowed are rate(<number> hours), rate(<number> days) and cron(<minutes> <hours> <day of month> <month> <day of week> <year>), with single spaces."
-  }
-
-  validation {
-    condition     = try(tonumber(regex("^rate\\((\\d+) hours?\\)$", var.schedule.expression)[0]), 4) >= 4
-    error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}; Secrets Manager rotates at most every 4 hours: rate(4 hours)."
-  }
-
-  validation {
-    condition = (
-      try(tonumber(regex("^rate\\((\\d+) hours?\\)$", var.schedule.expression)[0]), 1) <= 999 * 24 &&
-      try(tonumber(regex("^rate\\((\\d+) days?\\)$", var.schedule.expression)[0]), 1) <= 999
-    )
-    error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}; Secrets Manager rotates at least every 999 days: rate(999 days)."
-  }
-
-  validation {
-    condition     = !can(regex("^cron\\(\\S+( \\S+){5}\\)$", var.schedule.expression)) || can(regex("^cron\\(0 .* \\*\\)$", var.schedule.expression))
-    error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}; in a cron of Secrets Manager the first field (minutes) must be 0 and the last (year) *."
-  }
-
-  validation {
-    condition     = length(regexall("^cron\\(\\S+ \\S+ (\\? \\S+ \\?|[^? ]\\S* \\S+ [^? ]\\S*) \\S+\\)$", coalesce(var.schedule.expression, "rate(1 day)"))) == 0
-    error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}; one of the cron's third field (day of month) and fifth field (day of week) must be ?, the other not."
-  }
-
-  validation {
-    condition = alltrue([
-      for i, field in try(slice(split(" ", regex("^cron\\((.*)\\)$", var.schedule.expression)[0]), 1, 5), []) :
-      can(regex(local.cron_fields[i].pattern, field))
-    ])
-    error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}: ${join("; ", [
-      for i, field in try(slice(split(" ", regex("^cron\\((.*)\\)$", var.schedule.expression)[0]), 1, 5), []) :
-      "${local.cron_fields[i].name} is ${field}, allowed are ${local.cron_fields[i].allowed}"
-      if !can(regex(local.cron_fields[i].pattern, field))
-    ])}."
-  }
-
-  validation {
-    condition = alltrue([
-      for ends in regexall("(\\d+)-(\\d+)", try(regex("^cron\\(\\S+ (\\S+) ", var.schedule.expression)[0], "")) :
-      tonumber(ends[0]) <= tonumber(ends[1])
-    ])
-    error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}: a range of hours runs backwards. Write it in two parts, for example 0-4,20-23/4."
-  }
-
-  validation {
-    condition     = can(regex("^([1-9]|1[0-9]|2[0-4])h$", coalesce(var.schedule.duration, "1h")))
-    error_message = "schedule.duration is ${jsonencode(var.schedule.duration)}; allowed are whole hours from 1h to 24h."
   }
 }
 

@@ -186,7 +186,7 @@ def _field(text: str, names: Mapping[str, int], low: int, high: int) -> frozense
 
 
 def _bounds(base: str, has_step: bool, names: Mapping[str, int], low: int, high: int) -> tuple[int, int]:
-    if base == "*":
+    if base == "*" or (has_step and not base):  # AWS's own first example is cron(0 /8 * * ? *)
         return low, high
     first, dash, last = base.partition("-")
     start = _number(first, names, low, high)

@@ -1,7 +1,21 @@
 # What a plain call makes, and what each input changes.
 
 mock_provider "aws" {
-  source = "./tests/mocks"
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { id = "eu-central-1", name = "eu-central-1" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/app" }
+  }
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:app" }
+  }
 }
 mock_provider "archive" {}
 
@@ -230,5 +244,19 @@ run "the_outputs_have_the_keys_of_the_caller" {
   assert {
     condition     = output.package_hash == data.archive_file.package[0].output_base64sha256
     error_message = "The hash must be the zip's."
+  }
+}
+
+run "an_access_key_may_have_other_names" {
+  command = plan
+
+  variables {
+    keys   = ["secret", "id"]
+    target = { type = "iam_access_key", settings = { user_arn = "arn:aws:iam::123456789012:user/app", access_key_id_key = "id", secret_access_key_key = "secret" } }
+  }
+
+  assert {
+    condition     = aws_lambda_function.rotation.environment[0].variables.SECRET_KEYS == jsonencode(["secret", "id"])
+    error_message = "The keys that the settings name are the ones to rotate."
   }
 }

@@ -1,7 +1,21 @@
 # The policies, statement by statement.
 
 mock_provider "aws" {
-  source = "./tests/mocks"
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { id = "eu-central-1", name = "eu-central-1" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/app" }
+  }
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:app" }
+  }
 }
 mock_provider "archive" {}
 
@@ -10,11 +24,14 @@ variables {
   secrets = { app = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf" }
 }
 
-run "three_statements_are_enough_for_500_secrets" {
+run "three_statements_are_enough_and_name_no_secret" {
   command = plan
 
   variables {
-    secrets = { for i in range(500) : "app-${i}" => "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-${i}-AbCdEf" }
+    secrets = {
+      app   = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf"
+      other = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:other-AbCdEf"
+    }
   }
 
   assert {

@@ -1,42 +1,70 @@
-"""Mistakes that only a real plan can see are refused there, with the way to do it right."""
+"""Mistakes that only a plan with a provider can see are rejected there: every precondition, by its message."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox.client import Sandbox
-from scripts.terraform import Terraform, TerraformError
+from tests.terraform import plans
+from tests.terraform.plans import Refusal
 
-CONFIGURATION = """
-provider "aws" {}
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app-AbCdEf"
+ISSUED = {"type": "iam_access_key", "settings": {"user_arn": "arn:aws:iam::123456789012:user/app"}}
 
-module "rotation" {
-  source  = "../.."
-  name    = "refused"
-  secrets = {
-    region  = "arn:aws:secretsmanager:ap-south-2:000000000000:secret:app-AbCdEf"
-    account = "arn:aws:secretsmanager:${data.aws_region.here.name}:999999999999:secret:app-AbCdEf"
-  }
+CALLS: dict[str, dict[str, Any]] = {
+    "region": {"secrets": {"app": SECRET.replace("us-east-1", "ap-south-2")}},
+    "account": {"secrets": {"app": SECRET.replace("123456789012", "999999999999")}},
+    "partition": {"secrets": {"app": SECRET.replace("arn:aws:", "arn:aws-cn:")}},
+    "environment": {"secrets": {"app": SECRET}, "keys": [f"password_{number}" for number in range(400)]},
+    "issued_keys": {"secrets": {"app": SECRET}, "keys": ["secret_access_key"], "target": ISSUED},
+    "one_secret": {
+        "secrets": {"app": SECRET, "other": SECRET.replace("app", "other")},
+        "keys": ["access_key_id", "secret_access_key"],
+        "target": ISSUED,
+    },
+    "sid": {
+        "secrets": {"app": SECRET},
+        "role": {"statements": {"WriteLogs": {"actions": ["s3:GetObject"], "resources": ["*"]}}},
+    },
+    "policy": {
+        "secrets": {"app": SECRET},
+        "role": {
+            "statements": {
+                "ReadIt": {"actions": ["s3:GetObject"], "resources": [f"arn:aws:s3:::bucket-{n}/*" for n in range(500)]}
+            }
+        },
+    },
 }
 
-data "aws_region" "here" {}
-"""
+MESSAGES = {
+    "region": ['secrets["app"] is in ap-south-2', "providers = {"],
+    "account": ['secrets["app"] is in the account 999999999999', "providers = {"],
+    "partition": ['secrets["app"] is in the partition aws-cn', "a provider for that partition"],
+    "environment": ["environment has", "4096", "Shorten keys"],
+    "issued_keys": ['keys must be ["access_key_id","secret_access_key"]', 'keys is ["secret_access_key"]'],
+    "one_secret": ["secrets has 2: app, other", "once for each"],
+    "sid": ["role.statements", "WriteLogs", "another"],
+    "policy": ["10240", "role.statements", "role_name"],
+}
 
 
-def test_a_secret_of_another_region_or_account_is_refused_at_plan(
-    aws: Sandbox, environment: dict[str, str], tree: Path, tmp_path: Path
-) -> None:
-    directory = tree / "examples" / "refused"
-    directory.mkdir()
-    (directory / "main.tf").write_text(CONFIGURATION)
-    terraform = Terraform(directory, {**environment, **aws.environment}, tmp_path)
-    terraform.init()
-    with pytest.raises(TerraformError) as refused:
-        terraform.plan()
-    message = re.sub(r"\s+", " ", refused.value.output)
-    assert 'secrets["region"] is in ap-south-2' in message
-    assert 'secrets["account"] is in the account 999999999999' in message
-    assert "call the module once for each region" in message
+@pytest.fixture(scope="module")
+def found(aws: Sandbox, environment: dict[str, str], tree: Path) -> list[Refusal]:
+    """What one plan says about all calls above. Terraform does not say which call a failed precondition is of."""
+    calls = {name: {"name": name, **call} for name, call in CALLS.items()}
+    refusals = plans.refusals(calls, tree, tree / "examples" / "refused", {**environment, **aws.environment})
+    return [refusal for of_one in refusals.values() for refusal in of_one]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_message_says_what_is_wrong_and_what_to_do(name: str, found: list[Refusal]) -> None:
+    texts = [refusal.text for refusal in found]
+    assert len([text for text in texts if all(part in text for part in MESSAGES[name])]) == 1, texts
+
+
+def test_each_call_is_rejected_once_and_every_precondition_has_a_case(found: list[Refusal]) -> None:
+    assert len(found) == len(CALLS)
+    assert {refusal.rule for refusal in found} == plans.rules("precondition", plans.ROOT.glob("*.tf"))

@@ -11,6 +11,11 @@ variable "package" {
   type = string
 }
 
+variable "schedule_expression" {
+  type    = string
+  default = "cron(0 8 1 * ? *)"
+}
+
 resource "aws_secretsmanager_secret" "app" {
   for_each                = toset(["days", "expression"])
   name                    = "terraform/${each.key}"
@@ -131,7 +136,7 @@ resource "aws_secretsmanager_secret_rotation" "expression" {
   rotation_lambda_arn = aws_lambda_function.rotation.arn
   rotate_immediately  = false
   rotation_rules {
-    schedule_expression = "cron(0 8 1 * ? *)"
+    schedule_expression = var.schedule_expression
     duration            = "3h"
   }
   depends_on = [aws_lambda_permission.secrets_manager, aws_secretsmanager_secret_version.app]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from sandbox.client import Sandbox
 from scripts import providers
-from scripts.terraform import Terraform
+from scripts.terraform import Terraform, TerraformError
 from tests.sandbox.conftest import package
 from tests.sandbox.foreign import TEMPLATE
 
@@ -23,6 +25,11 @@ def test_apply_rotates_then_the_plan_is_empty_and_destroy_leaves_nothing(tmp_pat
     terraform.apply(variables)
     assert aws.settle("terraform/days")["result"] == "ok"
     assert [entry["step"] for entry in aws.settle("terraform/expression")["log"]] == ["testSecret"]
+    assert not terraform.plan(variables)
+
+    # What plan lets pass and AWS refuses fails the apply, and the schedule that there was stays.
+    with pytest.raises(TerraformError, match="InvalidParameterException"):
+        terraform.apply({**variables, "schedule_expression": "cron(0 */2 * * ? *)"})
     assert not terraform.plan(variables)
 
     terraform.destroy(variables)

@@ -1,0 +1,424 @@
+"""Every rule of the variables, by the message that a user reads: what is wrong, and what is allowed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.terraform import plans
+from tests.terraform.plans import Refusal
+
+SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf"
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+BASE = {"name": "app", "secrets": {"app": SECRET}}
+NETWORK = {"subnet_ids": ["subnet-1"], "security_group_ids": ["sg-1"]}
+STATEMENT = {"actions": ["s3:GetObject"], "resources": ["*"]}
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A call that one rule rejects; the message holds ``names`` (what is wrong) and ``allowed`` (what to do)."""
+
+    rule: str
+    names: str
+    allowed: str
+    call: dict[str, Any]
+
+
+def rejected(rule: str, names: str, allowed: str, **call: Any) -> Rejected:
+    """A case; the call has a name and a secret, if it does not say otherwise."""
+    return Rejected(rule, names, allowed, BASE | call)
+
+
+def generator(**of: Any) -> dict[str, Any]:
+    """The generators of a plain-text secret."""
+    return {"": of}
+
+
+NAME_AND_SECRETS = [
+    rejected("the name has no slash", 'name is "app/rotation"', "hyphens and underscores", name="app/rotation"),
+    rejected("the name has at most 64 characters", 'name is "aaa', "1 to 64", name="a" * 65),
+    rejected("a secret is an ARN", 'secrets["app"] = "app"', "arn:<partition>:secretsmanager", secrets={"app": "app"}),
+    rejected(
+        "a secret is the ARN of a secret",
+        'secrets["app"] = "arn:aws:ssm',
+        "arn:<partition>:secretsmanager",
+        secrets={"app": "arn:aws:ssm:eu-central-1:123456789012:parameter/app"},
+    ),
+    rejected("a secret is there once", 'secrets["a"], secrets["b"]', "once", secrets={"a": SECRET, "b": SECRET}),
+]
+
+KEYS = [
+    rejected("keys is not empty", "keys is empty", "plain-text", keys=[]),
+    rejected("a key has a name", "keys has an empty entry", "name of a key", keys=["password", ""]),
+    rejected("a key is there once", '["password","password"]', "once", keys=["password", "password"]),
+]
+
+PASSWORDS = [
+    rejected(
+        "excluded are at most 4096 characters",
+        "exclude_characters has 5000 characters",
+        "4096",
+        exclude_characters="aaaaa" * 1000,
+    ),
+    rejected(
+        "a password has a character",
+        "password.length is 0",
+        "from 1 to 4096",
+        password={"length": 0, "require_each_included_type": False},
+    ),
+    rejected("a password has at most 4096", "password.length is 4097", "from 1 to 4096", password={"length": 4097}),
+    rejected("a length is a whole number", "password.length is 32.5", "whole numbers", password={"length": 32.5}),
+    rejected(
+        "a class is one of five",
+        "emoji",
+        "lowercase, numbers, punctuation, space, uppercase",
+        password={"classes": ["lowercase", "emoji"]},
+    ),
+    rejected("a password needs a class", "password.classes is []", "at least one of", password={"classes": []}),
+    rejected("spaces are not enough", '["space"]', "at least one of", password={"classes": ["space"]}),
+    rejected("a character of each class fits in", "password.length is 3", "4 classes", password={"length": 3}),
+    rejected(
+        "a class that is required has characters left",
+        "exclude_characters leaves none of numbers",
+        "exclude fewer",
+        exclude_characters="0123456789",
+        password={},
+    ),
+    rejected(
+        "some characters are left",
+        "exclude_characters leaves no character of numbers",
+        "more classes",
+        exclude_characters="0123456789",
+        password={"classes": ["numbers", "space"], "require_each_included_type": False},
+    ),
+]
+
+GENERATORS = [
+    rejected(
+        "a generator is for a key that rotates",
+        '["token"]',
+        'Allowed: ["password"]',
+        keys=["password"],
+        generators={"token": {"type": "hex"}},
+    ),
+    rejected(
+        "a generator of plain text has no key",
+        '["password"]',
+        "keys is null",
+        generators={"password": {"type": "hex"}},
+    ),
+    rejected(
+        "a generator is known",
+        'generators[""].type = "md5"',
+        "password, hex, base64, uuid, rsa, ec",
+        generators=generator(type="md5"),
+    ),
+    rejected(
+        "a uuid has no bytes", 'generators[""]', "hex and base64 only", generators=generator(type="uuid", bytes=16)
+    ),
+    rejected(
+        "there is a byte", 'generators[""].bytes = 0', "from 1 to 4096", generators=generator(type="hex", bytes=0)
+    ),
+    rejected(
+        "bytes are at most 4096",
+        'generators[""].bytes = 4097',
+        "from 1 to 4096",
+        generators=generator(type="base64", bytes=4097),
+    ),
+    rejected("hex has no bits", 'generators[""]', "rsa only", generators=generator(type="hex", bits=2048)),
+    rejected(
+        "an rsa key has one of three sizes",
+        'generators[""].bits = 1024',
+        "2048, 3072, 4096",
+        generators=generator(type="rsa", bits=1024, kms_key_arn=KEY),
+    ),
+    rejected(
+        "rsa has no curve",
+        'generators[""]',
+        "ec only",
+        generators=generator(type="rsa", curve="P-256", kms_key_arn=KEY),
+    ),
+    rejected(
+        "a curve is known",
+        'generators[""].curve = "P-192"',
+        "P-256, P-384, P-521, secp256k1",
+        generators=generator(type="ec", curve="P-192", kms_key_arn=KEY),
+    ),
+    rejected("a key pair needs a KMS key", 'generators[""]', "symmetric key", generators=generator(type="rsa")),
+    rejected(
+        "hex has no KMS key", 'generators[""]', "rsa and ec only", generators=generator(type="hex", kms_key_arn=KEY)
+    ),
+    rejected(
+        "hex has no public key",
+        'generators["key"]',
+        "rsa and ec only",
+        keys=["key"],
+        generators={"key": {"type": "hex", "public_key": "public"}},
+    ),
+    rejected(
+        "the KMS key of a key pair is no alias",
+        'generators[""].kms_key_arn = "alias/app"',
+        "arn:<partition>:kms",
+        generators=generator(type="ec", kms_key_arn="alias/app"),
+    ),
+    rejected(
+        "the public key of a pair has a key",
+        'generators["key"]',
+        "Name the key",
+        keys=["key"],
+        generators={"key": {"type": "rsa", "kms_key_arn": KEY}},
+    ),
+    rejected(
+        "the public key does not overwrite the private one",
+        'generators["key"].public_key = "key"',
+        "Not allowed are the entries of keys",
+        keys=["key"],
+        generators={"key": {"type": "rsa", "kms_key_arn": KEY, "public_key": "key"}},
+    ),
+    rejected(
+        "two public keys do not share a key",
+        'generators["a"].public_key = "public", generators["b"].public_key = "public"',
+        "public_key of another generator",
+        keys=["a", "b"],
+        generators={
+            "a": {"type": "rsa", "kms_key_arn": KEY, "public_key": "public"},
+            "b": {"type": "ec", "kms_key_arn": KEY, "public_key": "public"},
+        },
+    ),
+    rejected(
+        "plain text has no public key",
+        'generators[""].public_key',
+        "set keys",
+        generators=generator(type="ec", kms_key_arn=KEY, public_key="public"),
+    ),
+]
+
+SCHEDULES = [
+    rejected("a schedule has days or an expression", "neither days nor expression", "{ days = 30 }", schedule={}),
+    rejected(
+        "a schedule has not both",
+        "days and expression",
+        "only one",
+        schedule={"days": 30, "expression": "rate(30 days)"},
+    ),
+    *(
+        rejected(
+            f"an expression is not {text}",
+            f'schedule.expression is "{text}"',
+            "rate(<number> hours), rate(<number> days) and cron(<minutes> <hours>",
+            schedule={"expression": text},
+        )
+        for text in ("every day", "rate(1 week)", "rate(days)", "cron(0 8 1 * ?)", "0 8 1 * ? *")
+    ),
+]
+
+TARGETS = [
+    rejected("a target is known", 'target.type is "oracle7"', "mysql", target={"type": "oracle7"}),
+    rejected(
+        "a setting is known to its target",
+        "target none does not know: host",
+        "Allowed: none",
+        target={"type": "none", "settings": {"host": "localhost"}},
+    ),
+    rejected(
+        "a setting is not null",
+        "null: url",
+        "Leave them out",
+        target={"type": "python", "file": "my_target.py", "settings": {"url": None}},
+    ),
+    rejected(
+        "a required setting is there",
+        "target http needs target.settings: test_url",
+        "(",
+        target={"type": "http", "settings": {"set_url": "https://example.com"}},
+    ),
+    rejected(
+        "a target inside a VPC has a network",
+        "target redis is reached inside a VPC",
+        "network = {",
+        target={"type": "redis"},
+    ),
+    rejected(
+        "a setting that the role is granted is an ARN",
+        'target.settings.admin_secret_arn = "admin"',
+        "must be an ARN",
+        target={"type": "redis", "settings": {"admin_secret_arn": "admin"}},
+        network=NETWORK,
+    ),
+    rejected("python has a file", "target python needs target.file", "my_target.py", target={"type": "python"}),
+    rejected("only python has a file", "target.type is none", 'type = "python"', target={"file": "my_target.py"}),
+    rejected(
+        "the file is on disk",
+        'target.file is "nowhere.py"',
+        "Give the path of a file",
+        target={"type": "python", "file": "nowhere.py"},
+    ),
+    rejected(
+        "the file is Python",
+        'target.file is "package.zip"',
+        "ends in .py",
+        target={"type": "python", "file": "package.zip"},
+    ),
+    rejected(
+        "a file is not added to a package",
+        "target.file cannot be added to a package",
+        "custom_target.py",
+        target={"type": "python", "file": "my_target.py"},
+        package={"path": "package.zip"},
+    ),
+]
+
+FUNCTION = [
+    rejected(
+        "a runtime is known",
+        'function.runtime is "python3.10"',
+        "python3.11, python3.12, python3.13, python3.14",
+        function={"runtime": "python3.10"},
+    ),
+    rejected(
+        "an architecture is known",
+        'function.architecture is "riscv"',
+        "arm64, x86_64",
+        function={"architecture": "riscv"},
+    ),
+    *(
+        rejected(f"memory is not {size}", f"function.memory is {size}", "from 128 to 10240", function={"memory": size})
+        for size in (64, 10241, 256.5)
+    ),
+    *(
+        rejected(
+            f"a timeout is not {seconds}",
+            f"function.timeout is {seconds}",
+            "from 1 to 900",
+            function={"timeout": seconds},
+        )
+        for seconds in (0, 901, 1.5)
+    ),
+    rejected("layers are at most five", "function.layers has 6", "allows 5", function={"layers": list("abcdef")}),
+    rejected("a log level is known", 'function.log_level is "LOUD"', "TRACE, DEBUG", function={"log_level": "LOUD"}),
+    rejected("a tracing mode is known", 'function.tracing is "on"', "PassThrough, Active", function={"tracing": "on"}),
+    *(
+        rejected(
+            f"a reserved concurrency is not {number}",
+            f"function.reserved_concurrency is {number}",
+            "whole numbers from 10",
+            function={"reserved_concurrency": number},
+        )
+        for number in (0, 9, 10.5)
+    ),
+    rejected(
+        "a network has security groups", "network has no security_group_ids", "null", network={"subnet_ids": ["s"]}
+    ),
+    rejected("a network has subnets", "network has no subnet_ids", "null", network={"security_group_ids": ["sg-1"]}),
+    rejected("a retention is one of CloudWatch's", "logs.retention_days is 8", "7, 14", logs={"retention_days": 8}),
+    rejected("a KMS key is no alias", '"alias/app"', "arn:<partition>:kms", kms_key_arns=["alias/app"]),
+    rejected("a package has a path or an object", "neither path nor s3", "package = null", package={}),
+    rejected(
+        "a package has not both",
+        "package has path and s3",
+        "Give one",
+        package={"path": "package.zip", "s3": {"bucket": "b", "key": "k"}},
+    ),
+    rejected("a package is on disk", '"nowhere.zip"', "must be there", package={"path": "nowhere.zip"}),
+    rejected("an endpoint is a URL", 'endpoint_url is "vpce-1', "https://", endpoint_url="vpce-1.amazonaws.com"),
+]
+
+ROLE = [
+    rejected("a role's name has at most 64 characters", 'role.name is "aaa', "1 to 64", role={"name": "a" * 65}),
+    rejected("a role's path is between slashes", 'role.path is "rotation"', "/rotation/", role={"path": "rotation"}),
+    rejected(
+        "a statement's name is a sid",
+        '"read it"',
+        "letters and digits",
+        role={"statements": {"read it": STATEMENT}},
+    ),
+    rejected(
+        "an effect is one of two",
+        'role.statements.ReadIt.effect = "Maybe"',
+        "Allow, Deny",
+        role={"statements": {"ReadIt": STATEMENT | {"effect": "Maybe"}}},
+    ),
+    rejected(
+        "a statement has actions",
+        "role.statements.ReadIt",
+        "needs actions",
+        role={"statements": {"ReadIt": STATEMENT | {"actions": []}}},
+    ),
+    rejected(
+        "a statement has resources",
+        "role.statements.ReadIt",
+        "and resources",
+        role={"statements": {"ReadIt": STATEMENT | {"resources": []}}},
+    ),
+]
+
+REJECTED = [
+    *NAME_AND_SECRETS, *KEYS, *PASSWORDS, *GENERATORS, *SCHEDULES, *TARGETS, *FUNCTION, *ROLE
+]  # fmt: skip
+
+ACCEPTED: dict[str, dict[str, Any]] = {
+    "a plain call": {},
+    "no secrets": {"secrets": {}},
+    "no character is excluded": {"exclude_characters": ""},
+    "1000 days, the most of Secrets Manager": {"schedule": {"days": 1000}},
+    "the first cron of AWS's own examples": {"schedule": {"expression": "cron(0 /8 * * ? *)"}},
+    "a cron with lists, names and a week": {"schedule": {"expression": "cron(0 0,4,20-23/4 ? JAN-DEC MON#1 *)"}},
+    "what AWS alone can refuse": {"schedule": {"expression": "cron(5 8 32 * MON 2030)", "duration": "90m"}},
+    "an access key": {
+        "keys": ["access_key_id", "secret_access_key"],
+        "target": {"type": "iam_access_key", "settings": {"user_arn": "arn:aws:iam::123456789012:user/app"}},
+    },
+    "an own target in a package": {"target": {"type": "python"}, "package": {"s3": {"bucket": "b", "key": "k"}}},
+    "the largest function": {"function": {"memory": 10240, "timeout": 900, "reserved_concurrency": 10}},
+}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Refusal]]:
+    """What one plan says about all calls above, by ``called``."""
+    folder = tmp_path_factory.mktemp("variables")
+    module, root = plans.module_of_variables(folder / "module"), folder / "root"
+    root.mkdir()
+    for name in ("my_target.py", "package.zip"):
+        (root / name).touch()
+    calls = {called(case.rule): case.call for case in REJECTED}
+    calls |= {called(name): BASE | call for name, call in ACCEPTED.items()}
+    assert len(calls) == len(REJECTED) + len(ACCEPTED), "two cases have one name"
+    # No CLI configuration: without a provider there is nothing to install. And half of Terraform's time is Go's garbage
+    # collection.
+    environment = {"TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1", "GOGC": "800"}
+    environment |= {"PATH": os.environ["PATH"]}
+    return plans.refusals(calls, module, root, environment)
+
+
+def called(name: str) -> str:
+    """A case's name in the configuration."""
+    return "c_" + "".join(letter if letter.isalnum() else "_" for letter in name)
+
+
+@pytest.mark.parametrize("case", REJECTED, ids=[case.rule for case in REJECTED])
+def test_the_message_says_what_is_wrong_and_what_is_allowed(case: Rejected, found: dict[str, list[Refusal]]) -> None:
+    texts = [refusal.text for refusal in found.get(called(case.rule), [])]
+    assert len(texts) == 1, texts
+    assert case.names in texts[0]
+    assert case.allowed in texts[0]
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_a_good_call_is_accepted(name: str, found: dict[str, list[Refusal]]) -> None:
+    assert found.get(called(name), []) == []
+
+
+def test_every_rule_has_a_case(found: dict[str, list[Refusal]]) -> None:
+    tried = {refusal.rule for refusals in found.values() for refusal in refusals}
+    written = plans.rules("validation", [plans.ROOT / name for name in plans.VARIABLES])
+    assert written == tried
+
+
+def test_every_variable_is_in_the_files_that_are_tested_here() -> None:
+    elsewhere = [path.name for path in plans.ROOT.glob("*.tf") if path.name not in plans.VARIABLES]
+    assert not [name for name in elsewhere if '\nvariable "' in (plans.ROOT / name).read_text()]
