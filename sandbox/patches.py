@@ -18,6 +18,7 @@ from sandbox.errors import ApiError
 from sandbox.runtime import Code, Pool
 from sandbox.secrets import Secrets
 
+_SUFFIX = len("-XXXXXX")  # of a secret's ARN
 Service = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[Answer]]
 
 
@@ -25,6 +26,7 @@ def apply(secrets: Secrets, pool: Pool) -> None:
     """Makes all changes; once for a process."""
     swaps: list[tuple[Any, str, Callable[[Any], Any]]] = [
         (emulator.secretsmanager, "handle_request", lambda old: _secrets_manager(old, secrets)),
+        (emulator.secretsmanager, "_resolve", _resolve),
         (emulator.iam_actions, "request_tag_context", _condition_keys),
         (emulator.lambda_svc, "_execute_function_warm", lambda old: _run_function(old, pool)),
         (emulator.lambda_svc, "_emit_lambda_logs", _no_second_log),
@@ -63,6 +65,16 @@ def _secrets_manager(old: Service, secrets: Secrets) -> Service:
             return emulator.json_error(error.code, error.message)
 
     return handle_request
+
+
+def _resolve(old: Callable[..., Any]) -> Callable[..., Any]:
+    def resolve(secret_id: str | None, *, use_arn_scope: bool = False) -> Any:
+        # A full ARN holds the name, by which records are kept; ministack would compare the ARN of each of them.
+        name = str(secret_id).partition(":secret:")[2][:-_SUFFIX]
+        record = emulator.secretsmanager._secrets.get(name) if name and not use_arn_scope else None
+        return (name, record) if record and record["ARN"] == secret_id else old(secret_id, use_arn_scope=use_arn_scope)
+
+    return resolve
 
 
 def _condition_keys(old: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:

@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from sandbox.interpreters import Interpreters
 from sandbox.reaper import Reaper
 from sandbox.runtime_api import Invocation, RuntimeApi
 
+_MOST_STARTING = 2 * (os.cpu_count() or 1)
 _INIT_SECONDS = 10  # on AWS; what takes longer goes on inside the invocation's time
 _POLL_SECONDS = 0.05
 _AWS_ENDPOINT = re.compile(r"https://[a-z0-9.-]+\.amazonaws\.com(\.cn)?/?")
@@ -110,7 +111,7 @@ class Environment:
 
     def invoke(self, request_id: str, payload: bytes, trace: str | None) -> Outcome:
         """Runs the handler once; the environment is ``dead`` after an end that AWS does not reuse it after."""
-        init_ms = self._init()
+        init_ms, self._init_ms = self._init_ms, None
         started = time.time()
         timeout = int(self._config.get("Timeout", 3))
         deadline = started + timeout
@@ -131,16 +132,16 @@ class Environment:
         )  # fmt: skip
 
     dead = False
+    _init_ms: float | None = None
+    """Milliseconds that the start took; the first outcome reports them."""
 
-    def _init(self) -> float | None:
-        """Milliseconds until the function asked for work; None when it is warm."""
-        if self._api.initialized.is_set():
-            return None
+    def start(self) -> None:
+        """Waits until the function has asked for work, or cannot."""
         started = time.time()
         end = started + _INIT_SECONDS + int(self._config.get("Timeout", 3))
         while not self._api.initialized.wait(_POLL_SECONDS) and self._alive() and time.time() < end:
             pass
-        return (time.time() - started) * 1000
+        self._init_ms = (time.time() - started) * 1000
 
     def _wait(self, request_id: str, deadline: float) -> tuple[tuple[str, bytes] | _Death, int]:
         limit, peak = int(self._config.get("MemorySize", 128)), 0
@@ -205,17 +206,19 @@ class Pool:
         self._interpreters, self._reaper = interpreters, reaper
         self._idle: dict[tuple[str, str], list[Environment]] = {}
         self._busy: dict[str, list[Environment]] = {}
-        self._lock, self._closed = threading.Lock(), False
+        self._starting, self._closed = 0, False
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        """Notified when an environment is warm, or another one may start."""
 
     def invoke(
         self, config: Config, code: Code, aws: Mapping[str, str], request_id: str, payload: bytes, trace: str | None
     ) -> Outcome:
         """Runs one invocation in a warm environment if there is one, else in a new one."""
-        key = (_unqualified(config["FunctionArn"]), _fingerprint(config, aws))
-        environment = self._take(key) or Environment(config, code, aws, self._interpreters, self._reaper)
-        name = str(config["FunctionName"])
-        with self._lock:
-            self._busy.setdefault(name, []).append(environment)
+        key, name = (_unqualified(config["FunctionArn"]), _fingerprint(config, aws)), str(config["FunctionName"])
+        environment = self._take(key, name)
+        if environment is None:
+            environment = self._start(name, lambda: Environment(config, code, aws, self._interpreters, self._reaper))
         try:
             return environment.invoke(request_id, payload, trace)
         finally:
@@ -243,22 +246,49 @@ class Pool:
         for environment in idle:
             environment.close()
 
-    def _take(self, key: tuple[str, str]) -> Environment | None:
+    def _take(self, key: tuple[str, str], name: str) -> Environment | None:
+        """A warm environment, or None once a new one may start, which ``_start`` then has to do.
+
+        Only as many start at once as there is CPU for: in a burst the others get one that has become warm meanwhile,
+        where a process for each would starve them all.
+        """
+        self._close_outdated(key)
+        with self._changed:
+            while not self._idle.get(key) and self._starting >= _MOST_STARTING:
+                self._changed.wait()
+            idle = self._idle.get(key)
+            if not idle:
+                self._starting += 1
+                return None
+            self._busy.setdefault(name, []).append(idle[-1])
+            return idle.pop()
+
+    def _start(self, name: str, make: Callable[[], Environment]) -> Environment:
+        try:
+            environment = make()
+            with self._lock:
+                self._busy.setdefault(name, []).append(environment)
+            environment.start()
+            return environment
+        finally:
+            with self._changed:
+                self._starting -= 1
+                self._changed.notify_all()
+
+    def _close_outdated(self, key: tuple[str, str]) -> None:
         with self._lock:
             outdated = [other for other in self._idle if other[0] == key[0] and other != key]
             stale = [environment for other in outdated for environment in self._idle.pop(other)]
-            idle = self._idle.get(key)
-            environment = idle.pop() if idle else None
         for old in stale:
             old.close()
-        return environment
 
     def _give_back(self, key: tuple[str, str], name: str, environment: Environment) -> None:
-        with self._lock:
+        with self._changed:
             self._busy[name].remove(environment)
             keep = not (environment.dead or self._closed)
             if keep:
                 self._idle.setdefault(key, []).append(environment)
+                self._changed.notify_all()
         if not keep:
             environment.close()
 

@@ -66,6 +66,8 @@ class RuntimeApi(socketserver.ThreadingTCPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body in one write: the second of two would wait for the first to be acknowledged, 40 ms (Nagle).
+    wbufsize = -1
     server: RuntimeApi
 
     def log_message(self, format: str, *args: object) -> None:
@@ -99,5 +101,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+            self.wfile.flush()
         except OSError:  # the function has been killed meanwhile
             self.close_connection = True
