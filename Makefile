@@ -16,24 +16,24 @@ help: ## List the commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
 .PHONY: install
-install: $(VENV)/.installed ## Make .venv from requirements.txt (again only when that changed).
+install: $(VENV)/.installed ## Make .venv from tools/requirements/dev.txt (again only when that changed).
 	@:
 
-$(VENV)/.installed: requirements.txt scripts/venv.sh
-	@bash scripts/venv.sh $(VENV) requirements.txt
+$(VENV)/.installed: tools/requirements/dev.txt tools/rotation_lab/pyproject.toml tools/dev/venv.sh
+	@bash tools/dev/venv.sh $(VENV) tools/requirements/dev.txt tools/rotation_lab
 	@touch $@
 
 .PHONY: demo
 demo: install $(if $(wildcard examples/$(EXAMPLE)/demo.py),debian layer) ## Apply, rotate and destroy examples in a local AWS; EXAMPLE=name for one of examples/.
-	@$(PYTHON) -m scripts.demo $(EXAMPLE)
+	@$(PYTHON) -m tools.dev.demo $(EXAMPLE)
 
 .PHONY: sandbox
 sandbox: install ## Run the local AWS until Ctrl-C; PORT=4566.
-	@exec $(PYTHON) -m sandbox $(if $(PORT),--port $(PORT))
+	@exec $(PYTHON) -m rotation_lab.sandbox $(if $(PORT),--port $(PORT))
 
 .PHONY: try
 try: install ## Try your own target file against the local AWS; TARGET=path/to/my_target.py.
-	@$(PYTHON) -m scripts.try_target $(or $(TARGET),$(error say which file: make try TARGET=path/to/my_target.py))
+	@$(PYTHON) -m tools.dev.try_target $(or $(TARGET),$(error say which file: make try TARGET=path/to/my_target.py))
 
 # Two workers, a file each: half of the time goes by waiting for Terraform's provider. The slow files come first, so
 # that no worker ends with one alone. PYTEST= adds options.
@@ -43,30 +43,30 @@ test: install debian layer lint ## Run all tests: checks, unit, property, target
 
 .PHONY: faults
 faults: install debian ## Break the function at every call it makes; TARGET=name, FUNCTION=folder of another one, ALL=1, QUICK=1.
-	@$(PYTHON) -m faults $(if $(TARGET),--target "$(TARGET)") $(if $(FUNCTION),--function "$(FUNCTION)") \
+	@$(PYTHON) -m rotation_lab.crash $(if $(TARGET),--target "$(TARGET)") $(if $(FUNCTION),--function "$(FUNCTION)") \
 		$(if $(ALL),--all) $(if $(QUICK),--quick) $(if $(DOCS),--docs)
 
 .PHONY: mutants
 mutants: install debian ## Change the function's code in small ways and list the changes that no test notices; FILE=rotation.py.
-	@$(PYTHON) -m scripts.mutants $(FILE) $(if $(DOCS),--docs)
+	@$(PYTHON) -m tools.dev.mutants $(FILE) $(if $(DOCS),--docs)
 
 .PHONY: lint
 lint: install ## Check style and types: ruff, mypy, terraform fmt and validate.
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --check --quiet .
-	@$(VENV)/bin/mypy --no-error-summary lambda_src sandbox scripts faults tests/faults
-	@$(PYTHON) -m scripts.validate
+	@$(VENV)/bin/mypy --no-error-summary lambda_src tools tests/faults
+	@$(PYTHON) -m tools.dev.validate
 
 .PHONY: layer
 layer: build/drivers.zip ## Build build/drivers.zip, the Lambda layer with the database drivers.
 	@:
 
-build/drivers.zip: layer-requirements.txt scripts/layer.py | install
-	@$(PYTHON) -m scripts.layer
+build/drivers.zip: tools/requirements/layer.txt tools/dev/layer.py | install
+	@$(PYTHON) -m tools.dev.layer
 
 .PHONY: debian
 debian: ## Install the servers that the tests use, where missing (Debian packages).
-	@bash scripts/debian.sh
+	@bash tools/dev/debian.sh
 
 .PHONY: clean
 clean: ## Remove everything that the other commands made.

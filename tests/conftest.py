@@ -5,8 +5,8 @@ from collections.abc import Generator
 import pytest
 from xdist.scheduler.loadfile import LoadFileScheduling
 
-from tests.support import servers
-from tests.support.leaks import MADE
+from rotation_lab.leaks import MADE
+from rotation_lab.services import servers
 
 
 def pytest_report_header() -> list[str]:

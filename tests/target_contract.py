@@ -32,6 +32,8 @@ from unittest import mock
 
 import pytest
 
+from rotation_lab.leaks import LeakSearch
+from rotation_lab.model.secrets_manager import CURRENT, PENDING, STEPS, Secret, SecretsManager
 from secret_rotation import handler, targets
 from secret_rotation.errors import (
     AuthenticationError,
@@ -45,8 +47,6 @@ from secret_rotation.logs import Log
 from secret_rotation.rotation import PUBLIC_FIELDS, Rotation
 from secret_rotation.store import Store
 from tests.support.function import RotationFunction
-from tests.support.leaks import LeakSearch
-from tests.support.secrets_manager import CURRENT, PENDING, STEPS, Secret, SecretsManager
 
 NEVER_SET = "zQ7xJx7vwV3wkk9"
 """A password that never works. No eight characters of it, nor of the tests' others, are a word of a log line."""

@@ -5,8 +5,8 @@ import json
 import secrets
 from collections.abc import Iterator
 
-from sandbox.client import Sandbox
-from tests.support import rabbitmq, stored
+from rotation_lab.sandbox.client import Sandbox
+from rotation_lab.services import rabbitmq, stored
 
 APP, ADMIN = "app/rabbitmq", "admin/rabbitmq"
 _server: list[rabbitmq.RabbitMQ] = []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from botocore.exceptions import ClientError
 
-from sandbox.client import Sandbox
+from rotation_lab.sandbox.client import Sandbox
 
 _sandbox: list[Sandbox] = []
 _keys: list[tuple[str, str]] = []

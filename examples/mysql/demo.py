@@ -5,8 +5,8 @@ import json
 import secrets
 from collections.abc import Iterator
 
-from sandbox.client import Sandbox
-from tests.support import mariadb, network, stored
+from rotation_lab.sandbox.client import Sandbox
+from rotation_lab.services import mariadb, network, stored
 
 SECRET, USER = "app/mysql", "app"
 _server: list[mariadb.MariaDB] = []

@@ -5,8 +5,8 @@ import json
 import secrets
 from collections.abc import Iterator
 
-from sandbox.client import Sandbox
-from tests.support import network, postgresql, stored
+from rotation_lab.sandbox.client import Sandbox
+from rotation_lab.services import network, postgresql, stored
 
 SECRET, ROLE = "app/postgresql", "app"
 _server: list[postgresql.PostgreSQL] = []

@@ -5,8 +5,8 @@ import json
 import secrets
 from collections.abc import Iterator
 
-from sandbox.client import Sandbox
-from tests.support import postgresql, rds_data_server, stored
+from rotation_lab.sandbox.client import Sandbox
+from rotation_lab.services import postgresql, rds_data_server, stored
 
 APP, ADMIN = "app/aurora", "admin/aurora"
 _server: list[postgresql.PostgreSQL] = []

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from sandbox.client import Sandbox
-from tests.support import authority, network, redis_server, stored
+from rotation_lab.sandbox.client import Sandbox
+from rotation_lab.services import authority, network, redis_server, stored
 
 APP, ADMIN = "app/redis", "admin/redis"
 _server: list[redis_server.RedisServer] = []

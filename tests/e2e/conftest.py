@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.client import Sandbox
-from scripts import providers
-from scripts.terraform import checkout
+from rotation_lab.sandbox.client import Sandbox
+from tools.dev import providers
+from tools.dev.terraform import checkout
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

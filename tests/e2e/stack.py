@@ -12,9 +12,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sandbox.client import Sandbox
-from scripts.terraform import Terraform
-from tests.support.leaks import LeakSearch, made
+from rotation_lab.leaks import LeakSearch, made
+from rotation_lab.sandbox.client import Sandbox
+from tools.dev.terraform import Terraform
 
 PUBLIC = {"access_key_id"}
 """Of the keys that rotate, what names something and opens nothing."""

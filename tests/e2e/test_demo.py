@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from scripts.providers import ROOT
+from tools.dev.providers import ROOT
 
 FINGERPRINT = re.compile(r"\b[0-9a-f]{8}$")
 
 
 def start(*examples: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "scripts.demo", *examples],
+        [sys.executable, "-m", "tools.dev.demo", *examples],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

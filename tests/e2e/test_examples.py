@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.client import Sandbox
-from scripts import hooks
-from scripts.providers import ROOT
+from rotation_lab.sandbox.client import Sandbox
 from tests.e2e.stack import applied
+from tools.dev import hooks
+from tools.dev.providers import ROOT
 
 # The two without a target have tests of their own.
 TARGETS = sorted({path.parent.name for path in ROOT.glob("examples/*/main.tf")} - {"plaintext", "key-value"})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sandbox.client import Sandbox
-from scripts.terraform import Terraform
+from rotation_lab.sandbox.client import Sandbox
+from tools.dev.terraform import Terraform
 
 # Functions only (no secrets): the question is whether instances that are made at the same time write one zip.
 CONFIGURATION = """

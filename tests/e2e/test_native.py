@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.terraform import Terraform
+from tools.dev.terraform import Terraform
 
 
 def test_terraform_test_passes(environment: dict[str, str], tree: Path, tmp_path: Path) -> None:

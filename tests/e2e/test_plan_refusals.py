@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.client import Sandbox
+from rotation_lab.sandbox.client import Sandbox
 from tests.terraform import plans
 from tests.terraform.plans import Refusal
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.client import Sandbox
+from rotation_lab.sandbox.client import Sandbox
 from tests.e2e.stack import Stack, applied
 
 # What AWS's own template needs is 10.

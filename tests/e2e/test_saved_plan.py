@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.client import Sandbox
-from scripts.terraform import Terraform, checkout
+from rotation_lab.sandbox.client import Sandbox
 from tests.e2e.stack import Stack
+from tools.dev.terraform import Terraform, checkout
 
 EXAMPLE = "examples/plaintext"
 Runner = Callable[[], Terraform]

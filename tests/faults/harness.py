@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from faults.cases import Case
-from faults.invariants import NAMES
+from rotation_lab.crash.cases import Case
+from rotation_lab.crash.invariants import NAMES
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +19,7 @@ def examine(case: str, folder: Path, function: Path | None = None, only: str | N
     for a clean run only.
     """
     found = folder / "result.json"
-    command = [sys.executable, "-m", "faults", "--case", case, "--json", str(found)]
+    command = [sys.executable, "-m", "rotation_lab.crash", "--case", case, "--json", str(found)]
     command += ["--quick"] if only is None else ["--only", only]
     command += ["--function", str(function)] if function else []
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)

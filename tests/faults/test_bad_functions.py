@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from faults import invariants
+from rotation_lab.crash import invariants
 
 from .harness import examine
 

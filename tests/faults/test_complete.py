@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from faults.cases import CASES
-from scripts.mutants import TESTS
+from rotation_lab.crash.cases import CASES
 from secret_rotation import targets
+from tools.dev.mutants import TESTS
 
 from .harness import ROOT
 

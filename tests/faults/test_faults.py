@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from faults import report
-from faults.cases import CASES, Case
+from rotation_lab.crash import report
+from rotation_lab.crash.cases import CASES, Case
 
 from .harness import examine, name
 

@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 import pytest
 
+from rotation_lab.leaks import LeakSearch
+from rotation_lab.model.secrets_manager import PENDING, SecretsManager
 from secret_rotation.document import MAX_BYTES
 from secret_rotation.errors import InternalError, RotationError, ValueTooLargeError
 from tests.support.function import RotationFunction
-from tests.support.leaks import LeakSearch
-from tests.support.secrets_manager import PENDING, SecretsManager
 
 LONGEST = 10.0
 """Seconds of processor time; each takes well under one."""

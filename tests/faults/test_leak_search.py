@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.leaks import LeakSearch
-from tests.support.secrets_manager import SecretsManager
+from rotation_lab.leaks import LeakSearch
+from rotation_lab.model.secrets_manager import SecretsManager
 
 from .harness import ROOT
 
@@ -80,7 +80,7 @@ def test_a_text_without_a_value_stays_as_it_is() -> None:
 
 FAILING = """
 import base64, json, sys
-from tests.support.secrets_manager import SecretsManager
+from rotation_lab.model.secrets_manager import SecretsManager
 
 def test_fails():
     value = SecretsManager(seed=7).client().get_random_password()["RandomPassword"]

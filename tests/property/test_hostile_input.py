@@ -7,9 +7,9 @@ import json
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from rotation_lab.model.secrets_manager import STEPS, SecretsManager
 from secret_rotation import errors
 from tests.support.function import RotationFunction, check_harmless
-from tests.support.secrets_manager import STEPS, SecretsManager
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=40)
 scalar = st.none() | st.booleans() | st.integers() | st.floats() | any_text

@@ -14,9 +14,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from rotation_lab.model.secrets_manager import CURRENT, PENDING, STEPS, SecretsManager, ServiceError
 from secret_rotation.errors import InternalError, NetworkError, RotationError, SecretError
 from tests.support.function import ROTATION_TOKEN, RotationFunction, Service
-from tests.support.secrets_manager import CURRENT, PENDING, STEPS, SecretsManager, ServiceError
 
 
 class KilledError(BaseException):

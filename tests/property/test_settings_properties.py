@@ -7,13 +7,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from rotation_lab.model.secrets_manager import SecretsManager
 from secret_rotation import generate, settings
 from secret_rotation.deadline import Deadline
 from secret_rotation.errors import SettingError
 from secret_rotation.rotation import Source
 from secret_rotation.store import Store
 from tests.support.function import check_harmless
-from tests.support.secrets_manager import SecretsManager
 
 JSON = ["SECRET_KEYS", "GENERATORS", "TARGET_SETTINGS"]
 FLAGS = [f"EXCLUDE_{name}" for name in ("NUMBERS", "PUNCTUATION", "UPPERCASE", "LOWERCASE")]

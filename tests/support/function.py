@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
+from rotation_lab.model.secrets_manager import STEPS, Hook, SecretsManager
 from secret_rotation import aws, handler
 from secret_rotation.errors import AuthenticationError, RotationError
 from secret_rotation.target import Context, Credential
-
-from .secrets_manager import STEPS, Hook, SecretsManager
 
 ROTATION_TOKEN = "rT0k3n" + "qWzXv9" * 8
 

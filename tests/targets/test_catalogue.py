@@ -93,5 +93,5 @@ def test_a_permission_is_for_what_a_setting_names(kind: str, permission: dict[st
 @pytest.mark.parametrize("kind", [kind for kind in SERVICES if CATALOGUE[kind]["driver"]])
 def test_a_driver_is_in_the_layer_and_what_needs_it_says_so(kind: str) -> None:
     driver = CATALOGUE[kind]["driver"]
-    assert re.search(rf"^{driver}==", text("layer-requirements.txt"), re.MULTILINE | re.IGNORECASE)
+    assert re.search(rf"^{driver}==", text("tools/requirements/layer.txt"), re.MULTILINE | re.IGNORECASE)
     assert "drivers.zip" in text("examples", kind, "main.tf")

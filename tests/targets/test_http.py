@@ -17,6 +17,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
+from rotation_lab.model.secrets_manager import SecretsManager as Secrets
+from rotation_lab.services import api, authority, rabbitmq
+from rotation_lab.services.api import Api, Request
 from secret_rotation.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -26,10 +29,7 @@ from secret_rotation.errors import (
     SecretError,
 )
 from secret_rotation.targets import http
-from tests.support import api, authority, rabbitmq
-from tests.support.api import Api, Request
 from tests.support.contexts import context, credential, plain
-from tests.support.secrets_manager import SecretsManager as Secrets
 from tests.target_contract import Service, Setup, TargetContract
 
 

@@ -11,6 +11,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from rotation_lab.model.secrets_manager import SecretsManager, ServiceError
+from rotation_lab.services.iam import Iam, Key
 from secret_rotation.errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -23,8 +25,6 @@ from secret_rotation.errors import (
     ValueTooLargeError,
 )
 from secret_rotation.targets import iam_access_key
-from tests.support.iam import Iam, Key
-from tests.support.secrets_manager import SecretsManager, ServiceError
 from tests.target_contract import Service, Setup, TargetContract, World
 
 KEYS = ["access_key_id", "secret_access_key"]

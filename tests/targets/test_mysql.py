@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
+from rotation_lab.model.secrets_manager import SecretsManager
+from rotation_lab.services import mariadb
+from rotation_lab.services.mariadb import MariaDB
 from secret_rotation.errors import ConfigurationError, NetworkError, RotationError
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import mysql as target
 from secret_rotation.targets.databases.strategies import Server
 from tests import target_contract
-from tests.support import mariadb
 from tests.support.contexts import context
-from tests.support.mariadb import MariaDB
-from tests.support.secrets_manager import SecretsManager
 from tests.target_contract import Setup, TargetContract
 
 FIRST, ADMIN = "qM4vFirst9xTz", "tB8wAdmin3kRy"

@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from rotation_lab.model.secrets_manager import SecretsManager
+from rotation_lab.services import postgresql
+from rotation_lab.services.postgresql import PostgreSQL
 from secret_rotation.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -26,10 +29,7 @@ from secret_rotation.errors import (
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import postgresql as target
 from tests import target_contract
-from tests.support import postgresql
 from tests.support.contexts import context, plain
-from tests.support.postgresql import PostgreSQL
-from tests.support.secrets_manager import SecretsManager
 from tests.target_contract import Setup, TargetContract
 
 FIRST, ADMIN = "qM4vFirst9xTz", "tB8wAdmin3kRy"

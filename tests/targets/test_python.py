@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import pytest
 
+from rotation_lab.model.secrets_manager import STEPS, SecretsManager
+from rotation_lab.services import door
 from secret_rotation import targets
 from secret_rotation.errors import RotationError, SettingError
-from tests.support import door
 from tests.support.function import RotationFunction
-from tests.support.secrets_manager import STEPS, SecretsManager
 from tests.target_contract import Service, Setup, TargetContract
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "python"

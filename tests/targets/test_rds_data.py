@@ -12,6 +12,11 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from rotation_lab.model.secrets_manager import SecretsManager
+from rotation_lab.services import mariadb, postgresql, rds_data_server
+from rotation_lab.services.mariadb import MariaDB
+from rotation_lab.services.postgresql import PostgreSQL
+from rotation_lab.services.rds_data_server import Data, DataApi, DataApiError
 from secret_rotation.errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -22,11 +27,6 @@ from secret_rotation.errors import (
     TargetError,
 )
 from secret_rotation.targets import rds_data
-from tests.support import mariadb, postgresql, rds_data_server
-from tests.support.mariadb import MariaDB
-from tests.support.postgresql import PostgreSQL
-from tests.support.rds_data_server import Data, DataApi, DataApiError
-from tests.support.secrets_manager import SecretsManager
 from tests.target_contract import Service, Setup, TargetContract, World
 
 CLUSTER = "arn:aws:rds:eu-west-1:123456789012:cluster:app"

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from rotation_lab.model.secrets_manager import SecretsManager
+from rotation_lab.services import authority, redis_server
+from rotation_lab.services.redis_server import RedisServer
 from secret_rotation.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -17,10 +20,7 @@ from secret_rotation.errors import (
 )
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import redis
-from tests.support import authority, redis_server
 from tests.support.contexts import context, credential, plain
-from tests.support.redis_server import RedisServer
-from tests.support.secrets_manager import SecretsManager
 from tests.target_contract import Service, Setup, TargetContract
 
 ITSELF = "+acl|getuser +acl|setuser +acl|save +config|rewrite +config|get"

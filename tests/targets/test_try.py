@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts import try_target
-from scripts.try_target import UsageError
-from tests.support import door
+from rotation_lab.services import door
+from tools.dev import try_target
+from tools.dev.try_target import UsageError
 
 GOOD = Path(__file__).parents[2] / "examples" / "python" / "my_target.py"
 FORGETFUL = """

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import NoCredentialsError, NoRegionError, ParamValidationError
 
+from rotation_lab.model.secrets_manager import REGION
 from secret_rotation import aws, errors
 from secret_rotation.deadline import MARGIN, Deadline
 from tests.support.function import LambdaContext
-from tests.support.secrets_manager import REGION
 
 
 def started(seconds: float) -> Deadline:

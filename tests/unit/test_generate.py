@@ -8,12 +8,12 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from rotation_lab.model.secrets_manager import REGION, SecretsManager
 from secret_rotation import generate
 from secret_rotation.deadline import Deadline
 from secret_rotation.errors import AccessDeniedError, SettingError
 from secret_rotation.rotation import Source
 from secret_rotation.store import Store
-from tests.support.secrets_manager import REGION, SecretsManager
 
 PASSWORD = generate.Password()
 

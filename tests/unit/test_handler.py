@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import lambda_function
+from rotation_lab.model.secrets_manager import STEPS, SecretsManager, ServiceError
 from secret_rotation import document, errors, handler
 from secret_rotation.target import Context
 from tests.support.function import ROTATION_TOKEN, LambdaContext, RotationFunction, Service
-from tests.support.secrets_manager import STEPS, SecretsManager, ServiceError
 
 OLD = "mArKeR-old-p@ss/w0rd+\"'é"
 TOKEN = "00000000-0000-4000-8000-000000000000"

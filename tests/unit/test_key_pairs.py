@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from rotation_lab.model.secrets_manager import PENDING, SecretsManager
 from secret_rotation.errors import AccessDeniedError
 from tests.messages import refused
 from tests.support.function import RotationFunction
-from tests.support.secrets_manager import PENDING, SecretsManager
 
 
 @pytest.fixture

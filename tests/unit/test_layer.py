@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import layer
+from tools.dev import layer
 
 
 def wheel(path: Path, files: dict[str, str], year: int = 2020) -> Path:
@@ -44,4 +44,4 @@ def test_the_tests_use_the_drivers_of_the_layer() -> None:
     def pins(path: Path) -> set[str]:
         return set(re.findall(r"^[\w.-]+==[\w.]+", path.read_text(), re.MULTILINE))
 
-    assert pins(layer.REQUIREMENTS) <= pins(layer.REQUIREMENTS.with_name("requirements.txt"))
+    assert pins(layer.REQUIREMENTS) <= pins(layer.REQUIREMENTS.with_name("dev.txt"))

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import providers
-from scripts.archive_standin.zipping import zip_bytes
+from tools.dev import providers
+from tools.dev.archive_standin.zipping import zip_bytes
 
 PLATFORM = "linux_amd64"
 NO_REGISTRY = "http://127.0.0.1:9/"

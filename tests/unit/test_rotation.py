@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from rotation_lab.model.secrets_manager import CURRENT, PENDING, PREVIOUS, STEPS, SecretsManager, ServiceError
 from secret_rotation import errors
 from secret_rotation.target import Context, Credential
 from tests.support.function import ROTATION_TOKEN, RotationFunction, Service
-from tests.support.secrets_manager import CURRENT, PENDING, PREVIOUS, STEPS, SecretsManager, ServiceError
 
 DOCUMENT = '{ "username": "app",\n  "password": "old-password", "n": 1e400, "é": "\\u00e9" }'
 KEYS = {"SECRET_KEYS": '["password"]'}

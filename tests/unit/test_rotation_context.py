@@ -5,11 +5,11 @@ from contextlib import suppress
 
 import pytest
 
+from rotation_lab.model.secrets_manager import CURRENT, SecretsManager
 from secret_rotation.errors import NoValueError, RotationError
 from secret_rotation.target import Context, Credential
 from tests.support.function import RotationFunction
 from tests.support.recorder import Recorder
-from tests.support.secrets_manager import CURRENT, SecretsManager
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from rotation_lab.model.secrets_manager import PENDING, STEPS, SecretsManager, ServiceError
 from secret_rotation.errors import (
     AccessDeniedError,
     IdentityMismatchError,
@@ -20,7 +21,6 @@ from secret_rotation.errors import (
 from tests.messages import refused
 from tests.support.function import RotationFunction
 from tests.support.recorder import Recorder
-from tests.support.secrets_manager import PENDING, STEPS, SecretsManager, ServiceError
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Each call of the store by itself, against moto, which knows the shapes of requests and answers.
 
-moto is not used for more: its labels and rotations are not those of AWS (see ``tests/support/secrets_manager.py``).
+moto is not used for more: its labels and rotations are not those of AWS (see ``rotation_lab.model``).
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from rotation_lab.model.secrets_manager import REGION
 from secret_rotation import errors
 from secret_rotation.deadline import Deadline
 from secret_rotation.store import CURRENT, PENDING, Description, Store
 from tests.support.function import LambdaContext
-from tests.support.secrets_manager import REGION
 
 TOKEN = "00000000-0000-4000-8000-000000000000"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.terraform import Terraform, TerraformError, checkout
+from tools.dev.terraform import Terraform, TerraformError, checkout
 
 
 def test_an_error_shows_the_command_the_end_of_the_output_and_the_log(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_a_command_that_is_interrupted_ends_with_all_that_it_started(
     fake = tmp_path / "terraform"
     fake.write_text(f"#!/bin/sh\ntrap '' INT\nsleep 60 & echo $! >{tmp_path}/child.new; mv child.new child; wait\n")
     fake.chmod(0o755)
-    monkeypatch.setattr("scripts.terraform._STOP_SECONDS", 0.2)
+    monkeypatch.setattr("tools.dev.terraform._STOP_SECONDS", 0.2)
 
     def interrupt() -> None:
         while not (tmp_path / "child").exists():

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from rotation_lab.model.secrets_manager import SecretsManager, ServiceError
+from rotation_lab.services.iam import Iam, Key
 from secret_rotation.deadline import Deadline
 from secret_rotation.errors import (
     AccessDeniedError,
@@ -19,8 +21,6 @@ from secret_rotation.targets import iam_access_key
 from tests.messages import refused
 from tests.support import contexts
 from tests.support.function import LambdaContext
-from tests.support.iam import Iam, Key
-from tests.support.secrets_manager import SecretsManager, ServiceError
 
 KEYS = ("access_key_id", "secret_access_key")
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from rotation_lab.model.secrets_manager import SecretsManager, ServiceError
 from secret_rotation.errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -21,7 +22,6 @@ from secret_rotation.target import Context, Credential
 from secret_rotation.targets import rds_data
 from tests.messages import assert_explains, refused
 from tests.support.contexts import context, credential, plain
-from tests.support.secrets_manager import SecretsManager, ServiceError
 
 ACTION = "rds-data:ExecuteStatement"
 LOGIN = rds_data.Login("the user 'app'", "arn:secret")

@@ -1,5 +1,0 @@
-"""Fault injection for rotation functions: die at every call, go on in every way, and see that nothing is lost.
-
-`python -m faults` runs it on this project's function; `python -m faults --function FOLDER` on any folder with a
-`lambda_function.py` that has `lambda_handler`.
-"""

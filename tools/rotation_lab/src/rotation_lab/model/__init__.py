@@ -1,0 +1,1 @@
+"""Secrets Manager's versions and staging labels in memory."""

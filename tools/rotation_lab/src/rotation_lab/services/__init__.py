@@ -1,0 +1,1 @@
+"""The services that a secret opens, started for tests."""

@@ -1,0 +1,156 @@
+"""IAM users and their access keys in memory, and STS, behind real boto3 clients.
+
+    iam = Iam()
+    user = iam.add_user("app")                      # its ARN
+    client = iam.client("iam")                      # for the function under test
+    iam.client("sts", aws_access_key_id=…, aws_secret_access_key=…)
+    iam.unknown_for = 2                             # STS does not know a new key for so many calls
+    iam.hooks.append(lambda moment, action: …)      # raise here: "before" nothing is done, "after" the answer is lost
+
+Like AWS, it allows a user two keys, shows a secret once, and refuses a key that is unknown, inactive, or whose secret
+is another.
+"""
+
+import secrets
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+from botocore.model import OperationModel
+
+from rotation_lab.leaks import made
+from rotation_lab.model.secrets_manager import ACCOUNT, REGION, Data, Hook, ServiceError
+
+QUOTA = 2
+
+
+@dataclass
+class Key:
+    """An access key of a user."""
+
+    user: str
+    key_id: str
+    secret: str = field(repr=False)
+    status: str = "Active"
+    created: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    used: datetime | None = None
+    refusals: int = 0
+    """STS does not know the key yet for so many calls."""
+
+
+@dataclass
+class User:
+    """An IAM user."""
+
+    name: str
+    arn: str
+
+
+class Iam:
+    """The two services. ``calls`` has the names of the actions that clients called."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, User] = {}
+        self.keys: dict[str, Key] = {}
+        self.calls: list[str] = []
+        self.hooks: list[Hook] = []
+        self.unknown_for = 0
+
+    def add_user(self, name: str, path: str = "/") -> str:
+        """Make a user and return its ARN."""
+        self.users[name] = User(name, f"arn:aws:iam::{ACCOUNT}:user{path}{name}")
+        return self.users[name].arn
+
+    def add_key(self, user: str) -> Key:
+        """Make a key by hand, however many there are, that is known everywhere."""
+        key_id = "AKIA" + "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(16))
+        self.keys[key_id] = Key(user, key_id, made(secrets.token_urlsafe(30)))
+        return self.keys[key_id]
+
+    def of(self, user: str) -> list[Key]:
+        """The keys of a user, oldest first."""
+        return [key for key in self.keys.values() if key.user == user]
+
+    def client(self, service: str, **credentials: str) -> Any:
+        """A boto3 client for ``iam`` or ``sts`` whose requests are answered here."""
+
+        def answer(model: OperationModel, params: Data, **_: object) -> tuple[Any, Data]:
+            try:
+                return SimpleNamespace(status_code=200), self._answer(model.name, params["body"], credentials)
+            except ServiceError as error:
+                return SimpleNamespace(status_code=400), {"Error": {"Code": error.code, "Message": error.message}}
+
+        made = _session().client(service)
+        made.meta.events.register(f"before-call.{service}", answer)
+        return made
+
+    def _answer(self, action: str, request: Data, credentials: Mapping[str, str]) -> Data:
+        self.calls.append(action)
+        self._tell("before", action)
+        if action == "GetCallerIdentity":
+            result = self._identify(credentials["aws_access_key_id"], credentials["aws_secret_access_key"])
+        else:
+            run: Callable[[Data], Data] = getattr(self, f"_{action}")
+            result = run(request)
+        self._tell("after", action)
+        return result
+
+    def _tell(self, moment: str, action: str) -> None:
+        for hook in self.hooks:
+            hook(moment, action)
+
+    def _identify(self, key_id: str, secret: str) -> Data:
+        key = self.keys.get(key_id)
+        if key is not None and key.refusals:
+            key.refusals -= 1
+            key = None
+        if key is None or key.status != "Active":
+            raise ServiceError("InvalidClientTokenId", "The security token included in the request is invalid.")
+        if key.secret != secret:
+            raise ServiceError("SignatureDoesNotMatch")
+        key.used = datetime.now(UTC)
+        return {"Arn": self.users[key.user].arn, "Account": ACCOUNT, "UserId": "AIDA"}
+
+    # The actions, named as AWS names them.
+
+    def _ListAccessKeys(self, request: Data) -> Data:  # noqa: N802
+        return {"AccessKeyMetadata": [_public(key) for key in self.of(self._user(request))], "IsTruncated": False}
+
+    def _CreateAccessKey(self, request: Data) -> Data:  # noqa: N802
+        user = self._user(request)
+        if len(self.of(user)) >= QUOTA:
+            raise ServiceError("LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {QUOTA}")
+        key = self.add_key(user)
+        key.refusals = self.unknown_for
+        return {"AccessKey": {**_public(key), "SecretAccessKey": key.secret}}
+
+    def _DeleteAccessKey(self, request: Data) -> Data:  # noqa: N802
+        self._user(request)
+        if self.keys.pop(request["AccessKeyId"], None) is None:
+            raise ServiceError("NoSuchEntity")
+        return {}
+
+    def _GetAccessKeyLastUsed(self, request: Data) -> Data:  # noqa: N802
+        key = self.keys[request["AccessKeyId"]]
+        seen = {"LastUsedDate": key.used, "ServiceName": "sts", "Region": REGION}
+        return {"UserName": key.user, "AccessKeyLastUsed": seen if key.used else {"ServiceName": "N/A"}}
+
+    def _user(self, request: Data) -> str:
+        name: str = request["UserName"]
+        if name not in self.users:
+            raise ServiceError("NoSuchEntity")
+        return name
+
+
+def _public(key: Key) -> Data:
+    return {"UserName": key.user, "AccessKeyId": key.key_id, "Status": key.status, "CreateDate": key.created}
+
+
+@cache
+def _session() -> Any:
+    return boto3.Session(region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing")
