@@ -177,11 +177,11 @@ def test_a_port_that_is_taken_is_told_with_the_log(tmp_path: Path) -> None:
 
 
 def test_another_version_of_ministack_is_refused(tmp_path: Path) -> None:
-    code = "import sandbox.emulator as e; e.replace(e.kms, 'no_such_name', lambda old: old)"
+    code = "import rotation_lab.sandbox.emulator as e; e.replace(e.kms, 'no_such_name', lambda old: old)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "no_such_name any more" in done.stderr
-    code = "import importlib.metadata as m; m.version = lambda name: '9.9'; import sandbox.emulator"
+    code = "import importlib.metadata as m; m.version = lambda name: '9.9'; import rotation_lab.sandbox.emulator"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "9.9 is installed" in done.stderr
