@@ -466,5 +466,5 @@ def test_nothing_of_a_key_is_shown(
     service.lock_out()
     world.refused(AuthenticationError, "testSecret", token)
     shown = "".join(capsys.readouterr())
-    assert '"A new access key is issued."' in shown
+    assert '"level": "INFO"' in shown
     assert world.leaks("\n".join([shown, *world.errors])) == []

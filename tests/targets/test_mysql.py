@@ -190,7 +190,7 @@ def test_a_server_that_is_read_only_is_told_as_such(account: Account) -> None:
 
 def test_an_administrator_without_the_right_is_told_so(account: Account) -> None:
     account.server.run("REVOKE CREATE USER ON *.* FROM %s@'127.0.0.%%'", account.admin)
-    with pytest.raises(ConfigurationError, match="grant it CREATE USER"):
+    with pytest.raises(ConfigurationError, match="CREATE USER"):
         target.set_secret(administered(account, "second"))
 
 
@@ -205,7 +205,7 @@ def test_of_several_accounts_of_one_name_the_setting_says_which(account: Account
     assert "'%', '10.0.0.%'" in str(caught.value)
     target.set_secret(administered(account, "second", user_host="%"))
     assert account.server.accepts(account.name, "second")
-    with pytest.raises(ConfigurationError, match="no account"):
+    with pytest.raises(ConfigurationError, match=r"192\.168\.%"):
         target.set_secret(administered(account, "third", user_host="192.168.%"))
 
 
@@ -258,7 +258,7 @@ def test_a_right_that_is_given_later_reaches_the_clone_and_one_that_is_taken_doe
 def test_a_clone_that_was_left_half_made_is_finished(account: Account) -> None:
     """The administrator lost a right between the statements, say: nobody can log in with the clone before its time."""
     account.server.run("REVOKE SELECT, INSERT, GRANT OPTION ON `app``s`.* FROM %s@'127.0.0.%%'", account.admin)
-    with pytest.raises(ConfigurationError, match="grant rights"):
+    with pytest.raises(ConfigurationError, match="1044"):
         target.set_secret(administered(account, "second", clone=True))
     assert not account.server.accepts(f"{account.name}_clone", "second")
     account.server.run("GRANT SELECT, INSERT ON `app``s`.* TO %s@'127.0.0.%%' WITH GRANT OPTION", account.admin)
@@ -272,7 +272,7 @@ def test_a_name_that_is_too_long_is_told_by_the_server(account: Account) -> None
     given = administered(account, "second", strategy="alternating")
     account.server.run("CREATE USER %s@'%%' IDENTIFIED BY %s", long, FIRST)
     given = replace(given, pending_or_none=version(account, "second", f"{long}_clone"))
-    with pytest.raises(ConfigurationError, match="so long a user name"):
+    with pytest.raises(ConfigurationError, match=r"_clone.*1470"):
         target.set_secret(replace(given, current=version(account, FIRST, long)))
 
 

@@ -50,16 +50,16 @@ def test_a_file_with_the_two_functions_is_loaded_and_may_have_any_setting(zip_ro
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("def test_secret(context): pass", r"no function set_secret\(context\)"),
-        ("def set_secret(context): pass", r"no function test_secret\(context\)"),
-        ("", r"no function set_secret and no test_secret\(context\)"),
-        ("set_secret = 1\ndef test_secret(context): pass", r"no function set_secret\(context\)"),
-        ("\n\nimport psycopg2", "imports 'psycopg2', which is not in the function.*function.layers"),
-        ("from secret_rotation.errors import NoSuchError", "ImportError in line 1"),
-        ("\n\ndef set_secret(context:\n", "SyntaxError in line 3"),
-        ("\nraise ValueError('s3cret-text')", "ValueError in line 2"),
-        ("import sys\nsys.exit('s3cret-text')", "SystemExit in line 2"),
-        ("import json\n\njson.loads('s3cret-text')", r"used: JSONDecodeError\. Try"),  # the line is not the file's
+        ("def test_secret(context): pass", r"set_secret\(context\)"),
+        ("def set_secret(context): pass", r"test_secret\(context\)"),
+        ("", r"set_secret.*test_secret\(context\)"),
+        ("set_secret = 1\ndef test_secret(context): pass", r"set_secret\(context\)"),
+        ("\n\nimport psycopg2", "'psycopg2'.*function.layers"),
+        ("from secret_rotation.errors import NoSuchError", "ImportError.* line 1"),
+        ("\n\ndef set_secret(context:\n", "SyntaxError.* line 3"),
+        ("\nraise ValueError('s3cret-text')", "ValueError.* line 2"),
+        ("import sys\nsys.exit('s3cret-text')", "SystemExit.* line 2"),
+        ("import json\n\njson.loads('s3cret-text')", r"JSONDecodeError(?!.* line )"),  # the line is not the file's
     ],
 )
 def test_what_is_wrong_with_the_file_is_said_by_name(zip_root: Path, text: str, told: str) -> None:
@@ -70,7 +70,7 @@ def test_what_is_wrong_with_the_file_is_said_by_name(zip_root: Path, text: str, 
 
 
 def test_a_file_that_is_not_in_the_zip_is_said_by_name(zip_root: Path) -> None:
-    with pytest.raises(SettingError, match=r"custom_target\.py is not in the zip"):
+    with pytest.raises(SettingError, match=r"custom_target\.py .*zip"):
         load(zip_root, None)
 
 

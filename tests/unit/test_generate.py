@@ -141,7 +141,7 @@ def test_a_pair_comes_from_kms() -> None:
 def test_a_refusal_of_kms_names_the_action() -> None:
     stubber, source = kms()
     stubber.add_client_error("generate_data_key_pair", "AccessDeniedException", "not authorized")
-    with stubber, pytest.raises(AccessDeniedError, match=r"kms:GenerateDataKeyPair: not allowed\. not authorized"):
+    with stubber, pytest.raises(AccessDeniedError, match=r"kms:GenerateDataKeyPair.*not authorized"):
         source.key_pair("arn", "RSA_2048")
 
 
@@ -162,5 +162,5 @@ def test_a_refusal_can_be_printed_whatever_the_option_is_called() -> None:
 @pytest.mark.parametrize("space", [False, True])
 def test_a_password_must_be_long_enough_for_one_of_each_class(space: bool) -> None:
     generate.Password(4, include_space=space)
-    with pytest.raises(SettingError, match="too short for one of each of 4 classes"):
+    with pytest.raises(SettingError, match="4 classes"):
         generate.Password(3, include_space=space)

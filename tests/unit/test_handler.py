@@ -96,7 +96,7 @@ def test_each_line_has_step_secret_version_and_the_last_one_the_duration(
     found = lines(capsys)
     assert {line["step"] for line in found} == set(STEPS)
     assert {(line["secret_arn"], line["version_id"], line["level"]) for line in found} == {(arn, token, "INFO")}
-    done = [line for line in found if line["message"] == "The step is done."]
+    done = [line for line in found if "duration_ms" in line]
     assert len(done) == 4
     assert all(type(line["duration_ms"]) is int for line in done)
 
@@ -199,7 +199,7 @@ def test_an_exception_of_our_own_kinds_keeps_its_message(manager: SecretsManager
     function = RotationFunction(manager, service)
     token = manager.rotate(arn)
     function("createSecret", arn, token)
-    assert str(fail(function, "setSecret", arn, token)) == "The service accepts none of the stored values."
+    assert "none of the stored values" in str(fail(function, "setSecret", arn, token))
 
 
 def test_an_unknown_exception_is_told_by_its_class_and_place(

@@ -9,6 +9,7 @@ from secret_rotation import errors, targets
 from secret_rotation.deadline import Deadline
 from secret_rotation.logs import Log
 from secret_rotation.target import Context, Credential
+from tests.messages import refused
 
 JSON = '{"user": "u", "port": 5432, "empty": "", "none": null, "password": "value-of-it"}'
 
@@ -48,14 +49,12 @@ HALF = '{"password": "\\ud83d", "user": "u"}'
 
 
 def test_half_a_character_is_refused_by_name_and_without_the_value() -> None:
-    with pytest.raises(errors.SecretError) as raised:
+    with pytest.raises(errors.SecretError, match=r"'password' .*surrogate") as raised:
         _ = Credential("v", HALF, ("password",)).value
-    assert str(raised.value) == (
-        "The secret's key 'password' holds half a character (a lone surrogate). Put a text that can be sent."
-    )
+    assert "\ud83d" not in str(raised.value)
     assert raised.value.__context__ is None
     assert Credential("v", HALF, ("password",)).get("user") == "u"
-    with pytest.raises(errors.SecretError, match=r"The secret holds half a character"):
+    with pytest.raises(errors.SecretError, match="surrogate"):
         _ = Credential("v", "plain \ud83d").value
 
 
@@ -96,43 +95,25 @@ def test_the_target_none_has_nothing_to_do() -> None:
     assert targets.load("none", {}) is None
 
 
-SETTINGS = targets.catalogue()["http"]["settings"]
+SET_URL, TEST_URL = (targets.catalogue()["http"]["settings"][name]["summary"] for name in ("set_url", "test_url"))
 
 
 @pytest.mark.parametrize(
-    ("kind", "given", "message"),
+    ("kind", "given", "named"),
     [
-        (
-            "unknown",
-            {},
-            "TARGET is 'unknown'; allowed: http, iam_access_key, mysql, none, postgresql, python, rds_data, redis.",
-        ),
-        ("none", {"url": "x"}, "The target 'none' has no setting 'url'; allowed: none."),
-        (
-            "iam_access_key",
-            {"z": "x", "a": "x"},
-            "The target 'iam_access_key' has no setting 'a'; allowed: user_arn, access_key_id_key, "
-            "secret_access_key_key.",
-        ),
-        ("http", {}, f"The target 'http' needs the setting 'set_url': {SETTINGS['set_url']['summary']}"),
-        (
-            "http",
-            {"set_url": "x"},
-            f"The target 'http' needs the setting 'test_url': {SETTINGS['test_url']['summary']}",
-        ),
-        (
-            "http",
-            {"set_url": "", "test_url": "x"},
-            f"The target 'http' needs the setting 'set_url': {SETTINGS['set_url']['summary']}",
-        ),
+        ("unknown", {}, ["TARGET", "'unknown'", ", ".join(sorted(targets.catalogue()))]),
+        ("none", {"url": "x"}, ["'none'", "'url'"]),
+        ("iam_access_key", {"z": "x", "a": "x"}, ["'iam_access_key'", "'a'", "user_arn, access_key_id_key, secret"]),
+        ("http", {}, ["'http'", "'set_url'", SET_URL]),
+        ("http", {"set_url": "x"}, ["'http'", "'test_url'", TEST_URL]),
+        ("http", {"set_url": "", "test_url": "x"}, ["'http'", "'set_url'", SET_URL]),
     ],
 )
 def test_a_target_or_setting_that_is_not_known_is_refused_with_those_that_are(
-    kind: str, given: dict[str, str], message: str
+    kind: str, given: dict[str, str], named: list[str]
 ) -> None:
-    with pytest.raises(errors.SettingError) as raised:
+    with refused(errors.SettingError, *named):
         targets.load(kind, given)
-    assert str(raised.value) == message
 
 
 @pytest.mark.parametrize(
@@ -148,7 +129,7 @@ def test_a_target_is_loaded_when_it_has_what_it_needs(kind: str, given: dict[str
 def test_the_caller_s_target_takes_any_setting_and_must_have_both_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("custom_target")
     monkeypatch.setitem(sys.modules, "custom_target", module)
-    with pytest.raises(errors.SettingError, match="set_secret and no test_secret"):
+    with pytest.raises(errors.SettingError, match=r"set_secret.*test_secret"):
         targets.load("python", {"any": "x"})
     module.set_secret = module.test_secret = lambda _: None  # type: ignore[attr-defined]
     assert targets.load("python", {"any": "x"}) is module
