@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 
 from rotation_lab.sandbox.client import Sandbox
 from tests.lab.foreign import TEMPLATE
+from tools.dev.zipping import zip_bytes
 
 RUNTIME = "python3.11"
 _numbers = itertools.count(1)
@@ -35,11 +34,7 @@ def _no_faults_left(aws: Sandbox) -> Iterator[None]:
 
 def package(files: dict[str, str]) -> bytes:
     """A function's zip with these files."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-    return buffer.getvalue()
+    return zip_bytes(files)
 
 
 @dataclass

@@ -7,7 +7,6 @@ files beside the code.
 from __future__ import annotations
 
 import hashlib
-import io
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tools.dev.providers import ROOT
+from tools.dev.zipping import zip_bytes
 
 LAYER = ROOT / "build" / "drivers.zip"
 REQUIREMENTS = ROOT / "tools/requirements/layer.txt"
@@ -56,16 +56,7 @@ def layer_bytes(wheels: Iterable[Path]) -> bytes:
 
     Raises ``LayerError`` for a compiled file, which would tie the layer to one runtime and architecture.
     """
-    files = {name: data for wheel in wheels for name, data in _files(wheel).items()}
-    buffer = io.BytesIO()
-    # Stored, not deflated: what zlib makes of the same input differs between machines.
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as layer:
-        for name in sorted(files):
-            info = zipfile.ZipInfo(f"python/{name}")  # without a time: always 1980-01-01
-            info.create_system = 3  # Unix, so that the mode is read: everybody may read, nobody may execute
-            info.external_attr = 0o644 << 16
-            layer.writestr(info, files[name])
-    return buffer.getvalue()
+    return zip_bytes({f"python/{name}": data for wheel in wheels for name, data in _files(wheel).items()})
 
 
 def _files(wheel: Path) -> dict[str, bytes]:

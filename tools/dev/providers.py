@@ -1,38 +1,40 @@
 """Where Terraform gets its providers from, on a machine that may not reach the registry.
 
-The registry is used if it answers. If not, a mirror folder is searched on this machine, first where Terraform itself
-would look, then everywhere. If that mirror lacks hashicorp/archive, our stand-in takes its place.
+In this order: what the caller's own Terraform CLI configuration says; the folder in TF_PLUGIN_MIRROR; the registry, if
+it answers; a mirror folder where Terraform itself would look, or in the usual places for one. If the mirror lacks
+hashicorp/archive, our stand-in takes its place.
 
 Everything is written to the cache folder of this repository, and read only by processes that get ``environment()``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import re
 import shlex
-import shutil
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 HOST = "registry.terraform.io"
+VARIABLE = "TF_PLUGIN_MIRROR"
 # The schema that the stand-in has is the one of this version.
 STANDIN_VERSION = "2.7.1"
 
-_DISCOVERY = f"https://{HOST}/.well-known/terraform.json"
 _REGISTRY_TIMEOUT = 3.0  # seconds
-_WALK_DEPTH = 6
-_WALK_SECONDS = 20.0
-# Pseudo file systems, other machines, and folders of other Terraform runs, which may vanish.
-_NOT_WALKED = {"proc", "sys", "dev", "run", "tmp", "mnt", "media", "net", ".terraform", ".git", "node_modules"}
+# Folders in which an administrator puts a mirror, under a name of its own.
+_SHARED = ("/opt", "/srv", "/usr/lib", "/usr/local/lib", "/usr/local/share", "/usr/share", "/var/lib")
+_MIRROR_BLOCK = re.compile(r'^\s*filesystem_mirror\s*\{[^}]*?\bpath\s*=\s*"([^"]+)"', re.MULTILINE)
+# Terraform and its providers live for seconds: without most of Go's garbage collection each command takes a quarter
+# less time, and up to 1 GB of memory.
+_GARBAGE_COLLECTION = {"GOGC": "800"}
 
 
 class ProvidersError(Exception):
@@ -42,29 +44,97 @@ class ProvidersError(Exception):
 def environment(cache: Path = CACHE, report: Callable[[str], object] = print) -> dict[str, str]:
     """The environment in which every Terraform command of ours runs; says where providers come from.
 
-    A TF_CLI_CONFIG_FILE of the caller is always replaced: it may point nowhere, or to another set of providers. The
-    caller's AWS settings are left out: no command of ours may reach a real account. Raises ``ProvidersError`` when
+    The caller's AWS settings are left out: no command of ours may reach a real account. Raises ``ProvidersError`` when
     there are no providers.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    config = cache / "terraform.rc"
-    result = {**_caller_environment(), "TF_CLI_CONFIG_FILE": str(config), "CHECKPOINT_DISABLE": "1"}
+    result = {**_GARBAGE_COLLECTION, **_caller_environment(), "CHECKPOINT_DISABLE": "1"}
     result |= {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "AWS_EC2_METADATA_DISABLED": "true"}
     result |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    return result | (_by_configuration(cache, report) or _by_variable(cache, report) or _by_search(cache, report))
+
+
+def _by_configuration(cache: Path, report: Callable[[str], object]) -> dict[str, str] | None:
+    """The caller's CLI configuration, where it says how providers are installed; the stand-in is added where needed."""
+    path = Path(os.environ.get("TF_CLI_CONFIG_FILE") or Path.home() / ".terraformrc")
+    text = _readable(path)
+    if not re.search(r"^\s*provider_installation\s*\{", text, re.MULTILINE):
+        return None  # it is missing, or leaves the question to Terraform
+    platform = terraform_platform(cache)
+    mirrors = [Path(found).expanduser() for found in _MIRROR_BLOCK.findall(text)]
+    mirror = find_mirror(platform, mirrors)
+    if mirrors and mirror is None:
+        report(f"providers: {path} names no folder with hashicorp/aws for {platform}; looking elsewhere")
+        return None
+    if mirror and not any(holds(one, "hashicorp/archive", platform) for one in mirrors):
+        return _from_mirror(mirror, cache, report)
+    report(f"providers: as {path} says")
+    return {"TF_CLI_CONFIG_FILE": str(path)}
+
+
+def _readable(path: Path) -> str:
+    with suppress(OSError, UnicodeDecodeError):
+        return path.read_text()
+    return ""
+
+
+def _by_variable(cache: Path, report: Callable[[str], object]) -> dict[str, str] | None:
+    given = os.environ.get(VARIABLE)
+    if not given:
+        return None
+    platform = terraform_platform(cache)
+    mirror = Path(given).expanduser()
+    if not holds(mirror, "hashicorp/aws", platform):
+        raise ProvidersError(f"{VARIABLE} is {given}, which has no {HOST}/hashicorp/aws for {platform}. {_HELP}")
+    return _from_mirror(mirror, cache, report)
+
+
+def _by_search(cache: Path, report: Callable[[str], object]) -> dict[str, str]:
     if registry_answers():
-        report(f"providers: from {HOST}")
-        _write(config, "# Providers come from the registry.\n")
-        plugins = cache / "plugins"
-        plugins.mkdir(exist_ok=True)
-        # Without it each working folder would download 150 MB again.
-        return result | {"TF_PLUGIN_CACHE_DIR": str(plugins), "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1"}
-    _write(config, _from_mirror(cache, report))
-    return result
+        return _from_registry(cache, report)
+    platform = terraform_platform(cache)
+    mirror = find_mirror(platform, known_places())
+    if mirror is None:
+        raise ProvidersError(
+            f"no Terraform providers: {HOST} does not answer, and none of the usual folders holds hashicorp/aws for"
+            f" {platform}. {_HELP}"
+        )
+    return _from_mirror(mirror, cache, report)
+
+
+_HELP = (
+    "On a machine with network, run terraform providers mirror <folder>; copy that folder here, and set"
+    f" {VARIABLE} to it or name it in your Terraform CLI configuration."
+)
 
 
 def _caller_environment() -> dict[str, str]:
     # TF_CLI_ARGS, TF_WORKSPACE or AWS_PROFILE of the caller would change what our commands do, and to whom.
     return {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "AWS_"))}
+
+
+def _from_registry(cache: Path, report: Callable[[str], object]) -> dict[str, str]:
+    report(f"providers: from {HOST}")
+    plugins = cache / "plugins"
+    plugins.mkdir(exist_ok=True)
+    # Without it each working folder would download 150 MB again.
+    shared = {"TF_PLUGIN_CACHE_DIR": str(plugins), "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1"}
+    return shared | _configuration(cache, "# Providers come from the registry.\n")
+
+
+def _from_mirror(mirror: Path, cache: Path, report: Callable[[str], object]) -> dict[str, str]:
+    platform = terraform_platform(cache)
+    report(f"providers: from the mirror {mirror}")
+    if holds(mirror, "hashicorp/archive", platform):
+        return _configuration(cache, installation({mirror: None}))
+    report("providers: hashicorp/archive by our own stand-in")
+    return _configuration(cache, installation({mirror: "exclude", install_standin(cache, platform): "include"}))
+
+
+def _configuration(cache: Path, text: str) -> dict[str, str]:
+    path = cache / "terraform.rc"
+    _write(path, text)
+    return {"TF_CLI_CONFIG_FILE": str(path)}
 
 
 def registry_answers(
@@ -87,24 +157,8 @@ def registry_answers(
     return any(answers)
 
 
-def _from_mirror(cache: Path, report: Callable[[str], object]) -> str:
-    platform = terraform_platform(cache)
-    mirror = find_mirror(platform)
-    if mirror is None:
-        raise ProvidersError(
-            f"no Terraform providers: {HOST} does not answer, and no folder on this machine named {HOST} holds"
-            f" hashicorp/aws for {platform}. On a machine with network: terraform providers mirror"
-            " ~/.terraform.d/plugins, then copy that folder here."
-        )
-    report(f"providers: from the mirror {mirror}")
-    if holds(mirror, "hashicorp/archive", platform):
-        return _config({mirror: None})
-    standin, remark = install_standin(cache, platform)
-    report(f"providers: hashicorp/archive by our own stand-in ({remark})")
-    return _config({mirror: "exclude", standin: "include"})
-
-
-def _config(mirrors: dict[Path, str | None]) -> str:
+def installation(mirrors: dict[Path, str | None]) -> str:
+    """A CLI configuration with these mirrors; "include" and "exclude" say which of two has hashicorp/archive."""
     blocks = []
     for path, relation in mirrors.items():
         rule = f'    {relation} = ["{HOST}/hashicorp/archive"]\n' if relation else ""
@@ -125,10 +179,9 @@ def terraform_platform(cache: Path = CACHE) -> str:
     return str(json.loads(answer.stdout)["platform"])
 
 
-def find_mirror(platform: str, roots: Iterable[Path] | None = None) -> Path | None:
-    """The first mirror folder (the parent of a folder named as the registry) that holds hashicorp/aws."""
-    candidates = _candidates() if roots is None else (found for root in roots for found in walk(root))
-    return next((mirror for mirror in candidates if holds(mirror, "hashicorp/aws", platform)), None)
+def find_mirror(platform: str, places: Iterable[Path]) -> Path | None:
+    """The first of ``places`` that holds hashicorp/aws."""
+    return next((mirror for mirror in places if holds(mirror, "hashicorp/aws", platform)), None)
 
 
 def holds(mirror: Path, provider: str, platform: str) -> bool:
@@ -139,74 +192,34 @@ def holds(mirror: Path, provider: str, platform: str) -> bool:
     return any(unpacked) or any(packed)
 
 
-def _candidates() -> Iterator[Path]:
+def known_places(shared: Iterable[str] = _SHARED) -> Iterator[Path]:
+    """Where Terraform looks by itself, then each folder in ``shared`` that is laid out as a mirror."""
     home = Path.home()
     data = [os.environ.get("XDG_DATA_HOME") or home / ".local/share"]
     data += (os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":")
     yield home / ".terraform.d/plugins"
     yield from (Path(folder) / "terraform/plugins" for folder in data)
-    if shared := os.environ.get("TF_PLUGIN_CACHE_DIR"):
-        yield Path(shared)
-    yield from walk(Path("/"))
+    if cached := os.environ.get("TF_PLUGIN_CACHE_DIR"):
+        yield Path(cached)
+    for folder in shared:
+        for pattern in (HOST, f"*/{HOST}", f"*/*/{HOST}"):
+            yield from sorted(found.parent for found in Path(folder).glob(pattern))
 
 
-def walk(root: Path, depth: int = _WALK_DEPTH, seconds: float = _WALK_SECONDS) -> Iterator[Path]:
-    """Mirror folders below ``root``, the least deep first; gives up after ``depth`` levels or ``seconds``."""
-    end = time.monotonic() + seconds
-    level = [root]
-    for _ in range(depth):
-        deeper: list[Path] = []
-        for folder in level:
-            if time.monotonic() > end:
-                return
-            children = _folders(folder)
-            if any(child.name == HOST for child in children):
-                yield folder
-            deeper += [child for child in children if child.name not in _NOT_WALKED and child != CACHE]
-        level = deeper
-
-
-def _folders(folder: Path) -> list[Path]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False))
-    except OSError:
-        return []
-
-
-def install_standin(cache: Path, platform: str) -> tuple[Path, str]:
-    """Puts the stand-in into a mirror below ``cache``; returns the mirror and how it zips, for the report."""
-    program = build_zip_program(cache)
+def install_standin(cache: Path, platform: str) -> Path:
+    """Puts the stand-in into a mirror below ``cache``; returns the mirror."""
     mirror = cache / "mirror"
     folder = mirror / HOST / "hashicorp/archive" / STANDIN_VERSION / platform
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / f"terraform-provider-archive_v{STANDIN_VERSION}", _launcher(cache, program), mode=0o755)
-    return mirror, "zips with Go, as the real one" if program else "zips with Python, so other bytes: no Go here"
+    _write(folder / f"terraform-provider-archive_v{STANDIN_VERSION}", _launcher(cache), mode=0o755)
+    return mirror
 
 
-def _launcher(cache: Path, program: Path | None) -> str:
+def _launcher(cache: Path) -> str:
     # HOME: the provider framework keeps a certificate there. -P: the caller's folder is not on the import path.
-    settings = {"HOME": str(cache), "PYTHONPATH": str(ROOT), "ARCHIVE_ZIP_PROGRAM": str(program or "")}
+    settings = {"HOME": str(cache), "PYTHONPATH": str(ROOT)}
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in settings.items())
     return f"#!/bin/sh\n{exports}\nexec {shlex.quote(sys.executable)} -P -m tools.dev.archive_standin\n"
-
-
-def build_zip_program(cache: Path) -> Path | None:
-    """The built ``zip.go``, or None where there is no Go that can build it. Needs no network."""
-    go = shutil.which("go")
-    if go is None:
-        return None
-    source = Path(__file__).with_name("archive_standin") / "zip.go"
-    program = cache / f"zip-{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}"
-    if program.exists():
-        return program
-    settings = {"GO111MODULE": "off", "GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": "", "CGO_ENABLED": "0"}
-    new = program.with_suffix(f".{os.getpid()}")
-    build = [go, "build", "-o", str(new), str(source)]
-    environment = {**os.environ, **settings, "GOCACHE": str(cache / "go")}
-    if subprocess.run(build, env=environment, capture_output=True, timeout=300, check=False).returncode:
-        return None
-    return new.replace(program)
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:

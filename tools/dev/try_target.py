@@ -29,11 +29,9 @@ value is printed nowhere: the service is left with a password that is gone, so t
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import sys
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -45,6 +43,7 @@ from botocore.exceptions import ClientError
 from rotation_lab.sandbox.client import Sandbox, SandboxError
 from tools.dev.console import Console
 from tools.dev.providers import ROOT
+from tools.dev.zipping import zip_bytes
 
 NAME = "try-target"
 SOURCES = ROOT / "lambda_src"
@@ -418,13 +417,9 @@ class Trial:
 
 def package(file: Path) -> bytes:
     """The function's zip: the module's code, the file as ``custom_target.py``, and the wrapper of the handler."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
-        for path in [*SOURCES.rglob("*.py"), *SOURCES.rglob("*.json")]:
-            made.write(path, path.relative_to(SOURCES))
-        made.write(file, "custom_target.py")
-        made.writestr("try_wrapper.py", WRAPPER)
-    return buffer.getvalue()
+    sources = [*SOURCES.rglob("*.py"), *SOURCES.rglob("*.json")]
+    code: dict[str, bytes | str] = {path.relative_to(SOURCES).as_posix(): path.read_bytes() for path in sources}
+    return zip_bytes(code | {"custom_target.py": file.read_bytes(), "try_wrapper.py": WRAPPER})
 
 
 def readable(lines: Iterable[str]) -> Iterator[str]:

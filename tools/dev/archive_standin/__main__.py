@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,17 @@ from tf.blocks import SetNestedBlock
 from tf.runner import run_provider
 from tf.utils import Diagnostics
 
-from tools.dev.archive_standin.zipping import zip_bytes
+from tools.dev.archive_standin.contents import archive
 
 _REFUSED = {
     "source_content": types.String(),
     "source_content_filename": types.String(),
     "source_file": types.String(),
+    "exclude_symlink_directories": types.Bool(),
+}
+_OPTIONAL = {
     "source_dir": types.String(),
     "excludes": types.Set(types.String()),
-    "exclude_symlink_directories": types.Bool(),
     "output_file_mode": types.String(),
 }
 _HASHES = ("output_md5", "output_sha", "output_sha256", "output_base64sha256", "output_sha512", "output_base64sha512")
@@ -43,11 +44,11 @@ class ArchiveFile(iface.DataSource):  # type: ignore[misc]
         """All arguments of the real data source, so that a refusal is ours and says why."""
         text = types.String()
         given = [schema.Attribute(name, text, required=True) for name in ("type", "output_path")]
-        refused = [schema.Attribute(name, kind, optional=True) for name, kind in _REFUSED.items()]
+        optional = [schema.Attribute(name, kind, optional=True) for name, kind in (_OPTIONAL | _REFUSED).items()]
         computed = [schema.Attribute(name, text, computed=True) for name in ("id", *_HASHES)]
         size = schema.Attribute("output_size", types.Number(), computed=True)
         source = schema.Block([schema.Attribute(name, text, required=True) for name in ("content", "filename")])
-        return schema.Schema([*given, *refused, *computed, size], block_types=[SetNestedBlock("source", source)])
+        return schema.Schema([*given, *optional, *computed, size], block_types=[SetNestedBlock("source", source)])
 
     def validate(self, diags: Diagnostics, type_name: str, config: dict[str, Any]) -> None:
         """Adds an error for what only the real provider can do."""
@@ -59,8 +60,7 @@ class ArchiveFile(iface.DataSource):  # type: ignore[misc]
         _refuse(ctx.diagnostics, config)  # again: values that were unknown at plan are known now
         if ctx.diagnostics.has_errors():
             return None
-        entries = {source["filename"]: source["content"] for source in config["source"]}
-        data = zip_bytes(entries, os.environ.get("ARCHIVE_ZIP_PROGRAM"))
+        data = archive(config)
         path = Path(config["output_path"])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
