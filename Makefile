@@ -8,8 +8,9 @@ MAKEFLAGS += --no-print-directory
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
-# pip's own settings and the caller's Terraform settings must not change what is built here.
-unexport TF_CLI_CONFIG_FILE TF_CLI_ARGS TF_DATA_DIR TF_WORKSPACE PYTHONPATH
+# pip's own settings and the caller's Terraform settings must not change what is built here (where Terraform gets its
+# providers from is the caller's to say).
+unexport TF_CLI_ARGS TF_DATA_DIR TF_WORKSPACE PYTHONPATH
 
 .PHONY: help
 help: ## List the commands.

@@ -7,8 +7,6 @@ import hashlib
 import io
 import json
 import os
-import random
-import shutil
 import socket
 import subprocess
 import threading
@@ -17,11 +15,11 @@ import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tools.dev import providers
-from tools.dev.archive_standin.zipping import zip_bytes
 
 PLATFORM = "linux_amd64"
 NO_REGISTRY = "http://127.0.0.1:9/"
@@ -40,87 +38,162 @@ def put_provider(mirror: Path, name: str, version: str = "5.100.0", packed: bool
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A machine without a registry, on which only tmp_path is searched."""
+    """A machine without a registry, a CLI configuration or a mirror."""
     monkeypatch.setattr(providers, "registry_answers", lambda: False)
     monkeypatch.setattr(providers, "terraform_platform", lambda cache: PLATFORM)
-    monkeypatch.setattr(providers, "_candidates", lambda: providers.walk(tmp_path))
+    monkeypatch.setattr(providers, "_SHARED", (str(tmp_path / "opt"),))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name, value in {"XDG_DATA_HOME": "data", "XDG_DATA_DIRS": "shared", "TF_PLUGIN_CACHE_DIR": "cached"}.items():
+        monkeypatch.setenv(name, str(tmp_path / value))
+    for name in ("TF_CLI_CONFIG_FILE", "TF_PLUGIN_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_mirror_is_found_by_walking(tmp_path: Path, packed: bool) -> None:
-    mirror = put_provider(tmp_path / "opt/some/where", "aws", packed=packed)
-    assert providers.find_mirror(PLATFORM, [tmp_path]) == mirror
+def configured(machine: Path, lines: list[str] | None = None) -> tuple[Path, str]:
+    """The CLI configuration of our Terraform commands: its path and text."""
+    report = (lines if lines is not None else []).append
+    path = Path(providers.environment(machine / "cache", report)["TF_CLI_CONFIG_FILE"])
+    return path, path.read_text()
 
 
-def test_the_least_deep_mirror_wins(tmp_path: Path) -> None:
-    put_provider(tmp_path / "a/b/c", "aws")
-    shallow = put_provider(tmp_path / "z", "aws")
-    assert providers.find_mirror(PLATFORM, [tmp_path]) == shallow
+PLACES = [
+    "home/.terraform.d/plugins",
+    "data/terraform/plugins",
+    "shared/terraform/plugins",
+    "cached",
+    "opt",
+    "opt/mirror",
+    "opt/terraform/plugins",
+]
 
 
-def test_a_mirror_without_aws_or_for_another_platform_is_passed_over(tmp_path: Path) -> None:
-    put_provider(tmp_path / "a", "archive")
-    mirror = put_provider(tmp_path / "b/c", "aws")
-    assert providers.find_mirror(PLATFORM, [tmp_path]) == mirror
-    assert providers.find_mirror("darwin_arm64", [tmp_path]) is None
+@pytest.mark.parametrize("packed", [False, True], ids=["unpacked", "packed"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_mirror_is_found_in_terraform_s_own_and_in_the_usual_places(machine: Path, place: str, packed: bool) -> None:
+    mirror = put_provider(machine / place, "aws", packed=packed)
+    assert json.dumps(str(mirror)) in configured(machine)[1]
 
 
-def test_folders_of_other_terraform_runs_and_what_is_too_deep_are_not_searched(tmp_path: Path) -> None:
-    put_provider(tmp_path / ".terraform/providers", "aws")
-    put_provider(tmp_path / "1/2/3/4/5/6/7", "aws")
-    assert providers.find_mirror(PLATFORM, [tmp_path]) is None
+def test_terraform_s_own_places_come_first(machine: Path) -> None:
+    put_provider(machine / "opt/mirror", "aws")
+    first = put_provider(machine / PLACES[0], "aws")
+    assert json.dumps(str(first)) in configured(machine)[1]
 
 
-def test_the_walk_ends_after_its_time(tmp_path: Path) -> None:
-    put_provider(tmp_path, "aws")
-    assert list(providers.walk(tmp_path, seconds=-1)) == []
+def test_a_mirror_without_aws_or_for_another_platform_is_passed_over(machine: Path) -> None:
+    put_provider(machine / "opt/a", "archive")
+    mirror = put_provider(machine / "opt/b", "aws")
+    assert providers.find_mirror(PLATFORM, providers.known_places()) == mirror
+    assert providers.find_mirror("darwin_arm64", providers.known_places()) is None
 
 
-def test_the_archive_provider_of_the_mirror_is_used_where_there_is_one(machine: Path, tmp_path: Path) -> None:
-    mirror = put_provider(put_provider(machine / "mirror", "aws"), "archive", "2.7.0")
-    lines: list[str] = []
-    environment = providers.environment(tmp_path / "cache", lines.append)
-    config = Path(environment["TF_CLI_CONFIG_FILE"]).read_text()
-    assert lines == [f"providers: from the mirror {mirror}"]
-    assert config.count("filesystem_mirror") == 1
-    assert "exclude" not in config
+def test_no_other_folder_is_searched(machine: Path) -> None:
+    put_provider(machine / "opt/a/b/c", "aws")
+    put_provider(machine / "elsewhere", "aws")
+    with pytest.raises(providers.ProvidersError, match="terraform providers mirror"):
+        configured(machine)
 
 
-def test_the_stand_in_takes_the_place_of_a_missing_archive_provider(
-    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_variable_names_a_mirror_that_goes_before_all_found_ones(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_provider(machine / "mirror", "aws")
-    monkeypatch.setattr(providers, "build_zip_program", lambda cache: None)
-    cache = tmp_path / "cache"
+    put_provider(machine / PLACES[0], "aws")
+    mirror = put_provider(machine / "elsewhere", "aws")
+    monkeypatch.setenv("TF_PLUGIN_MIRROR", str(mirror))
+    assert json.dumps(str(mirror)) in configured(machine)[1]
+
+
+def test_a_variable_that_names_no_mirror_is_an_error(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_provider(machine / PLACES[0], "aws")
+    monkeypatch.setenv("TF_PLUGIN_MIRROR", str(machine / "nowhere"))
+    with pytest.raises(providers.ProvidersError, match=r"TF_PLUGIN_MIRROR is .*nowhere.*hashicorp/aws"):
+        configured(machine)
+
+
+def write_configuration(machine: Path, text: str) -> Path:
+    path = machine / "home/.terraformrc"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_the_caller_s_configuration_is_used_before_all_else(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_provider(machine / PLACES[0], "aws")
+    monkeypatch.setenv("TF_PLUGIN_MIRROR", str(put_provider(machine / "elsewhere", "aws")))
+    mirror = put_provider(put_provider(machine / "own", "aws"), "archive", "2.7.0")
+    own = write_configuration(machine, providers.installation({mirror: None}))
+    assert configured(machine)[0] == own
+    named = own.rename(machine / "named.rc")
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(named))
+    assert configured(machine)[0] == named
+
+
+def test_a_caller_s_mirror_without_archive_gets_the_stand_in(machine: Path) -> None:
+    mirror = put_provider(machine / "own", "aws")
+    write_configuration(machine, providers.installation({mirror: None}))
+    _, text = configured(machine)
+    assert json.dumps(str(mirror)) in text
+    assert json.dumps(str(machine / "cache/mirror")) in text
+
+
+def test_a_caller_s_network_mirror_is_left_to_terraform(machine: Path) -> None:
+    network = 'provider_installation {\n  network_mirror {\n    url = "https://example.com/"\n  }\n}\n'
+    own = write_configuration(machine, network)
+    assert configured(machine)[0] == own
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(None, id="missing"),
+        pytest.param("disable_checkpoint = true\n", id="says nothing of providers"),
+        pytest.param("}{ provider_installation", id="broken"),
+        pytest.param(providers.installation({Path("/nowhere"): None}), id="names no mirror"),
+    ],
+)
+def test_a_configuration_of_no_use_is_passed_over(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    mirror = put_provider(machine / "opt/mirror", "aws")
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(machine / "named.rc"))
+    if text is not None:
+        (machine / "named.rc").write_text(text)
+    path, found = configured(machine)
+    assert path.parent == machine / "cache"
+    assert json.dumps(str(mirror)) in found
+
+
+def test_the_archive_provider_of_the_mirror_is_used_where_there_is_one(machine: Path) -> None:
+    mirror = put_provider(put_provider(machine / "opt/mirror", "aws"), "archive", "2.7.0")
     lines: list[str] = []
-    config = Path(providers.environment(cache, lines.append)["TF_CLI_CONFIG_FILE"]).read_text()
+    _, text = configured(machine, lines)
+    assert lines == [f"providers: from the mirror {mirror}"]
+    assert text.count("filesystem_mirror") == 1
+    assert "exclude" not in text
+
+
+def test_the_stand_in_takes_the_place_of_a_missing_archive_provider(machine: Path) -> None:
+    mirror = put_provider(machine / "opt/mirror", "aws")
+    lines: list[str] = []
+    _, text = configured(machine, lines)
     assert len(lines) == 2
     assert "hashicorp/archive by our own stand-in" in lines[1]
-    assert str(machine / "mirror") in config
-    assert str(cache / "mirror") in config
-    assert providers.holds(cache / "mirror", "hashicorp/archive", PLATFORM)
+    assert str(mirror) in text
+    assert str(machine / "cache/mirror") in text
+    assert providers.holds(machine / "cache/mirror", "hashicorp/archive", PLATFORM)
 
 
-def test_a_configuration_of_the_caller_is_overridden(
-    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put_provider(put_provider(machine / "mirror", "aws"), "archive", "2.7.0")
-    monkeypatch.setenv("TF_CLI_CONFIG_FILE", "/nowhere/terraform.rc")
+def test_other_settings_of_the_caller_do_not_reach_terraform(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_provider(machine / "opt/mirror", "aws")
     monkeypatch.setenv("TF_CLI_ARGS_apply", "-target=nothing")
     monkeypatch.setenv("AWS_PROFILE", "production")
-    environment = providers.environment(tmp_path / "cache", lambda line: None)
-    assert Path(environment["TF_CLI_CONFIG_FILE"]).parent == tmp_path / "cache"
+    environment = providers.environment(machine / "cache", lambda line: None)
     assert not {"TF_CLI_ARGS_apply", "AWS_PROFILE"} & environment.keys()
     assert environment["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
 
 
-def test_without_registry_and_mirror_the_error_says_what_helps(machine: Path, tmp_path: Path) -> None:
-    with pytest.raises(providers.ProvidersError, match="terraform providers mirror"):
-        providers.environment(tmp_path / "cache", lambda line: None)
-
-
-def test_the_registry_is_used_when_it_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_registry_is_used_when_it_answers(machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "registry_answers", lambda: True)
     lines: list[str] = []
     environment = providers.environment(tmp_path, lines.append)
@@ -164,53 +237,10 @@ def test_a_registry_that_does_not_answer_costs_no_more_than_the_timeout() -> Non
         assert time.monotonic() - start < 5
 
 
-ENTRIES = {"b/é.py": "print('ü')\n" * 400, "a.py": "", "Z.json": "{}", "b.py": "x"}
-
-
-@pytest.fixture(scope="session")
-def go_program() -> str:
-    if shutil.which("go") is None:
-        pytest.skip("no Go on this machine: the Python zip is used")
-    program = providers.build_zip_program(providers.CACHE)  # not in a temporary folder: a cold build takes long
-    assert program is not None
-    return str(program)
-
-
-@pytest.fixture(params=["go", "python"])
-def program(request: pytest.FixtureRequest) -> str | None:
-    return request.getfixturevalue("go_program") if request.param == "go" else None
-
-
 def read(data: bytes) -> dict[str, str]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None
         return {name: archive.read(name).decode() for name in archive.namelist()}
-
-
-def test_the_zip_holds_the_entries_sorted_by_name(program: str | None) -> None:
-    entries = read(zip_bytes(ENTRIES, program))
-    assert entries == ENTRIES
-    assert list(entries) == ["Z.json", "a.py", "b.py", "b/é.py"]
-
-
-def test_the_same_entries_in_any_order_give_the_same_bytes(program: str | None) -> None:
-    shuffled = dict(random.Random(1).sample(list(ENTRIES.items()), len(ENTRIES)))
-    assert zip_bytes(shuffled, program) == zip_bytes(ENTRIES, program)
-
-
-def test_the_zip_of_the_go_program_has_no_time_and_is_deflated(go_program: str) -> None:
-    with zipfile.ZipFile(io.BytesIO(zip_bytes(ENTRIES, go_program))) as archive:
-        for entry in archive.infolist():
-            # What archive/zip's Create writes: no date, a data descriptor after the content, no file mode.
-            assert entry.date_time == (1980, 0, 0, 0, 0, 0)
-            assert (entry.compress_type, entry.flag_bits & 8, entry.external_attr) == (zipfile.ZIP_DEFLATED, 8, 0)
-
-
-def test_without_go_there_is_no_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    assert providers.build_zip_program(tmp_path) is None
-    _, remark = providers.install_standin(tmp_path, PLATFORM)
-    assert "Python" in remark
 
 
 CONFIGURATION = """
@@ -218,6 +248,10 @@ terraform {
   required_providers {
     archive = { source = "hashicorp/archive" }
   }
+}
+variable "file" {
+  type    = string
+  default = null
 }
 variable "directory" {
   type    = string
@@ -229,6 +263,7 @@ variable "type" {
 data "archive_file" "package" {
   type        = var.type
   output_path = "${path.root}/made/package.zip"
+  source_file = var.file
   source_dir  = var.directory
   source {
     filename = "b.py"
@@ -239,39 +274,58 @@ data "archive_file" "package" {
     content  = ""
   }
 }
+data "archive_file" "folder" {
+  type             = "zip"
+  output_path      = "${path.root}/made/folder.zip"
+  source_dir       = "${path.root}/code"
+  excludes         = ["**/__pycache__/**", "**/*.pyc", "drafts"]
+  output_file_mode = "0640"
+}
 output "package" {
   value = data.archive_file.package
 }
+output "folder" {
+  value = data.archive_file.folder
+}
 """
+CODE = {"a.py": "1", "pkg/b.py": "2", "pkg/deep/c.json": "{}"}
+LEFT_OUT = ["x.pyc", "__pycache__/a.pyc", "pkg/__pycache__/b.txt", "pkg/deep/y.pyc", "drafts/d.py"]
+Configured = tuple[Path, dict[str, str]]
 
 
 @pytest.fixture(scope="module")
-def standin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+def standin(tmp_path_factory: pytest.TempPathFactory) -> Configured:
     """A configuration that uses the stand-in, initialised, and the environment of its commands."""
     folder = tmp_path_factory.mktemp("standin")
     cache = providers.CACHE
-    mirror, _ = providers.install_standin(cache, providers.terraform_platform(cache))
-    (folder / "terraform.rc").write_text(providers._config({mirror: None}))
+    cache.mkdir(exist_ok=True)
+    mirror = providers.install_standin(cache, providers.terraform_platform(cache))
+    (folder / "terraform.rc").write_text(providers.installation({mirror: None}))
     (folder / "main.tf").write_text(CONFIGURATION)
+    for name in [*CODE, *LEFT_OUT]:
+        path = folder / "code" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(CODE.get(name, "left out"))
     environment = {**os.environ, "TF_CLI_CONFIG_FILE": str(folder / "terraform.rc"), "CHECKPOINT_DISABLE": "1"}
     assert terraform((folder, environment), "init").returncode == 0
     return folder, environment
 
 
-def terraform(standin: tuple[Path, dict[str, str]], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["terraform", *arguments, "-no-color"]
+def terraform(standin: Configured, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["terraform", *arguments, *([] if arguments[0] == "output" else ["-no-color"])]
     return subprocess.run(command, cwd=standin[0], env=standin[1], capture_output=True, text=True, check=False)
 
 
-def test_terraform_reads_the_stand_in_and_sees_the_file_s_own_hashes(standin: tuple[Path, dict[str, str]]) -> None:
-
+@pytest.fixture(scope="module")
+def made(standin: Configured) -> dict[str, Any]:
+    """The outputs after an apply."""
     applied = terraform(standin, "apply", "-auto-approve")
     assert applied.returncode == 0, applied.stderr
-    shown = subprocess.run(
-        ["terraform", "output", "-json"], cwd=standin[0], env=standin[1], capture_output=True, check=True
-    )
-    package = json.loads(shown.stdout)["package"]["value"]
-    data = (standin[0] / "made/package.zip").read_bytes()
+    return {name: output["value"] for name, output in json.loads(terraform(standin, "output", "-json").stdout).items()}
+
+
+def test_terraform_reads_the_stand_in_and_sees_the_file_s_own_hashes(standin: Configured, made: dict[str, Any]) -> None:
+    package, data = made["package"], (standin[0] / "made/package.zip").read_bytes()
     assert read(data) == {"a.py": "", "b.py": "print('ü')"}
     assert package["output_size"] == len(data)
     assert package["id"] == package["output_sha"] == hashlib.sha1(data).hexdigest()
@@ -283,10 +337,28 @@ def test_terraform_reads_the_stand_in_and_sees_the_file_s_own_hashes(standin: tu
     assert terraform(standin, "plan", "-detailed-exitcode").returncode == 0
 
 
-@pytest.mark.parametrize(("variable", "reason"), [("directory=x", "source_dir"), ("type=tar.gz", "only the type zip")])
-def test_the_stand_in_refuses_what_it_does_not_know(
-    standin: tuple[Path, dict[str, str]], variable: str, reason: str
-) -> None:
+def test_a_folder_is_zipped_without_what_is_excluded(standin: Configured, made: dict[str, Any]) -> None:
+    data = (standin[0] / "made/folder.zip").read_bytes()
+    assert read(data) == CODE
+    assert made["folder"]["output_sha256"] == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.usefixtures("made")
+def test_the_modes_of_the_files_do_not_change_the_zip(standin: Configured) -> None:
+    before = (standin[0] / "made/folder.zip").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(before)) as archive:
+        assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o640}
+    (standin[0] / "code/a.py").chmod(0o700)
+    (standin[0] / "code/z.pyc").touch()
+    assert terraform(standin, "plan", "-detailed-exitcode").returncode == 0
+    assert (standin[0] / "made/folder.zip").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("variable", "reason"),
+    [("file=x", "source_file"), ("directory=x", "source_dir"), ("type=tar.gz", "only the type zip")],
+)
+def test_the_stand_in_refuses_what_it_does_not_know(standin: Configured, variable: str, reason: str) -> None:
     planned = terraform(standin, "plan", f"-var={variable}")
     assert planned.returncode == 1
     assert reason in planned.stderr

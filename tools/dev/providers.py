@@ -192,8 +192,8 @@ def holds(mirror: Path, provider: str, platform: str) -> bool:
     return any(unpacked) or any(packed)
 
 
-def known_places(shared: Iterable[str] = _SHARED) -> Iterator[Path]:
-    """Where Terraform looks by itself, then each folder in ``shared`` that is laid out as a mirror."""
+def known_places() -> Iterator[Path]:
+    """Where Terraform looks by itself, then each shared folder that is laid out as a mirror."""
     home = Path.home()
     data = [os.environ.get("XDG_DATA_HOME") or home / ".local/share"]
     data += (os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":")
@@ -201,7 +201,7 @@ def known_places(shared: Iterable[str] = _SHARED) -> Iterator[Path]:
     yield from (Path(folder) / "terraform/plugins" for folder in data)
     if cached := os.environ.get("TF_PLUGIN_CACHE_DIR"):
         yield Path(cached)
-    for folder in shared:
+    for folder in _SHARED:
         for pattern in (HOST, f"*/{HOST}", f"*/*/{HOST}"):
             yield from sorted(found.parent for found in Path(folder).glob(pattern))
 

@@ -71,6 +71,8 @@ def _refuse(diags: Diagnostics, config: dict[str, Any]) -> None:
     for name in _REFUSED:
         if config.get(name) not in (None, types.Unknown):
             diags.add_error(f"the stand-in for hashicorp/archive does not know {name}: use source blocks", path=[name])
+    if config.get("source_dir") not in (None, types.Unknown) and config.get("source"):
+        diags.add_error("source_dir and source are given: one of them makes the zip", path=["source_dir"])
     if config.get("type") not in ("zip", types.Unknown):
         diags.add_error("the stand-in for hashicorp/archive knows only the type zip", path=["type"])
 
