@@ -26,7 +26,6 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
 from typing import Any, ClassVar
 from unittest import mock
 
@@ -35,6 +34,7 @@ import pytest
 from rotation_lab.leaks import LeakSearch
 from rotation_lab.model.secrets_manager import CURRENT, PENDING, STEPS, Secret, SecretsManager
 from secret_rotation import handler, targets
+from secret_rotation.credential import PUBLIC_FIELDS
 from secret_rotation.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -44,8 +44,8 @@ from secret_rotation.errors import (
     SecretError,
 )
 from secret_rotation.logs import Log
-from secret_rotation.rotation import PUBLIC_FIELDS, Rotation
-from secret_rotation.store import Store
+from secret_rotation.rotation import Rotation
+from secret_rotation.store import Secrets, Store
 from tests.support.function import RotationFunction
 
 NEVER_SET = "zQ7xJx7vwV3wkk9"
@@ -285,9 +285,7 @@ class World:
             return run
 
         names = ("create_secret", "set_secret", "test_secret", "finish_secret")
-        watched = {name: around(getattr(target, name)) for name in names if hasattr(target, name)}
-        kept = {"identity": target.identity} if hasattr(target, "identity") else {}
-        return SimpleNamespace(**watched, **kept)
+        return replace(target, **{name: around(getattr(target, name)) for name in names if getattr(target, name)})
 
 
 class Invocation:
@@ -438,7 +436,8 @@ class TargetContract:
         failures: list[BaseException] = []
 
         def run() -> None:
-            store = Store(world.manager.client(), world.arn, token, None, function.deadline)
+            secrets, keys = Secrets(lambda _: world.manager.client(), Log()), function.settings.keys or ()
+            store = Store(secrets, world.arn, token, None, function.deadline, keys)
             try:
                 Rotation(store, function, Log()).set_secret()
             except BaseException as error:  # noqa: BLE001  # told below, in the test's own thread

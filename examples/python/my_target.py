@@ -8,8 +8,7 @@ import http.client
 import json
 from urllib.parse import urlsplit
 
-from secret_rotation.errors import AuthenticationError, ConfigurationError, NetworkError
-from secret_rotation.target import Context, Credential
+from secret_rotation.target import AuthenticationError, ConfigurationError, Context, Credential, NetworkError
 
 
 def set_secret(context: Context) -> None:

@@ -6,7 +6,8 @@ log line. Its retry mode depends on the version that the runtime bundles.
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -17,10 +18,12 @@ from .deadline import Deadline
 from .errors import (
     AccessDeniedError,
     AuthenticationError,
+    AwsError,
     ConfigurationError,
     NetworkError,
     RotationError,
     StoreError,
+    explained,
 )
 
 ATTEMPTS = 3
@@ -33,7 +36,6 @@ _BAD_CREDENTIAL = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
-_T = TypeVar("_T")
 
 
 def client(service: str, deadline: Deadline, *, endpoint_url: str | None = None, **credentials: str) -> Any:
@@ -74,14 +76,9 @@ def clients(deadline: Deadline, manager_url: str | None) -> Callable[..., Any]:
     return make
 
 
-def call(action: str, request: Callable[[], _T]) -> _T:
-    """Do ``request``, and explain its failure as one of ``action``, such as "kms:GenerateDataKeyPair"."""
-    # Raised outside of the `except`, so that no exception of boto3, which may hold parameters, is chained.
-    try:
-        return request()
-    except (ClientError, BotoCoreError, RotationError) as error:
-        problem = explain(error, action)
-    raise problem
+def calling(action: str) -> AbstractContextManager[None]:
+    """Explain the failure of the block as one of ``action``, such as "kms:GenerateDataKeyPair"."""
+    return explained(lambda error: explain(error, action), ClientError, BotoCoreError, RotationError)
 
 
 def explain(error: Exception, action: str) -> RotationError:
@@ -98,7 +95,7 @@ def explain(error: Exception, action: str) -> RotationError:
     if isinstance(error, NoCredentialsError | NoRegionError):
         return ConfigurationError(f"{action}: the function has no credentials or no region ({type(error).__name__}).")
     if isinstance(error, BotoCoreError):
-        return StoreError(f"{action}: the call was not made ({type(error).__name__}).")
+        return _failed(action, f"the call was not made ({type(error).__name__})")
     raise error
 
 
@@ -109,7 +106,12 @@ def _explain_answer(answer: Mapping[str, Any], action: str) -> RotationError:
     if code in _BAD_CREDENTIAL:
         return AuthenticationError(f"{action}: AWS refused the credential ({code}).")
     # Other messages may repeat parameters of the request, so only the code is told.
-    return StoreError(f"{action}: AWS answered {code}.")
+    return _failed(action, f"AWS answered {code}")
+
+
+def _failed(action: str, what: str) -> AwsError:
+    kind = StoreError if action.startswith("secretsmanager:") else AwsError
+    return kind(f"{action}: {what}.")
 
 
 def _kms_hint(answer: Mapping[str, Any]) -> str:

@@ -5,6 +5,9 @@ wrong and what to do; it never holds a value of a secret. The four bases below t
 operator mends is the configuration, the secret, the credential or the network.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 
 class RotationError(Exception):
     """A rotation cannot go on. The message is safe to log."""
@@ -111,8 +114,12 @@ class IdentityMismatchError(SecretError):
     """The pending value names another host or user than the current one."""
 
 
-class StoreError(RotationError):
-    """Secrets Manager, or another AWS service, answered with an error."""
+class AwsError(RotationError):
+    """An AWS service answered with an error."""
+
+
+class StoreError(AwsError):
+    """Secrets Manager answered with an error."""
 
 
 class TargetError(RotationError):
@@ -121,3 +128,19 @@ class TargetError(RotationError):
 
 class InternalError(RotationError):
     """A defect of this function: only the kind and the place of the exception are told."""
+
+
+@contextmanager
+def explained(explain: Callable[[Exception], RotationError], *kinds: type[Exception]) -> Iterator[None]:
+    """Raise what ``explain`` makes of an exception of ``kinds``, whose own text and arguments may hold a value.
+
+    So the exception is not chained either: neither as the cause, nor as the context.
+    """
+    try:
+        yield
+    except kinds as error:
+        problem = explain(error)
+        try:
+            raise problem from None
+        finally:
+            problem.__context__ = None

@@ -15,7 +15,7 @@ from .deadline import Deadline, LambdaContext
 from .errors import InternalError, MalformedEventError, RotationError, TargetError, UnknownStepError
 from .logs import Log, silence_libraries
 from .rotation import Function, Rotation
-from .store import Store
+from .store import Secrets, Store
 
 STEPS: Mapping[str, Callable[[Rotation], None]] = {
     "createSecret": Rotation.create_secret,
@@ -88,7 +88,12 @@ def _run(event: Event, context: LambdaContext, log: Log) -> None:
     _DEADLINE.start(context)  # before the target is loaded, which takes time too
     function = _function()
     store = Store(
-        function.client("secretsmanager"), event.secret_id, event.token, event.rotation_token, function.deadline
+        Secrets(function.client, log),
+        event.secret_id,
+        event.token,
+        event.rotation_token,
+        function.deadline,
+        function.settings.keys or (),
     )
     STEPS[event.step](Rotation(store, function, log))
 

@@ -15,7 +15,6 @@ What a crash leaves behind, and why the next try converges:
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
-from types import ModuleType
 from typing import Any, NamedTuple
 
 from . import aws, document
@@ -32,26 +31,14 @@ from .errors import (
 from .logs import Log
 from .settings import Settings
 from .store import CURRENT, PENDING, PREVIOUS, Description, Store
-from .target import Context, Credential
-
-PUBLIC_FIELDS = {
-    "engine",
-    "host",
-    "port",
-    "dbname",
-    "username",
-    "dbInstanceIdentifier",
-    "dbClusterIdentifier",
-    "masterarn",
-}
-"""Keys of AWS's documented secret structure that operators need to see in a log: the others are never shown."""
+from .target import Context, Credential, Target
 
 
 class Function(NamedTuple):
     """What an execution environment makes once, at its first invocation."""
 
     settings: Settings
-    target: ModuleType | None
+    target: Target | None
     deadline: Deadline
     client: Callable[..., Any]
     """Makes a boto3 client for a service, or gives the one made before."""
@@ -70,7 +57,8 @@ class Source(NamedTuple):
     def key_pair(self, key_id: str, spec: str) -> tuple[bytes, bytes]:
         """GenerateDataKeyPair of KMS: the private and the public key, both DER."""
         kms = self.client("kms")
-        answer = aws.call("kms:GenerateDataKeyPair", lambda: kms.generate_data_key_pair(KeyId=key_id, KeyPairSpec=spec))
+        with aws.calling("kms:GenerateDataKeyPair"):
+            answer = kms.generate_data_key_pair(KeyId=key_id, KeyPairSpec=spec)
         return answer["PrivateKeyPlaintext"], answer["PublicKey"]
 
 
@@ -129,8 +117,8 @@ class Rotation:
             self._store.promote(current)
             self._log.info("The new value is current.")
             about = about.promoted(self._store.token)
-        if hasattr(self._target, "finish_secret"):
-            self._target.finish_secret(self._context("finishSecret", about))  # type: ignore[union-attr]
+        if self._target is not None and self._target.finish_secret is not None:
+            self._target.finish_secret(self._context("finishSecret", about))
 
     # What the steps share.
 
@@ -165,17 +153,11 @@ class Rotation:
         if version is None:
             return None
         if version == self._store.token:  # the first value of a secret, which may not be stored yet
-            return self._credential(version, self._store.value(version))
-        current = self._credential(version, self._store.fresh_value(version))
+            return self._store.value(version)
+        current = self._store.fresh_value(version)
         if current is None:
             raise NoValueError("The AWSCURRENT version has no value. Put a value by hand and rotate again.")
         return current
-
-    def _credential(self, version: str, text: str | None) -> Credential | None:
-        if text is None:
-            return None
-        self._hide(text)
-        return Credential(version, text, self._keys or ())
 
     def _check_document(self, current: Credential | None) -> None:
         if self._keys is None:
@@ -187,12 +169,10 @@ class Rotation:
         else:
             document.locate(current.text, self._keys)
 
-    def _issues(self) -> bool:
-        return hasattr(self._target, "create_secret")
-
     def _has_issued(self) -> bool:
         """Whether the target has issued a value for this version: it must not issue another one."""
-        return self._issues() and self._store.value(self._store.token) is not None
+        issues = self._target is not None and self._target.create_secret is not None
+        return issues and self._store.value(self._store.token) is not None
 
     def _new_text(self, about: Description, current: Credential | None) -> str:
         issued = self._issued(about)
@@ -203,9 +183,9 @@ class Rotation:
         return text
 
     def _issued(self, about: Description) -> Mapping[str, str]:
-        if not self._issues():
+        if self._target is None or self._target.create_secret is None:
             return {}
-        issued: object = self._target.create_secret(self._context("createSecret", about))  # type: ignore[union-attr]
+        issued: object = self._target.create_secret(self._context("createSecret", about))
         if not isinstance(issued, Mapping) or not all(
             isinstance(text, str) for pair in issued.items() for text in pair
         ):
@@ -227,7 +207,7 @@ class Rotation:
     def _context(self, step: str, about: Description) -> Context:
         token = self._store.token
         # In createSecret the version is known to be empty, so there is nothing to wait for.
-        pending = None if step == "createSecret" else self._credential(token, self._store.fresh_value(token))
+        pending = None if step == "createSecret" else self._store.fresh_value(token)
         current = self._current(about)
         return Context(
             step=step,
@@ -237,6 +217,7 @@ class Rotation:
             log=self._log,
             deadline=self._function.deadline,
             client=self._function.client,
+            secrets=self._store.secrets,
             pending_or_none=pending,
             older=lambda: self._older(about, pending or current),
         )
@@ -245,7 +226,7 @@ class Rotation:
         previous = about.holder(PREVIOUS)
         for version in chain([previous] if previous else [], self._store.unlabelled()):
             with contextlib.suppress(SecretError):  # binary, or without what the target needs: it opens nothing
-                credential = self._credential(version, self._store.value(version))
+                credential = self._store.value(version)
                 if credential is not None and not self._differences(credential, like):
                     yield credential
 
@@ -270,27 +251,7 @@ class Rotation:
 
     def _differences(self, one: Credential | None, other: Credential | None) -> list[str]:
         """Names of what the two credentials are for (host, user and so on) where they do not agree."""
-        if one is None or other is None or not hasattr(self._target, "identity"):
+        if one is None or other is None or self._target is None:
             return []
-        mine, theirs = (self._target.identity(credential) for credential in (one, other))  # type: ignore[union-attr]
+        mine, theirs = (self._target.identity(credential) for credential in (one, other))
         return sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
-
-    def _hide(self, text: str) -> None:
-        self._log.hide(text)
-        public = PUBLIC_FIELDS.difference(self._keys or ())
-        with contextlib.suppress(SecretError):  # plain text
-            members = document.fields(text).items()
-            self._log.hide(*(text for key, value in members if key not in public for text in _texts(value)))
-
-
-def _texts(value: object) -> Iterator[str]:
-    """All texts in a JSON value, at any depth."""
-    todo = [value]
-    while todo:
-        match todo.pop():
-            case str(text):
-                yield text
-            case list(items):
-                todo += items
-            case dict(members):
-                todo += members.values()

@@ -1,14 +1,19 @@
-"""Secrets Manager, as a rotation uses it. Nothing else calls it, and nothing else knows its errors."""
+"""The one door to Secrets Manager. Nothing else calls it, and nothing else knows its errors.
 
-import functools
+What is read, written or made through it is hidden in the log from then on.
+"""
+
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from . import aws
+from . import aws, document
+from .credential import Credential
 from .deadline import Deadline
 from .errors import RotationError, SecretBinaryError
+from .logs import Log
 
 CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
 
@@ -35,52 +40,143 @@ class Description:
         return Description(self.rotation_enabled, labels)
 
 
-class Store:
-    """One secret in Secrets Manager. ``token`` is the id of the version that the rotation makes."""
+@dataclass(frozen=True)
+class Version:
+    """One version of a secret, without its value."""
 
-    def __init__(self, client: Any, secret_id: str, token: str, rotation_token: str | None, deadline: Deadline) -> None:
-        self._client, self.secret_id, self.token = client, secret_id, token
+    id: str
+    labels: frozenset[str]
+    created: datetime
+
+
+class Secrets:
+    """Any secrets that the function's role may use, by their ARNs. ``client`` makes a boto3 client for a service."""
+
+    def __init__(self, client: Callable[..., Any], log: Log) -> None:
+        self._make_client, self._log = client, log
+
+    @property
+    def client(self) -> Any:
+        """boto3's client of Secrets Manager."""
+        return self._make_client("secretsmanager")
+
+    def read_current(self, arn: str) -> Credential | None:
+        """The AWSCURRENT value of a secret; None when there is none, or no such secret.
+
+        Of a JSON object its ``value`` is that of the key ``password``. Raises ``SecretBinaryError``.
+        """
+        found = self.read(arn)
+        if found is None or not document.is_object(found.text):
+            return found
+        return replace(found, keys=("password",))
+
+    def read(self, arn: str, keys: tuple[str, ...] = (), **version: str) -> Credential | None:
+        """A value of a secret, of which ``keys`` are what rotates; None where there is none."""
+        answer = self._get(arn, version)
+        if answer is None:
+            return None
+        if "SecretString" not in answer:
+            raise SecretBinaryError(f"The secret {arn} holds SecretBinary. Put its value as text, as SecretString.")
+        found = Credential(str(answer["VersionId"]), str(answer["SecretString"]), keys)
+        self.hide(*found.confidential())
+        return found
+
+    def write(self, arn: str, text: str) -> None:
+        """Make ``text`` the AWSCURRENT value of a secret."""
+        self.hide(text)
+        with aws.calling("secretsmanager:PutSecretValue"):
+            self.client.put_secret_value(SecretId=arn, SecretString=text)
+
+    def versions(self, arn: str, *, unlabelled: bool = False) -> Iterator[Version]:
+        """The versions of a secret that have a label; ``unlabelled``: and the others that are still there."""
+        page = {"IncludeDeprecated": True} if unlabelled else {}
+        more: Mapping[str, str] = {}  # boto3 has no paginator for this action
+        while True:
+            with aws.calling("secretsmanager:ListSecretVersionIds"):
+                answer = self.client.list_secret_version_ids(SecretId=arn, **page, **more)
+            for found in answer["Versions"]:
+                yield Version(found["VersionId"], frozenset(found.get("VersionStages", ())), found["CreatedDate"])
+            if not answer.get("NextToken"):
+                return
+            more = {"NextToken": answer["NextToken"]}
+
+    def hide(self, *texts: str) -> None:
+        """Never show these texts in the log."""
+        self._log.hide(*texts)
+
+    def _get(self, arn: str, version: Mapping[str, str]) -> Any:
+        with aws.calling("secretsmanager:GetSecretValue"):
+            try:
+                return self.client.get_secret_value(SecretId=arn, **version)
+            except self.client.exceptions.ResourceNotFoundException:
+                return None
+
+
+class Store:
+    """The secret that rotates. ``token`` is the version that the rotation makes, ``keys`` what rotates of JSON."""
+
+    def __init__(
+        self,
+        secrets: Secrets,
+        secret_id: str,
+        token: str,
+        rotation_token: str | None,
+        deadline: Deadline,
+        keys: tuple[str, ...],
+    ) -> None:
+        self.secrets, self.secret_id, self.token = secrets, secret_id, token
         self._extra = {"RotationToken": rotation_token} if rotation_token else {}
-        self._deadline = deadline
+        self._deadline, self._keys = deadline, keys
 
     def describe(self) -> Description:
         """DescribeSecret."""
-        answer = aws.call(
-            "secretsmanager:DescribeSecret", lambda: self._client.describe_secret(SecretId=self.secret_id)
-        )
+        with aws.calling("secretsmanager:DescribeSecret"):
+            answer = self.secrets.client.describe_secret(SecretId=self.secret_id)
         labels = {version: frozenset(found) for version, found in answer.get("VersionIdsToStages", {}).items()}
         return Description(bool(answer.get("RotationEnabled")), labels)
 
-    def value(self, version: str) -> str | None:
-        """The text of a version, by its id, since a label may lag behind; None where it has no value.
+    def value(self, version: str) -> Credential | None:
+        """The value of a version, by its id, since a label may lag behind; None where it has none.
 
         Raises ``SecretBinaryError`` for a binary value.
         """
-        answer = aws.call("secretsmanager:GetSecretValue", lambda: self._read(version))
-        if answer is not None and "SecretString" not in answer:
-            raise SecretBinaryError("The secret holds SecretBinary. Only SecretString can be rotated: put it as text.")
-        return None if answer is None else str(answer["SecretString"])
+        return self.secrets.read(self.secret_id, self._keys, VersionId=version)
 
-    def fresh_value(self, version: str) -> str | None:
+    def fresh_value(self, version: str) -> Credential | None:
         """Like ``value``, for a version just written: read again a few times before it is said to be absent."""
         for pause in (0.2 * 2**n for n in range(READS - 1)):
-            text = self.value(version)
-            if text is not None:
-                return text
+            found = self.value(version)
+            if found is not None:
+                return found
             if self._deadline.remaining() > pause:
                 time.sleep(pause)
         return self.value(version)
 
     def put_pending(self, text: str) -> bool:
         """Store ``text`` as the value of this rotation; False when the version has a value already."""
-        made = aws.call("secretsmanager:PutSecretValue", lambda: self._put(text))
-        return made is not None
+        client = self.secrets.client
+        self.secrets.hide(text)
+        with aws.calling("secretsmanager:PutSecretValue"):
+            try:
+                client.put_secret_value(
+                    SecretId=self.secret_id,
+                    ClientRequestToken=self.token,
+                    SecretString=text,
+                    VersionStages=[PENDING],
+                    **self._extra,
+                )
+            except client.exceptions.ResourceExistsException:
+                return False
+        return True
 
     def promote(self, current: str | None) -> None:
         """Move AWSCURRENT from the version ``current`` to this rotation's: a compare-and-swap."""
-        source = {"RemoveFromVersionId": current} if current else {}
+        former = {"RemoveFromVersionId": current} if current else {}
         try:
-            aws.call("secretsmanager:UpdateSecretVersionStage", lambda: self._move(source))
+            with aws.calling("secretsmanager:UpdateSecretVersionStage"):
+                self.secrets.client.update_secret_version_stage(
+                    SecretId=self.secret_id, VersionStage=CURRENT, MoveToVersionId=self.token, **former
+                )
         except RotationError:
             # The answer to an attempt that did its work may have been lost, and the repetition refused.
             if self.describe().holder(CURRENT) != self.token:
@@ -88,45 +184,12 @@ class Store:
 
     def unlabelled(self) -> Iterator[str]:
         """Ids of the versions without a label, newest first, which Secrets Manager keeps for at least a day."""
-        bare = [version for version in self._versions() if not version.get("VersionStages")]
-        yield from (v["VersionId"] for v in sorted(bare, key=lambda v: v["CreatedDate"], reverse=True))
+        bare = [found for found in self.secrets.versions(self.secret_id, unlabelled=True) if not found.labels]
+        yield from (found.id for found in sorted(bare, key=lambda found: found.created, reverse=True))
 
     def random_password(self, **options: Any) -> str:
         """GetRandomPassword, with its own names of the options."""
-        answer = aws.call("secretsmanager:GetRandomPassword", lambda: self._client.get_random_password(**options))
-        return str(answer["RandomPassword"])
-
-    def _read(self, version: str) -> Any:
-        try:
-            return self._client.get_secret_value(SecretId=self.secret_id, VersionId=version)
-        except self._client.exceptions.ResourceNotFoundException:
-            return None
-
-    def _put(self, text: str) -> Any:
-        try:
-            return self._client.put_secret_value(
-                SecretId=self.secret_id,
-                ClientRequestToken=self.token,
-                SecretString=text,
-                VersionStages=[PENDING],
-                **self._extra,
-            )
-        except self._client.exceptions.ResourceExistsException:
-            return None
-
-    def _move(self, source: Mapping[str, str]) -> Any:
-        return self._client.update_secret_version_stage(
-            SecretId=self.secret_id, VersionStage=CURRENT, MoveToVersionId=self.token, **source
-        )
-
-    def _versions(self) -> Iterator[Mapping[str, Any]]:
-        page: Mapping[str, str] = {}  # boto3 has no paginator for this action
-        while True:
-            answer = aws.call("secretsmanager:ListSecretVersionIds", functools.partial(self._list, page))
-            yield from answer["Versions"]
-            if not answer.get("NextToken"):
-                return
-            page = {"NextToken": answer["NextToken"]}
-
-    def _list(self, page: Mapping[str, str]) -> Any:
-        return self._client.list_secret_version_ids(SecretId=self.secret_id, IncludeDeprecated=True, **page)
+        with aws.calling("secretsmanager:GetRandomPassword"):
+            made = str(self.secrets.client.get_random_password(**options)["RandomPassword"])
+        self.secrets.hide(made)
+        return made

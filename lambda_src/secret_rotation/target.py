@@ -1,6 +1,6 @@
-"""What a target gets and what it does.
+"""The interface for targets: all that a target file imports is here. The rest of this package is private.
 
-A target is a module with two functions, named after the steps of a rotation, and up to three more:
+A target is a file with two functions, named after the steps of a rotation, and up to three more:
 
     def set_secret(context: Context) -> None
         Make the service accept ``context.pending``. To log in, use ``context.candidates()``.
@@ -19,68 +19,60 @@ A target is a module with two functions, named after the steps of a rotation, an
         Which host, user and so on the credential is for. Pending and current must agree, or the step is refused:
         whoever can write one version must not be able to point the function at another server.
 
+``TEST_WRITES = True`` in the file says that its ``test_secret`` changes something, at the service or elsewhere.
+
 Every function may run any number of times, after a crash at any point, and twice at the same time; it converges.
-Errors are those of ``secret_rotation.errors``: ``NetworkError``, ``AuthenticationError`` and ``ConfigurationError``
-with a message that says what to do. Of any other exception only its class and place are told, never its text, since
-a driver's message may repeat what it was given.
+Errors are ``NetworkError``, ``AuthenticationError``, ``ConfigurationError`` and ``SecretError``, with a message that
+says what to do. Of any other exception only its class and place are logged, never its text, since a driver's message
+may repeat what it was given; ``explained`` turns such an exception into one of these.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
-from . import document
+from .credential import Credential
 from .deadline import Deadline
-from .errors import ConfigurationError, NoValueError, SecretError
+from .errors import (
+    AccessDeniedError,
+    AuthenticationError,
+    AwsError,
+    ConfigurationError,
+    IdentityMismatchError,
+    NetworkError,
+    NoValueError,
+    RotationError,
+    SecretError,
+    SettingError,
+    TargetError,
+    explained,
+)
+from .kit import tls
 from .logs import Log
+from .store import Secrets, Version
 
-
-@dataclass(frozen=True)
-class Credential:
-    """The value of one version of the secret. It prints as its version, never as its value."""
-
-    version: str
-    text: str = field(repr=False)
-    """The whole SecretString."""
-    keys: tuple[str, ...] = ()
-    """The keys that are rotated; empty for plain text."""
-
-    @cached_property
-    def fields(self) -> Mapping[str, Any]:
-        """The members of a JSON secret (numbers as text); empty for plain text."""
-        return document.fields(self.text) if document.is_object(self.text) else {}
-
-    @property
-    def value(self) -> str:
-        """What is rotated: the text of a plain-text secret, else the value of the first rotated key.
-
-        Raises ``SecretError`` as ``require`` and ``get`` do.
-        """
-        return self.require(self.keys[0]) if self.keys else _whole(self.text, "The secret")
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether it has a ``value`` at all; one without opens nothing."""
-        try:
-            return bool(self.value)
-        except SecretError:
-            return False
-
-    def get(self, key: str, default: str | None = None) -> str | None:
-        """A member of a JSON secret as text; ``default`` when it is absent or null.
-
-        Raises ``SecretError`` when it is no whole text: JSON can write half a character, which nobody can send.
-        """
-        found = self.fields.get(key)
-        return default if found is None else _whole(str(found), f"The secret's key {key!r}")
-
-    def require(self, key: str) -> str:
-        """A member of a JSON secret as text. Raises ``SecretError`` when it is absent or empty."""
-        found = self.get(key)
-        if not found:
-            raise SecretError(f"The secret has no value for the key {key!r}, which the target needs.")
-        return found
+__all__ = [
+    "AccessDeniedError",
+    "AuthenticationError",
+    "AwsError",
+    "ConfigurationError",
+    "Context",
+    "Credential",
+    "Deadline",
+    "IdentityMismatchError",
+    "Log",
+    "NetworkError",
+    "NoValueError",
+    "RotationError",
+    "SecretError",
+    "Secrets",
+    "SettingError",
+    "Target",
+    "TargetError",
+    "Version",
+    "explained",
+    "tls",
+]
 
 
 @dataclass
@@ -99,6 +91,8 @@ class Context:
     """``deadline.timeout(5)``: seconds to give one call to the service."""
     client: Callable[..., Any]
     """``client("iam")``: a boto3 client with timeouts that fit, as the function's role or with given credentials."""
+    secrets: Secrets
+    """Secrets Manager: ``read_current(arn)`` of another secret, ``versions(arn)``; what it reads is not logged."""
     pending_or_none: Credential | None = None
     older: Callable[[], Iterator[Credential]] = lambda: iter(())
     """AWSPREVIOUS and the versions without a label, newest first; read only when asked for."""
@@ -128,10 +122,6 @@ class Context:
                 seen.add(credential.text)
                 yield credential
 
-    def _all(self) -> Iterator[Credential]:
-        yield from (c for c in (self.pending_or_none, self.current) if c is not None)
-        yield from self.older()
-
     def setting(self, name: str, default: str | None = None) -> str:
         """A setting of the target. Raises ``ConfigurationError`` when it is absent and has no default."""
         found = self.settings.get(name, default)
@@ -139,22 +129,44 @@ class Context:
             raise ConfigurationError(f"The target needs the setting {name!r}.")
         return found
 
+    def hide(self, *texts: str) -> None:
+        """Never show these texts in the log: for what the service issues. What is read is hidden already."""
+        self.log.hide(*texts)
 
-def _whole(text: str, what: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        problem = SecretError(f"{what} holds half a character (a lone surrogate). Put a text that can be sent.")
-    else:
-        return text
-    raise problem  # not in the `except`: the exception holds the value
+    def _all(self) -> Iterator[Credential]:
+        yield from (c for c in (self.pending_or_none, self.current) if c is not None)
+        yield from self.older()
 
 
-class Target(Protocol):
-    """The two functions that every target has. The optional ones are looked up by name."""
+def _nothing(_: Credential) -> Mapping[str, str]:
+    return {}
 
-    def set_secret(self, context: Context) -> None:
-        """Make the service accept the pending value."""
 
-    def test_secret(self, context: Context) -> None:
-        """Use the value against the service."""
+@dataclass(frozen=True)
+class Target:
+    """A target, loaded and checked: its functions."""
+
+    set_secret: Callable[[Context], None]
+    test_secret: Callable[[Context], None]
+    create_secret: Callable[[Context], Mapping[str, str]] | None = None
+    finish_secret: Callable[[Context], None] | None = None
+    identity: Callable[[Credential], Mapping[str, str]] = _nothing
+    test_writes: bool = False
+    """Whether ``test_secret`` changes something, so that it is not for reports that only look."""
+
+    @classmethod
+    def of(cls, kind: str, file: object) -> "Target":
+        """The target that a module has. Raises ``SettingError``, which names a function that is missing."""
+        named = ((name, getattr(file, name, None)) for name in (*_REQUIRED, *_OPTIONAL))
+        found = {name: function for name, function in named if function is not None}
+        missing = [name for name in _REQUIRED if not callable(found.get(name))]
+        if missing:
+            raise SettingError(f"The target {kind!r} has no function {' and no '.join(missing)}(context).")
+        wrong = [name for name in _OPTIONAL if name in found and not callable(found[name])]
+        if wrong:
+            raise SettingError(f"In the target {kind!r}, {wrong[0]} is not a function. Make it one, or rename it.")
+        return cls(**found, test_writes=bool(getattr(file, "TEST_WRITES", False)))
+
+
+_REQUIRED = ("set_secret", "test_secret")
+_OPTIONAL = ("create_secret", "finish_secret", "identity")

@@ -11,8 +11,9 @@ from rotation_lab.model.secrets_manager import SecretsManager
 from secret_rotation import generate, settings
 from secret_rotation.deadline import Deadline
 from secret_rotation.errors import SettingError
+from secret_rotation.logs import Log
 from secret_rotation.rotation import Source
-from secret_rotation.store import Store
+from secret_rotation.store import Secrets, Store
 from tests.support.function import check_harmless
 
 JSON = ["SECRET_KEYS", "GENERATORS", "TARGET_SETTINGS"]
@@ -84,7 +85,9 @@ def test_settings_that_are_accepted_make_a_value_for_every_key(environment: dict
     found = read(environment)
     if found is None:
         return
-    source = Source(Store(MANAGER.client(), "id", "token", None, Deadline()), lambda _: FakeKms())
+    source = Source(
+        Store(Secrets(lambda _: MANAGER.client(), Log()), "id", "token", None, Deadline(), ()), lambda _: FakeKms()
+    )
     made: dict[str, str] = {}
     for key, generator in found.generators.items():
         made |= generator.make(key, source)

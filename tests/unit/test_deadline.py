@@ -123,17 +123,19 @@ def test_a_parameter_that_boto3_refuses_is_not_repeated() -> None:
     assert "old-password" not in str(error)
 
 
-def test_a_call_gives_its_answer_or_an_explained_failure_without_a_chain() -> None:
-    assert aws.call("x", lambda: 5) == 5
-
-    def fail() -> None:
+def test_a_failed_call_is_explained_without_a_chain() -> None:
+    with pytest.raises(errors.StoreError) as caught, aws.calling("secretsmanager:PutSecretValue"):
         raise ParamValidationError(report="value: old-password")
-
-    with pytest.raises(errors.StoreError) as caught:
-        aws.call("secretsmanager:PutSecretValue", fail)
+    assert caught.value.__context__ is None
     assert "old-password" not in "".join(traceback.format_exception(caught.value))
 
 
+def test_only_the_errors_of_secrets_manager_are_of_the_store() -> None:
+    with pytest.raises(errors.AwsError) as caught, aws.calling("iam:CreateAccessKey"):
+        raise ParamValidationError(report="x")
+    assert type(caught.value) is errors.AwsError
+
+
 def test_an_error_that_is_not_of_aws_is_not_explained_away() -> None:
-    with pytest.raises(ZeroDivisionError):
-        aws.call("x", lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError), aws.calling("x"):
+        _ = 1 // 0

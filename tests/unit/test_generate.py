@@ -12,8 +12,9 @@ from rotation_lab.model.secrets_manager import REGION, SecretsManager
 from secret_rotation import generate
 from secret_rotation.deadline import Deadline
 from secret_rotation.errors import AccessDeniedError, SettingError
+from secret_rotation.logs import Log
 from secret_rotation.rotation import Source
-from secret_rotation.store import Store
+from secret_rotation.store import Secrets, Store
 
 PASSWORD = generate.Password()
 
@@ -65,7 +66,7 @@ def test_a_password_is_asked_for_with_every_option() -> None:
 )
 def test_an_excluded_class_is_asked_for_by_its_own_name(option: str, characters: str) -> None:
     manager = SecretsManager()
-    store = Store(manager.client(), "id", "token", None, Deadline())
+    store = Store(Secrets(lambda _: manager.client(), Log()), "id", "token", None, Deadline(), ())
     source = Source(store, manager.client)
     made = generate.Password(200, **{option: True}).make("k", source)["k"]  # type: ignore[arg-type]
     assert not set(made) & set(characters)
@@ -126,7 +127,7 @@ def test_the_public_half_is_left_out_unless_it_has_a_key() -> None:
 def kms() -> tuple[Stubber, Source]:
     session = boto3.Session(region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing")
     client = session.client("kms")
-    store = Store(SecretsManager().client(), "id", "token", None, Deadline())
+    store = Store(Secrets(lambda _: SecretsManager().client(), Log()), "id", "token", None, Deadline(), ())
     return Stubber(client), Source(store, {"kms": client}.__getitem__)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -400,7 +401,8 @@ def capture(function: RotationFunction, arn: str) -> tuple[Context, list[str]]:
     def look(context: Context) -> None:
         found.append((context, [credential.value for credential in context.candidates()]))
 
-    function.function.target.set_secret = look  # type: ignore[union-attr]
+    assert function.function.target is not None
+    function.function = function.function._replace(target=replace(function.function.target, set_secret=look))
     until(function, arn, "setSecret")
     return found[0]
 

@@ -12,8 +12,10 @@ from moto import mock_aws
 
 from rotation_lab.model.secrets_manager import REGION
 from secret_rotation import errors
+from secret_rotation.credential import Credential
 from secret_rotation.deadline import Deadline
-from secret_rotation.store import CURRENT, PENDING, Description, Store
+from secret_rotation.logs import Log
+from secret_rotation.store import CURRENT, PENDING, Description, Secrets, Store
 from tests.support.function import LambdaContext
 
 TOKEN = "00000000-0000-4000-8000-000000000000"
@@ -31,13 +33,17 @@ def store(client: Any) -> Store:
     arn = client.create_secret(Name="s", SecretString="old")["ARN"]
     deadline = Deadline()
     deadline.start(LambdaContext())
-    return Store(client, arn, TOKEN, None, deadline)
+    return Store(Secrets(lambda _: client, Log()), arn, TOKEN, None, deadline, ())
 
 
 def put(client: Any, store: Store, labels: list[str]) -> None:
     client.put_secret_value(
         SecretId=store.secret_id, ClientRequestToken=TOKEN, SecretString="new", VersionStages=labels
     )
+
+
+def text(found: Credential | None) -> str | None:
+    return found and found.text
 
 
 def test_labels_are_described(client: Any, store: Store) -> None:
@@ -51,8 +57,8 @@ def test_labels_are_described(client: Any, store: Store) -> None:
 
 def test_a_value_is_read_by_version(client: Any, store: Store) -> None:
     put(client, store, [PENDING])
-    assert store.value(TOKEN) == "new"
-    assert store.value(str(store.describe().holder(CURRENT))) == "old"
+    assert text(store.value(TOKEN)) == "new"
+    assert text(store.value(str(store.describe().holder(CURRENT)))) == "old"
 
 
 def test_a_version_that_is_not_there_has_no_value(store: Store) -> None:
@@ -68,7 +74,7 @@ def test_a_binary_value_is_refused(client: Any, store: Store) -> None:
 def test_a_value_is_put_as_pending(store: Store) -> None:
     assert store.put_pending("new") is True
     assert store.describe().holder(PENDING) == TOKEN
-    assert store.value(TOKEN) == "new"
+    assert text(store.value(TOKEN)) == "new"
 
 
 def test_current_is_moved(client: Any, store: Store) -> None:
@@ -86,7 +92,7 @@ def test_a_password_is_made(store: Store, length: int, excluded: str) -> None:
 
 def test_a_secret_that_is_not_there_is_an_error_of_secrets_manager(client: Any) -> None:
     with pytest.raises(errors.StoreError, match=r"secretsmanager:DescribeSecret.*ResourceNotFound"):
-        Store(client, "none", TOKEN, None, Deadline()).describe()
+        Store(Secrets(lambda _: client, Log()), "none", TOKEN, None, Deadline(), ()).describe()
 
 
 def test_labels_after_the_move_are_told_without_a_call() -> None:

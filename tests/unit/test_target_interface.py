@@ -8,7 +8,8 @@ import pytest
 from secret_rotation import errors, targets
 from secret_rotation.deadline import Deadline
 from secret_rotation.logs import Log
-from secret_rotation.target import Context, Credential
+from secret_rotation.store import Secrets
+from secret_rotation.target import Context, Credential, Target, explained
 from tests.messages import refused
 
 JSON = '{"user": "u", "port": 5432, "empty": "", "none": null, "password": "value-of-it"}'
@@ -22,6 +23,7 @@ def context(**more: object) -> Context:
         "current": None,
         "log": Log(),
         "deadline": Deadline(),
+        "secrets": Secrets(lambda name: name, Log()),
         **more,
     }
     return Context(client=lambda name: name, **given)  # type: ignore[arg-type]
@@ -123,7 +125,7 @@ def test_a_target_or_setting_that_is_not_known_is_refused_with_those_that_are(
 def test_a_target_is_loaded_when_it_has_what_it_needs(kind: str, given: dict[str, str]) -> None:
     found = targets.load(kind, given)
     assert found is not None
-    assert found.__name__ == f"secret_rotation.targets.{kind}"
+    assert found.set_secret.__module__ == f"secret_rotation.targets.{kind}"
 
 
 def test_the_caller_s_target_takes_any_setting_and_must_have_both_functions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,4 +134,32 @@ def test_the_caller_s_target_takes_any_setting_and_must_have_both_functions(monk
     with pytest.raises(errors.SettingError, match=r"set_secret.*test_secret"):
         targets.load("python", {"any": "x"})
     module.set_secret = module.test_secret = lambda _: None  # type: ignore[attr-defined]
-    assert targets.load("python", {"any": "x"}) is module
+    assert targets.load("python", {"any": "x"}) == Target(module.set_secret, module.test_secret)
+
+
+def functions(**more: object) -> types.SimpleNamespace:
+    return types.SimpleNamespace(**{"set_secret": print, "test_secret": print, **more})
+
+
+def test_a_loaded_target_is_its_functions() -> None:
+    found = Target.of("x", functions(identity=dict, TEST_WRITES=True))
+    assert (found.set_secret, found.identity, found.create_secret, found.test_writes) == (print, dict, None, True)
+    assert Target.of("x", functions()).test_writes is False
+    assert Target.of("x", functions()).identity(Credential("v", JSON)) == {}
+
+
+@pytest.mark.parametrize("name", ["set_secret", "test_secret", "create_secret", "finish_secret", "identity"])
+def test_what_is_named_like_a_function_and_is_none_is_refused(name: str) -> None:
+    with pytest.raises(errors.SettingError, match=name):
+        Target.of("x", functions(**{name: "no function"}))
+
+
+def test_an_exception_that_may_hold_a_value_is_explained_and_not_chained() -> None:
+    with pytest.raises(errors.NetworkError) as raised, explained(lambda _: errors.NetworkError("no answer"), OSError):
+        raise OSError("s3cret")
+    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
+
+
+def test_an_exception_of_another_kind_is_not_explained() -> None:
+    with pytest.raises(ValueError, match="mine"), explained(lambda _: errors.NetworkError("no"), OSError):
+        raise ValueError("mine")

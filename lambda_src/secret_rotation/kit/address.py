@@ -1,7 +1,6 @@
 """Where a service is: host and port, of the settings or of the secret."""
 
-from ..errors import ConfigurationError
-from ..target import Context, Credential
+from ..target import ConfigurationError, Context, Credential
 
 
 def host(context: Context, credential: Credential) -> str:

@@ -1,25 +1,19 @@
 """The administrator's credential, for targets that change somebody else's password."""
 
-from .. import aws, document
-from ..errors import AuthenticationError, ConfigurationError, IdentityMismatchError, SecretError
-from ..target import Context, Credential
+from ..target import AuthenticationError, ConfigurationError, Context, Credential, IdentityMismatchError
 
 SETTING = "admin_secret_arn"
 """The setting that names the administrator's secret; the module grants the function to read exactly that one."""
 
-_SHOWN = {"engine", "host", "port", "dbname", "username"}
-
 
 def read(context: Context) -> Credential:
-    """The AWSCURRENT value of the administrator's secret. Nothing of it but its user name can be logged from now on."""
+    """The AWSCURRENT value of the administrator's secret."""
     arn = context.setting(SETTING)
-    manager = context.client("secretsmanager")
-    answer = aws.call("secretsmanager:GetSecretValue", lambda: manager.get_secret_value(SecretId=arn))
-    if "SecretString" not in answer:
-        raise SecretError(f"The administrator's secret {arn} holds SecretBinary. Put its value as text.")
-    text = answer["SecretString"]
-    found = Credential(answer["VersionId"], text, ("password",) if document.is_object(text) else ())
-    context.log.hide(text, *(str(value) for key, value in found.fields.items() if key not in _SHOWN))
+    found = context.secrets.read_current(arn)
+    if found is None:
+        raise ConfigurationError(
+            f"The administrator's secret {arn} does not exist, or has no AWSCURRENT value. Check {SETTING!r}."
+        )
     return found
 
 

@@ -4,13 +4,10 @@ import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ..errors import SettingError
-
-STEPS = ("set_secret", "test_secret")
-"""The functions that every target has."""
+from ..target import Target
 
 
 def catalogue() -> dict[str, Any]:
@@ -19,8 +16,8 @@ def catalogue() -> dict[str, Any]:
     return found
 
 
-def load(kind: str, settings: Mapping[str, str]) -> ModuleType | None:
-    """Return the target's module, checked; None for the target that has nothing to do.
+def load(kind: str, settings: Mapping[str, str]) -> Target | None:
+    """Return the target, checked; None for the target that has nothing to do.
 
     Raises ``SettingError`` for an unknown type, a missing or unknown setting, or a module without the two functions.
     """
@@ -31,11 +28,7 @@ def load(kind: str, settings: Mapping[str, str]) -> ModuleType | None:
     module = importlib.import_module(f"{__name__}.{listed[kind]['module']}")
     if getattr(module, "NOTHING_TO_DO", False):
         return None
-    found: ModuleType = module.load() if hasattr(module, "load") else module
-    missing = [name for name in STEPS if not callable(getattr(found, name, None))]
-    if missing:
-        raise SettingError(f"The target {kind!r} has no function {' and no '.join(missing)}(context).")
-    return found
+    return Target.of(kind, module.load() if hasattr(module, "load") else module)
 
 
 def _check_settings(kind: str, known: Mapping[str, Any] | None, given: Mapping[str, str]) -> None:

@@ -19,7 +19,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -28,17 +28,19 @@ import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from ..errors import (
+from ..kit import address, administrator, tls
+from ..placeholders import JSON, PLACEHOLDER, Values, fill, fill_body, for_header, for_url, names, parse_body
+from ..target import (
     AuthenticationError,
     ConfigurationError,
+    Context,
+    Credential,
     IdentityMismatchError,
     NetworkError,
     RotationError,
     SecretError,
+    explained,
 )
-from ..kit import address, administrator, tls
-from ..placeholders import JSON, PLACEHOLDER, Values, fill, fill_body, for_header, for_url, names, parse_body
-from ..target import Context, Credential
 
 AUTHENTICATIONS = ("none", "basic", "bearer", "sigv4")
 
@@ -187,15 +189,13 @@ class Call:
         headers = self._sign(request) if self.auth[0] == "sigv4" else request.headers
         timeout = context.deadline.timeout()
         connection = self._connect(timeout)
-        try:
-            with _ended_after(timeout, connection):
-                connection.request(self.method, request.target, request.body or None, headers)
-                return connection.getresponse().status
-        except (OSError, http.client.HTTPException) as error:
-            problem = self._explain(error)
-        finally:
-            connection.close()
-        raise problem  # not in the `except`: the exception must not be chained
+        with (
+            closing(connection),
+            explained(self._explain, OSError, http.client.HTTPException),
+            _ended_after(timeout, connection),
+        ):
+            connection.request(self.method, request.target, request.body or None, headers)
+            return connection.getresponse().status
 
     def problem(self, status: int) -> RotationError:
         """What an unexpected status means. The answer's body is not told: it may repeat what was sent."""

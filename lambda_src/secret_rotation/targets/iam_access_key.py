@@ -16,15 +16,21 @@ before any run that could still store it, and it has never been used. Else the r
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 from .. import aws, document
-from ..errors import AuthenticationError, ConfigurationError, IdentityMismatchError, SecretError, SettingError
-from ..target import Context, Credential
+from ..target import (
+    AuthenticationError,
+    ConfigurationError,
+    Context,
+    Credential,
+    IdentityMismatchError,
+    SecretError,
+    SettingError,
+)
 
 MOST_KEYS = 2
 """IAM's quota of a user, which cannot be raised; inactive keys count too."""
@@ -45,7 +51,7 @@ def create_secret(context: Context) -> dict[str, str]:
     # A key whose maker has no time left to store it is lost.
     context.deadline.require((context.deadline.total or 0) / 3, "issue an access key and store it")
     key = user.create()
-    context.log.hide(key["SecretAccessKey"])
+    context.hide(key["SecretAccessKey"])
     context.log.info("A new access key is issued.")
     return {names.key_id: key["AccessKeyId"], names.secret_key: key["SecretAccessKey"]}
 
@@ -104,8 +110,8 @@ class User:
 
     def create(self) -> Mapping[str, str]:
         """CreateAccessKey."""
-        answer = aws.call("iam:CreateAccessKey", lambda: self.iam.create_access_key(UserName=self.name))
-        key: Mapping[str, str] = answer["AccessKey"]
+        with aws.calling("iam:CreateAccessKey"):
+            key: Mapping[str, str] = self.iam.create_access_key(UserName=self.name)["AccessKey"]
         return key
 
     def delete(self, key_id: str) -> None:
@@ -114,19 +120,17 @@ class User:
 
     def is_unused(self, key_id: str) -> bool:
         """Whether IAM has never seen the key used. Its record may be some hours behind."""
-        answer = aws.call("iam:GetAccessKeyLastUsed", lambda: self.iam.get_access_key_last_used(AccessKeyId=key_id))
+        with aws.calling("iam:GetAccessKeyLastUsed"):
+            answer = self.iam.get_access_key_last_used(AccessKeyId=key_id)
         return "LastUsedDate" not in answer["AccessKeyLastUsed"]
 
     def _call(self, action: str, request: Callable[..., Any], **parameters: str) -> Any:
         """The answer; None when there is no such user or key."""
-
-        def attempt() -> Any:
+        with aws.calling(f"iam:{action}"):
             try:
                 return request(UserName=self.name, **parameters)
             except self.iam.exceptions.NoSuchEntityException:
                 return None
-
-        return aws.call(f"iam:{action}", attempt)
 
 
 def _check(context: Context, names: Names) -> None:
@@ -188,21 +192,10 @@ def _delete_leftover(context: Context, user: User, strangers: Sequence[Mapping[s
 
 def _began(context: Context) -> datetime | None:
     """When Secrets Manager made the version of this rotation."""
-    for version in _labelled_versions(context):
-        if "AWSPENDING" in version["VersionStages"]:
-            created: datetime = version["CreatedDate"]
-            return created.replace(microsecond=0)  # IAM's dates are whole seconds
+    for version in context.secrets.versions(context.secret_id):
+        if "AWSPENDING" in version.labels:
+            return version.created.replace(microsecond=0)  # IAM's dates are whole seconds
     return None
-
-
-def _labelled_versions(context: Context) -> Iterator[Mapping[str, Any]]:
-    manager, page = context.client("secretsmanager"), {"SecretId": context.secret_id}
-    while True:
-        answer = aws.call("secretsmanager:ListSecretVersionIds", partial(manager.list_secret_version_ids, **page))
-        yield from answer["Versions"]
-        if not answer.get("NextToken"):
-            return
-        page["NextToken"] = answer["NextToken"]
 
 
 def _require_settled(context: Context, key: Mapping[str, Any]) -> None:
@@ -224,7 +217,8 @@ def _owner(context: Context, credential: Credential, names: Names) -> str:
     )
     for pause in (*PAUSES, 0):
         try:
-            return str(aws.call("sts:GetCallerIdentity", sts.get_caller_identity)["Arn"])
+            with aws.calling("sts:GetCallerIdentity"):
+                return str(sts.get_caller_identity()["Arn"])
         except AuthenticationError:
             if not pause or context.deadline.remaining() < 2 * pause + 5:
                 break

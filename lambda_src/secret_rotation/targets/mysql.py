@@ -11,9 +11,16 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
 from ..kit import driver, tls
-from ..target import Context
+from ..target import (
+    AuthenticationError,
+    ConfigurationError,
+    Context,
+    NetworkError,
+    RotationError,
+    TargetError,
+    explained,
+)
 from .databases import strategies
 from .databases.strategies import Server, identity
 
@@ -131,7 +138,7 @@ class Session:
     def _run(self, statement: str, *values: str) -> Any:
         # The driver takes its timeouts when it connects; the time that is left is less now.
         self._connection._read_timeout = self._connection._write_timeout = self._context.deadline.timeout()
-        with strategies.told_as(lambda error: _explain(error, self._server), pymysql.MySQLError):
+        with explained(lambda error: _explain(error, self._server), pymysql.MySQLError):
             cursor = self._connection.cursor()
             cursor.execute(statement, values)
             return cursor.fetchall()
@@ -140,7 +147,7 @@ class Session:
 def connect(context: Context, server: Server, username: str, password: str) -> Session:
     """Log in, with TLS before the password."""
     security, seconds = tls.context(context.settings), context.deadline.timeout()
-    with strategies.told_as(lambda error: _explain(error, server, username), pymysql.MySQLError, RuntimeError):
+    with explained(lambda error: _explain(error, server, username), pymysql.MySQLError, RuntimeError):
         connection = pymysql.connect(
             host=server.host,
             port=server.port,

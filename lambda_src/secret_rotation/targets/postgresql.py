@@ -13,10 +13,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from ..deadline import Deadline
-from ..errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
 from ..kit import driver, tls
-from ..target import Context
+from ..target import (
+    AuthenticationError,
+    ConfigurationError,
+    Context,
+    Deadline,
+    NetworkError,
+    RotationError,
+    TargetError,
+    explained,
+)
 from .databases import strategies
 from .databases.strategies import Server, identity
 
@@ -102,14 +109,14 @@ class Session:
 
     def _run(self, statement: str, **values: str) -> Any:
         self._channel.settimeout(self._deadline.timeout())
-        with strategies.told_as(lambda error: _explain(error, self._server), native.Error, OSError):
+        with explained(lambda error: _explain(error, self._server), native.Error, OSError):
             return self._connection.run(statement, **values)
 
 
 def connect(context: Context, server: Server, username: str, password: str) -> Session:
     """Log in. TLS begins before anything is said, and the server has to ask for the password."""
     where, security = str(server), tls.context(context.settings)
-    with strategies.told_as(lambda error: _explain(error, server, username), native.Error, ScramException, OSError):
+    with explained(lambda error: _explain(error, server, username), native.Error, ScramException, OSError):
         channel = socket.create_connection((server.host, server.port), context.deadline.timeout())
         try:
             # The driver sends a turn in pieces, and each would wait for the server to acknowledge the one before.

@@ -31,16 +31,21 @@ from typing import Any, NamedTuple, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .. import aws
-from ..errors import (
+from ..target import (
     AccessDeniedError,
     AuthenticationError,
     ConfigurationError,
+    Context,
+    Credential,
     NetworkError,
     RotationError,
     SettingError,
     TargetError,
+    explained,
 )
-from ..target import Context, Credential
+
+TEST_WRITES = True
+"""The probe."""
 
 RESUME_PAUSES = (3.0,) * 10
 """Seconds between tries while a paused cluster starts, which takes about 15 seconds."""
@@ -85,6 +90,10 @@ def test_secret(context: Context) -> None:
 
 class _StaleError(TargetError):
     """The answer proves nothing about the value."""
+
+
+class _ResumingError(NetworkError):
+    """A paused cluster is starting."""
 
 
 def _refusal(engine: "Engine", session: "Session", username: str, since: float) -> RotationError | None:
@@ -145,15 +154,16 @@ class Cluster:
             **({"database": name} if name else {}),
         }
         client = self.context.client("rds-data")
-        for pause in (*RESUME_PAUSES, 0.0):
+        pauses = iter(RESUME_PAUSES)
+        while True:
             try:
-                return client.execute_statement(**request)
-            except (ClientError, BotoCoreError, RotationError) as error:
-                problem, again = _explain(error, login), _is_resuming(error)
-            if not again or self.context.deadline.remaining() < pause + CALL:
-                break
+                with explained(lambda error: _explain(error, login), ClientError, BotoCoreError, RotationError):
+                    return client.execute_statement(**request)
+            except _ResumingError:
+                pause = next(pauses, None)
+                if pause is None or self.context.deadline.remaining() < pause + CALL:
+                    raise
             time.sleep(pause)
-        raise problem  # not in the `except`: boto3's exception must not be chained
 
 
 @dataclass(frozen=True)
@@ -281,12 +291,11 @@ class Probe:
 
     def since(self, username: str, password: str) -> float | None:
         """Since when the probe has held this value; None when it does not. Raises when it has another use."""
-        text = self._read()
-        if text is None:
+        stored = self.context.secrets.read_current(self.arn)
+        if stored is None:
             return None
-        self.context.log.hide(text)
-        found = Credential("probe", text).fields
-        if found.keys() != {"username", "password", "since"} and text.strip() != "{}":
+        found = stored.fields
+        if found.keys() != {"username", "password", "since"} and stored.text.strip() != "{}":
             raise ConfigurationError(
                 f"The secret {self.arn} holds something that this function has not put there, and would be "
                 "overwritten. Give 'probe_secret_arn' a secret of its own, without a value."
@@ -298,23 +307,7 @@ class Probe:
     def write(self, username: str, password: str, since: float) -> None:
         """Make it hold this value."""
         text = json.dumps({"username": username, "password": password, "since": since})
-        self.context.log.hide(text)
-        manager = self.context.client("secretsmanager")
-        aws.call(
-            "secretsmanager:PutSecretValue", lambda: manager.put_secret_value(SecretId=self.arn, SecretString=text)
-        )
-
-    def _read(self) -> str | None:
-        manager = self.context.client("secretsmanager")
-
-        def attempt() -> Any:
-            try:
-                return manager.get_secret_value(SecretId=self.arn)
-            except manager.exceptions.ResourceNotFoundException:
-                return {}
-
-        answer = aws.call("secretsmanager:GetSecretValue", attempt)
-        return str(answer["SecretString"]) if "SecretString" in answer else None
+        self.context.secrets.write(self.arn, text)
 
 
 def _username(context: Context, credential: Credential) -> str:
@@ -389,16 +382,13 @@ _SET_UP = {
 }
 
 
-def _is_resuming(error: Exception) -> bool:
-    return isinstance(error, ClientError) and error.response["Error"].get("Code") == "DatabaseResumingException"
-
-
 def _explain(error: Exception, login: Login) -> RotationError:
     if not isinstance(error, ClientError):
         return aws.explain(error, _ACTION)
     code, said = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
     if code in _AWAY:
-        return NetworkError(f"{_ACTION}: {_AWAY[code]} The rotation is tried again.")
+        kind = _ResumingError if code == "DatabaseResumingException" else NetworkError
+        return kind(f"{_ACTION}: {_AWAY[code]} The rotation is tried again.")
     if code in _SET_UP:
         return ConfigurationError(f"{_ACTION}: {_SET_UP[code]}")
     if code in ("InvalidSecretException", "SecretsErrorException"):

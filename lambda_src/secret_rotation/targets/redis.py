@@ -15,13 +15,21 @@ import hashlib
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
 from ..kit import address, administrator, driver, tls
-from ..target import Context, Credential
+from ..target import (
+    AuthenticationError,
+    ConfigurationError,
+    Context,
+    Credential,
+    NetworkError,
+    RotationError,
+    TargetError,
+    explained,
+)
 
 try:
     import redis
@@ -100,17 +108,11 @@ class Server:
     @contextmanager
     def connect(self, context: Context, username: str, password: str) -> Iterator[redis.Redis]:
         """A connection that has logged in. The driver's errors, in the block too, become those of this package."""
-        client, problem = self._client(context.deadline.timeout(3), username, password), None
-        try:
+        client = self._client(context.deadline.timeout(3), username, password)
+        with closing(client), explained(lambda error: self._explain(error, username), redis.RedisError, OSError):
             with suppress(redis.exceptions.NoPermissionError):  # logged in, and not allowed to PING
                 client.ping()
             yield client
-        except (redis.RedisError, OSError) as error:
-            problem = self._explain(error, username)
-        finally:
-            client.close()
-        if problem is not None:
-            raise problem  # not in the `except`: the driver's exception must not be chained
 
     def _client(self, timeout: float, username: str, password: str) -> redis.Redis:
         pool = redis.ConnectionPool(

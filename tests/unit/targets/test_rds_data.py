@@ -11,11 +11,11 @@ from rotation_lab.model.secrets_manager import SecretsManager, ServiceError
 from secret_rotation.errors import (
     AccessDeniedError,
     AuthenticationError,
+    AwsError,
     ConfigurationError,
     NetworkError,
     RotationError,
     SettingError,
-    StoreError,
     TargetError,
 )
 from secret_rotation.target import Context, Credential
@@ -38,7 +38,6 @@ def assert_error(error: Exception, kind: type[RotationError], *named: str) -> No
 @pytest.mark.parametrize(
     "code",
     [
-        "DatabaseResumingException",
         "DatabaseUnavailableException",
         "ServiceUnavailableError",
         "InternalServerErrorException",
@@ -47,6 +46,11 @@ def assert_error(error: Exception, kind: type[RotationError], *named: str) -> No
 )
 def test_what_passes_is_an_error_of_the_network(code: str) -> None:
     assert_error(answer(code, "s3cret"), NetworkError)
+
+
+def test_a_cluster_that_starts_is_an_error_of_the_network() -> None:
+    assert_error(answer("DatabaseResumingException", "s3cret"), rds_data._ResumingError)
+    assert issubclass(rds_data._ResumingError, NetworkError)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +72,8 @@ def test_an_error_of_the_configuration_names_what_to_change(code: str, named: li
     [
         (answer("ForbiddenException", "s3cret"), AccessDeniedError, ["ForbiddenException"]),
         (answer("AccessDeniedException", "Said by AWS."), AccessDeniedError, ["Said by AWS."]),
-        (answer("ThrottlingException", "s3cret"), StoreError, ["ThrottlingException"]),
-        (ClientError({"Error": {}}, "x"), StoreError, ["unknown"]),
+        (answer("ThrottlingException", "s3cret"), AwsError, ["ThrottlingException"]),
+        (ClientError({"Error": {}}, "x"), AwsError, ["unknown"]),
         (ReadTimeoutError(endpoint_url="s3cret"), NetworkError, ["ReadTimeoutError", "VPC endpoint"]),
     ],
 )

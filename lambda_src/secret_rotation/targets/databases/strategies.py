@@ -13,13 +13,19 @@ in, all is done; else everything is done again, and each statement may be repeat
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
-from ...errors import AuthenticationError, ConfigurationError, IdentityMismatchError, RotationError, SecretError
 from ...kit import address, administrator
-from ...target import Context, Credential
+from ...target import (
+    AuthenticationError,
+    ConfigurationError,
+    Context,
+    Credential,
+    IdentityMismatchError,
+    SecretError,
+)
 
 CLONE = "_clone"
 """What is added to the name of the second user; AWS's templates add the same."""
@@ -160,15 +166,6 @@ def _check_username(context: Context, credential: Credential) -> str:
             "Put a value by hand to abandon this rotation."
         )
     return username
-
-
-@contextmanager
-def told_as(explain: Callable[[Exception], RotationError], *errors: type[Exception]) -> Iterator[None]:
-    """Raise what ``explain`` makes of a driver's exception, whose own text may repeat what it was given."""
-    try:
-        yield
-    except errors as error:
-        raise explain(error) from None
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -7,8 +7,7 @@ import base64
 import http.client
 import json
 
-from secret_rotation.errors import AuthenticationError, NetworkError, TargetError
-from secret_rotation.target import Context, Credential
+from secret_rotation.target import AuthenticationError, Context, Credential, NetworkError, TargetError
 
 
 def create_secret(context: Context) -> dict[str, str]:

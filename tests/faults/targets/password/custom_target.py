@@ -4,8 +4,7 @@ import base64
 import http.client
 import json
 
-from secret_rotation.errors import AuthenticationError, NetworkError
-from secret_rotation.target import Context, Credential
+from secret_rotation.target import AuthenticationError, Context, Credential, NetworkError
 
 
 def identity(credential: Credential) -> dict[str, str]:

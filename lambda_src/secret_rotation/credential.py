@@ -1,0 +1,92 @@
+"""The value of one version of a secret, which prints as its version and never as its value."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from . import document
+from .errors import SecretError, explained
+
+PUBLIC_FIELDS = frozenset(
+    {"engine", "host", "port", "dbname", "username", "dbInstanceIdentifier", "dbClusterIdentifier", "masterarn"}
+)
+"""Keys of AWS's documented secret structure that operators need to see in a log: all others are hidden there."""
+
+
+@dataclass(frozen=True)
+class Credential:
+    """The value of one version of a secret."""
+
+    version: str
+    text: str = field(repr=False)
+    """The whole SecretString."""
+    keys: tuple[str, ...] = ()
+    """The keys that are rotated; empty for plain text."""
+
+    @cached_property
+    def fields(self) -> Mapping[str, Any]:
+        """The members of a JSON secret (numbers as text); empty for plain text."""
+        return document.fields(self.text) if document.is_object(self.text) else {}
+
+    @property
+    def value(self) -> str:
+        """What is rotated: the text of a plain-text secret, else the value of the first rotated key.
+
+        Raises ``SecretError`` as ``require`` and ``get`` do.
+        """
+        return self.require(self.keys[0]) if self.keys else _whole(self.text, "The secret")
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it has a ``value`` at all; one without opens nothing."""
+        try:
+            return bool(self.value)
+        except SecretError:
+            return False
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        """A member of a JSON secret as text; ``default`` when it is absent or null.
+
+        Raises ``SecretError`` when it is no whole text: JSON can write half a character, which nobody can send.
+        """
+        found = self.fields.get(key)
+        return default if found is None else _whole(str(found), f"The secret's key {key!r}")
+
+    def require(self, key: str) -> str:
+        """A member of a JSON secret as text. Raises ``SecretError`` when it is absent or empty."""
+        found = self.get(key)
+        if not found:
+            raise SecretError(f"The secret has no value for the key {key!r}, which the target needs.")
+        return found
+
+    def confidential(self) -> Iterator[str]:
+        """Every text that no log may show: the whole, and all in it, at any depth, but the public fields."""
+        yield self.text
+        try:
+            members = self.fields
+        except SecretError:  # nothing in it can be told apart
+            return
+        for key, value in members.items():
+            if not (isinstance(value, str) and key in PUBLIC_FIELDS.difference(self.keys)):
+                yield from _texts(value)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a JSON value, at any depth."""
+    todo = [value]
+    while todo:
+        match todo.pop():
+            case str(text):
+                yield text
+            case list(items):
+                todo += items
+            case dict(members):
+                todo += members.values()
+
+
+def _whole(text: str, what: str) -> str:
+    message = f"{what} holds half a character (a lone surrogate). Put a text that can be sent."
+    with explained(lambda _: SecretError(message), UnicodeEncodeError):
+        text.encode()
+    return text

@@ -1,0 +1,77 @@
+"""What of a value is confidential, and that whatever passes Secrets Manager's door is hidden in the log."""
+
+import json
+
+import pytest
+
+from rotation_lab.model.secrets_manager import SecretsManager
+from secret_rotation.credential import PUBLIC_FIELDS, Credential
+from secret_rotation.kit import administrator
+from secret_rotation.logs import HIDDEN, Log
+from secret_rotation.store import Secrets
+from tests.support.contexts import context
+
+NESTED = {
+    "host": "db.example.com",
+    "username": "admin",
+    "password": "admin-password",
+    "pin": 12345678,
+    "vault": {"tokens": ["nested-token"]},
+    "engine": {"license": "nested-license"},
+}
+CONFIDENTIAL = ["admin-password", "12345678", "nested-token", "nested-license"]
+
+
+def shown(log: Log, text: str) -> str:
+    return log.clean(f"<{text}>").strip("<>")
+
+
+def test_all_texts_but_the_public_fields_are_confidential() -> None:
+    found = set(Credential("v", json.dumps(NESTED), ("password",)).confidential())
+    assert found == {json.dumps(NESTED), *CONFIDENTIAL}
+
+
+def test_a_public_field_that_rotates_is_confidential() -> None:
+    assert "admin" in set(Credential("v", json.dumps(NESTED), ("username",)).confidential())
+
+
+@pytest.mark.parametrize("text", ["plain text", "[" * 50_000, '{"a": "b", "a": "c"}'])
+def test_a_text_that_cannot_be_told_apart_is_confidential_as_a_whole(text: str) -> None:
+    assert text in set(Credential("v", text).confidential())
+
+
+def test_public_fields_are_those_of_the_documented_structure() -> None:
+    assert {
+        "engine", "host", "port", "dbname", "username", "dbInstanceIdentifier", "dbClusterIdentifier", "masterarn",
+    } == PUBLIC_FIELDS  # fmt: skip
+
+
+def test_what_is_read_of_any_secret_is_hidden() -> None:
+    manager, log = SecretsManager(), Log()
+    arn = manager.create(json.dumps(NESTED))
+    found = Secrets(lambda _: manager.client(), log).read_current(arn)
+    assert found is not None
+    assert found.value == "admin-password"
+    assert [shown(log, text) for text in CONFIDENTIAL] == [HIDDEN] * len(CONFIDENTIAL)
+    assert shown(log, "db.example.com") == "db.example.com"
+
+
+def test_what_is_written_to_a_secret_is_hidden() -> None:
+    manager, log = SecretsManager(), Log()
+    arn = manager.create("before")
+    secrets = Secrets(lambda _: manager.client(), log)
+    secrets.write(arn, "written-value")
+    assert shown(log, "written-value") == HIDDEN
+    assert manager.secrets[arn].text() == "written-value"
+
+
+def test_a_secret_that_is_not_there_has_no_value() -> None:
+    assert Secrets(lambda _: SecretsManager().client(), Log()).read_current("arn:none") is None
+
+
+def test_nothing_nested_in_the_administrator_s_secret_is_shown() -> None:
+    manager = SecretsManager()
+    arn = manager.create(json.dumps(NESTED))
+    step = context(None, client=lambda _: manager.client(), admin_secret_arn=arn)
+    assert administrator.read(step).value == "admin-password"
+    assert [shown(step.log, text) for text in CONFIDENTIAL] == [HIDDEN] * len(CONFIDENTIAL)
