@@ -1,15 +1,22 @@
 """Mutation check: mutmut changes the function's code in small ways; a change that no test notices is a survivor.
 
-    make mutants                    # rotation.py, store.py and all targets
-    make mutants FILE=store.py      # one file, or several
+    make mutants                    # every module of the function
+    make mutants FILE=store.py      # one module, or several
     make mutants DOCS=1             # and write the figures into docs/safety.md
 
-mutmut wants its sources in `src`, and writes beside them; so it runs in a copy, in `build/mutants`. Real servers are
-started once, before mutmut, and not again in each of its processes; so these run one after the other, lest a mutant be
-killed by what another one does to the server, and two files are done at the same time.
+Modules and their tests are found by convention: all unit tests that use the function's code, and, for a module, the
+tests of the same name in ``tests/targets``. mutmut runs only those of them that call the function it has changed.
+
+A change of wording is not counted, since no test asserts sentences: a mutant that differs only in a string with two
+adjacent words in small letters. What a message names is an expression or a short string, and counts.
+
+mutmut wants its sources in ``src``, and writes beside them; so it runs in a copy, in ``build/mutants``. Real servers
+are started once, before mutmut, and not again in each of its processes. So the mutants of a file run one after the
+other: otherwise one could be killed by what another does to the server. Two files are done at the same time.
 """
 
 import argparse
+import ast
 import contextlib
 import importlib
 import json
@@ -27,36 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = "secret_rotation"
 DOCUMENT = ROOT / "docs/safety.md"
 REQUIREMENTS = ROOT / "tools/requirements/mutants.txt"
-CORE = (
-    "test_rotation",
-    "test_store",
-    "test_handler",
-    "test_target_interface",
-    "test_rotation_context",
-    "test_rotation_messages",
-    "test_key_pairs",
-)
-TESTS = {
-    "rotation.py": tuple(f"unit/{name}.py" for name in CORE),
-    "store.py": tuple(f"unit/{name}.py" for name in CORE),
-    "targets/databases/strategies.py": (
-        "unit/test_strategies.py",
-        "unit/targets/test_postgresql.py",
-        "targets/test_postgresql.py",
-        "targets/test_mysql.py",
-    ),
-    "kit/address.py": ("unit/test_strategies.py", "unit/targets/test_redis.py"),
-    "targets/postgresql.py": ("unit/targets/test_postgresql.py", "targets/test_postgresql.py"),
-    "targets/mysql.py": ("unit/targets/test_mysql.py", "targets/test_mysql.py"),
-    "targets/redis.py": ("unit/targets/test_redis.py", "targets/test_redis.py"),
-    "targets/http.py": ("unit/targets/test_http.py", "targets/test_http.py"),
-    "targets/iam_access_key.py": ("unit/targets/test_iam_access_key.py", "targets/test_iam_access_key.py"),
-    "targets/rds_data.py": ("unit/targets/test_rds_data.py", "targets/test_rds_data.py"),
-    "targets/python.py": ("targets/test_python.py", "unit/test_target_interface.py"),
-    "targets/__init__.py": ("unit/test_target_interface.py",),
-    "target.py": ("unit/test_target_interface.py", "unit/test_rotation.py"),
-}
-"""File of the function → the tests that are to notice changes of it."""
+CODE = ROOT / "lambda_src" / SOURCE
 SERVERS: Mapping[str, Mapping[str, Sequence[Mapping[str, bool]]]] = {
     "targets/test_postgresql.py": {"postgresql": [{}]},
     "targets/test_mysql.py": {"mariadb": [{}, {"tls": False}]},
@@ -66,6 +44,10 @@ SERVERS: Mapping[str, Mapping[str, Sequence[Mapping[str, bool]]]] = {
 """Tests → the servers that they start: the modules of rotation_lab.services, with the options of their ``start``."""
 FILES_AT_ONCE = 2
 KILLED = ("killed", "timeout")
+PROSE = re.compile(r"\b[a-z]+,? [a-z]+\b")
+IMPORTS = re.compile(rf"^(?:from|import) (?:{SOURCE}|tests\.support)\b", re.MULTILINE)
+ROWS = re.compile(r"(?<=<!-- mutants -->\n).*(?=<!-- /mutants -->)", re.DOTALL)
+"""The table of docs/safety.md."""
 CONFIGURATION = """
 [tool.pytest.ini_options]
 pythonpath = ["src", "."]
@@ -97,12 +79,26 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mutants")
-    parser.add_argument("file", nargs="*", default=list(TESTS), help="the files to change (default: all)")
+    parser.add_argument("file", nargs="*", default=modules(), help="the modules to change (default: all)")
     parser.add_argument("--docs", action="store_true", help=f"write the figures into docs/{DOCUMENT.name}")
     options = parser.parse_args()
-    if unknown := set(options.file) - set(TESTS):
-        parser.error(f"no file {', '.join(sorted(unknown))}; there are: {', '.join(TESTS)}")
+    if unknown := set(options.file) - set(modules()):
+        parser.error(f"no file {', '.join(sorted(unknown))}; there are: {', '.join(modules())}")
     return options
+
+
+def modules() -> list[str]:
+    """The function's modules that have functions."""
+    files = [file for file in sorted(CODE.rglob("*.py")) if re.search(r"^ *def ", file.read_text(), re.MULTILINE)]
+    return [file.relative_to(CODE).as_posix() for file in files]
+
+
+def examiners(module: str) -> list[str]:
+    """The tests that are to notice changes of ``module``, relative to ``tests``."""
+    tests = ROOT / "tests"
+    unit = [file for file in sorted(tests.glob("unit/**/test_*.py")) if IMPORTS.search(file.read_text())]
+    named = sorted(tests.glob(f"targets/test_{Path(module).stem}.py"))
+    return [file.relative_to(tests).as_posix() for file in (*unit, *named)]
 
 
 def _install() -> None:
@@ -112,14 +108,14 @@ def _install() -> None:
 
 def _check(file: str) -> Counter[str]:
     """Mutate one file, print its survivors, and count what became of its mutants."""
-    tests = [test for test in TESTS[file] if (ROOT / "tests" / test).exists()]
+    tests = examiners(file)
     work = ROOT / "build/mutants" / file.replace("/", ".")
     _copy(work, file, tests)
     with _servers(tests) as running, (work / "output.log").open("w") as log:
         command = [sys.executable, "-m", "mutmut", "run", "--max-children", "1"]
         environment = {**os.environ, "RUNNING_SERVERS": json.dumps(running)}
         done = subprocess.run(command, cwd=work, env=environment, stdout=log, stderr=log, check=False)
-    found = _results(work, done.returncode)
+    found = _without_wording(work / "mutants/src" / SOURCE / file, _results(work, done.returncode))
     survivors = [f"{what}: {mutant}\n{_diff(work, mutant)}" for mutant, what in found if what not in KILLED]
     counted = Counter(what for _, what in found)
     print("\n".join([*survivors, _line(file, counted)]), flush=True)
@@ -164,6 +160,34 @@ def _results(work: Path, status: int) -> list[tuple[str, str]]:
     return found
 
 
+def _without_wording(mutated: Path, found: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those that change more than the wording of a message. mutmut writes all mutants of a function beside it."""
+    tree = ast.walk(ast.parse(mutated.read_text()))
+    functions = {node.name: node for node in tree if isinstance(node, ast.FunctionDef)}
+    return [(mutant, what) for mutant, what in found if not _is_wording(mutant.rpartition(".")[2], functions)]
+
+
+def _is_wording(mutant: str, functions: Mapping[str, ast.FunctionDef]) -> bool:
+    before = _Strings(functions[f"{mutant.rpartition('__')[0]}__mutmut_orig"])
+    after = _Strings(functions[mutant])
+    changed = [PROSE.search(old) for old, new in zip(before.found, after.found, strict=False) if old != new]
+    return bool(changed) and all(changed) and before.rest == after.rest
+
+
+class _Strings(ast.NodeTransformer):
+    """The strings that were ``found`` in a function, and the ``rest`` of its code."""
+
+    def __init__(self, function: ast.FunctionDef) -> None:
+        self.found: list[str] = []
+        self.rest = [ast.dump(self.visit(node)) for node in (function.args, *function.body)]
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        if not isinstance(node.value, str):
+            return node
+        self.found.append(node.value)
+        return ast.Constant("")
+
+
 def _diff(work: Path, mutant: str) -> str:
     shown = subprocess.run(
         [sys.executable, "-m", "mutmut", "show", mutant], cwd=work, capture_output=True, text=True, check=False
@@ -178,13 +202,16 @@ def _line(name: str, found: Counter[str]) -> str:
 
 
 def _document(file: str, found: Counter[str]) -> None:
-    """Replace the file's row in the documentation; there has to be one."""
+    """Write the file's row into the table of the documentation; the rows of the other files stay."""
     killed, total, percent = _figures(found)
-    row = f"| `{file}` | {total} | {killed} ({percent} %) |"
-    text, count = re.subn(rf"^\| `{re.escape(file)}` \|.*$", row, DOCUMENT.read_text("utf-8"), flags=re.MULTILINE)
-    if not count:
-        raise SystemExit(f"mutants: {DOCUMENT.name} has no row for {file}; it would be:\n{row}")
-    DOCUMENT.write_text(text, "utf-8")
+    text = DOCUMENT.read_text("utf-8")
+    table = ROWS.search(text)
+    if table is None:
+        raise SystemExit(f"mutants: {DOCUMENT.name} has no table between <!-- mutants --> and <!-- /mutants -->.")
+    head, rule, *rows = table[0].splitlines()
+    known = {row.split("`")[1]: row for row in rows} | {file: f"| `{file}` | {total} | {killed} ({percent} %) |"}
+    lines = [head, rule, *(known[name] for name in modules() if name in known)]
+    DOCUMENT.write_text(text.replace(table[0], "\n".join(lines) + "\n"), "utf-8")
 
 
 def _figures(found: Counter[str]) -> tuple[int, int, int]:

@@ -45,10 +45,10 @@ def _end(*_: object) -> None:
 
 
 def pytest_configure() -> None:
-    """Take the place of ``start`` in tests.support."""
+    """Take the place of ``start`` in rotation_lab.services."""
     running: list[dict[str, Any]] = json.loads(os.environ["RUNNING_SERVERS"])
     for name in {each["module"] for each in running}:
-        module: Any = importlib.import_module(f"tests.support.{name}")
+        module: Any = importlib.import_module(f"rotation_lab.services.{name}")
         servers = [(each["options"], _server(module, **each)) for each in running if each["module"] == name]
         for _, server in servers:
             RESTORE.get(name, lambda _: None)(server)
