@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from . import document
+from .document import Document, place
 from .errors import SecretError, explained
 
 PUBLIC_FIELDS = frozenset(
@@ -25,9 +25,14 @@ class Credential:
     """The keys that are rotated; empty for plain text."""
 
     @cached_property
+    def document(self) -> Document:
+        """The text, parsed once."""
+        return Document(self.text)
+
+    @property
     def fields(self) -> Mapping[str, Any]:
         """The members of a JSON secret (numbers as text); empty for plain text."""
-        return document.fields(self.text) if document.is_object(self.text) else {}
+        return self.document.fields if self.document.is_object else {}
 
     @property
     def value(self) -> str:
@@ -59,6 +64,13 @@ class Credential:
         if not found:
             raise SecretError(f"The secret has no value for the key {key!r}, which the target needs.")
         return found
+
+    def check_can_hold(self, values: Mapping[str, str]) -> None:
+        """Raise a ``SecretError`` unless the secret can be stored with these values of its keys.
+
+        For a target that issues values: what is issued and cannot be stored is lost.
+        """
+        self.document.replace({place(key): value for key, value in values.items()}).check_size()
 
     def confidential(self) -> Iterator[str]:
         """Every text that no log may show: the whole, and all in it, at any depth, but the public fields."""

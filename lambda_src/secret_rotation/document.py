@@ -1,12 +1,14 @@
-"""Change values of a JSON object and leave every other byte of the document as it is.
+"""The text of a secret's version: read once, and edited in place.
 
-Parsing and writing the document again would change numbers (``1.0``, ``1e400``), escapes, spacing and the order of
+Parsing and writing a JSON document again would change numbers (``1.0``, ``1e400``), escapes, spacing and the order of
 duplicate keys below the top level. So the document is scanned for where the values stand, and only those are replaced.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from .errors import (
@@ -19,82 +21,110 @@ from .errors import (
     NotJsonError,
     SecretError,
     ValueTooLargeError,
+    explained,
 )
 
 MAX_BYTES = 65_536
 """The largest value that Secrets Manager stores, in bytes of UTF-8."""
+
+Place = tuple[str, ...]
+"""Where a value stands: the keys that lead to it, from the top of the document. Only the top level is edited yet."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _KINDS = {"{": "an object", "[": "an array", "t": "a boolean", "f": "a boolean", "n": "null"}
 
 
 class Member(NamedTuple):
-    """A member of the top-level object: its decoded key, and where its value stands (``text[start:end]``)."""
+    """A member of the top-level object: its place, and where its value stands (``text[start:end]``)."""
 
-    key: str
+    place: Place
     start: int
     end: int
 
 
-def replace(text: str, values: Mapping[str, str]) -> str:
-    """Return ``text`` with the string values of the top-level keys in ``values`` replaced, all else untouched.
+@dataclass(frozen=True)
+class Document:
+    """A text, JSON or not. All that is asked of it raises a ``SecretError`` when the text is not fit for it."""
 
-    Raises a ``SecretError`` (not JSON, not an object, key missing, not a string, twice in the document).
-    """
-    found = locate(text, tuple(values))
-    # From the end, so that the places before an edit stay where they were found.
-    for key, member in sorted(found.items(), key=lambda item: item[1].start, reverse=True):
-        text = text[: member.start] + json.dumps(values[key]) + text[member.end :]
-    return text
+    text: str = field(repr=False)
 
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The members of the JSON object that the text is, in their order."""
+        if isinstance(self._scanned, SecretError):
+            raise type(self._scanned)(*self._scanned.args)
+        return self._scanned
 
-def locate(text: str, keys: Sequence[str]) -> dict[str, Member]:
-    """Find the members named by ``keys``, each of which must be there once and hold a string."""
-    members = _members(text)
-    _refuse_duplicates(members, keys)
-    by_key = {member.key: member for member in members}
-    for key in keys:
-        if key not in by_key:
-            raise KeyMissingError(f"The secret has no key {key!r}. Add it with any string value, or change `keys`.")
-        kind = text[by_key[key].start]
-        if kind != '"':
-            raise KeyNotStringError(
-                f"The key {key!r} holds {_KINDS.get(kind, 'a number')}; only a string can be rotated."
+    @cached_property
+    def fields(self) -> Mapping[str, Any]:
+        """The members of the JSON object, decoded; numbers stay as text."""
+        return {member.place[-1]: _DECODER.raw_decode(self.text, member.start)[0] for member in self.members}
+
+    @property
+    def is_object(self) -> bool:
+        """Whether the whole text is one JSON object. Raises ``NestedTooDeeplyError`` when that cannot be known."""
+        if isinstance(self._scanned, NestedTooDeeplyError):
+            raise type(self._scanned)(*self._scanned.args)
+        return not isinstance(self._scanned, SecretError)
+
+    @property
+    def size(self) -> int:
+        """Bytes that Secrets Manager has to store."""
+        return len(self.text.encode("utf-8", "surrogatepass"))
+
+    def find(self, places: Iterable[Place]) -> dict[Place, Member]:
+        """The members at ``places``, each of which must be there once and hold a string."""
+        wanted = tuple(places)
+        _refuse_duplicates(self.members, wanted)
+        found = {member.place: member for member in self.members}
+        for place in wanted:
+            if place not in found:
+                raise KeyMissingError(
+                    f"The secret has no key {place[-1]!r}. Add it with any string value, or change `keys`."
+                )
+            kind = self.text[found[place].start]
+            if kind != '"':
+                raise KeyNotStringError(
+                    f"The key {place[-1]!r} holds {_KINDS.get(kind, 'a number')}; only a string can be rotated."
+                )
+        return {place: found[place] for place in wanted}
+
+    def replace(self, values: Mapping[Place, str]) -> "Document":
+        """The document with the strings at the places in ``values`` replaced, all other bytes as they are."""
+        text = self.text
+        # From the end, so that the places before an edit stay where they were found.
+        for member in sorted(self.find(values).values(), key=lambda member: member.start, reverse=True):
+            text = text[: member.start] + json.dumps(values[member.place]) + text[member.end :]
+        return Document(text)
+
+    def check_plain(self) -> None:
+        """Refuse to replace a JSON object by a bare string: that is how secrets are lost."""
+        bare = self.text.removeprefix("\ufeff")  # a byte order mark, as some editors write it, is not JSON
+        if (self if bare == self.text else Document(bare)).is_object:
+            raise JsonObjectError(
+                "The secret is a JSON object, but `keys` is not set, so the whole object would be replaced by one "
+                "string. Set `keys` to the keys to rotate."
             )
-    return {key: by_key[key] for key in keys}
+
+    def check_size(self) -> None:
+        """Refuse a value that Secrets Manager would not store."""
+        if self.size > MAX_BYTES:
+            raise ValueTooLargeError(
+                f"The new value would have {self.size} bytes; Secrets Manager stores at most {MAX_BYTES}. "
+                "Shorten the secret or the generated value."
+            )
+
+    @cached_property
+    def _scanned(self) -> tuple[Member, ...] | SecretError:
+        try:
+            return tuple(_scan(self.text))
+        except SecretError as problem:
+            return problem.with_traceback(None)
 
 
-def fields(text: str) -> dict[str, Any]:
-    """The members of a JSON object, decoded; numbers stay as text. Raises a ``SecretError`` for anything else."""
-    return {member.key: _DECODER.raw_decode(text, member.start)[0] for member in _members(text)}
-
-
-def is_object(text: str) -> bool:
-    """Whether the whole text is one JSON object."""
-    try:
-        _members(text)
-    except (NotJsonError, NotAnObjectError):
-        return False
-    return True
-
-
-def check_plain(text: str) -> None:
-    """Refuse to replace a JSON object by a bare string: that is how secrets are lost."""
-    if is_object(text.removeprefix("\ufeff")):  # a byte order mark, as some editors write it, is not JSON
-        raise JsonObjectError(
-            "The secret is a JSON object, but `keys` is not set, so the whole object would be replaced by one string. "
-            "Set `keys` to the keys to rotate."
-        )
-
-
-def check_size(text: str) -> None:
-    """Refuse a value that Secrets Manager would not store."""
-    size = len(text.encode("utf-8", "surrogatepass"))
-    if size > MAX_BYTES:
-        raise ValueTooLargeError(
-            f"The new value would have {size} bytes; Secrets Manager stores at most {MAX_BYTES}. "
-            "Shorten the secret or the generated value."
-        )
+def place(key: str) -> Place:
+    """Where the key of a JSON secret stands: at the top level."""
+    return (key,)
 
 
 def _no_constant(name: str) -> Any:
@@ -104,25 +134,25 @@ def _no_constant(name: str) -> Any:
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_no_constant)
 
 
-def _members(text: str) -> list[Member]:
-    # The exceptions of json hold the whole document: leave the `except` before raising, so that none is chained.
-    problem: SecretError
-    try:
+def _scan(text: str) -> list[Member]:
+    # The exceptions of json hold the whole document.
+    with explained(_explain, ValueError, IndexError, RecursionError):
         start = _skip(text, 0)
         if text[start] == "{":
             return _scan_object(text, start + 1)
         end = _DECODER.raw_decode(text, start)[1]
         if _skip(text, end) != len(text):
             raise ValueError
-        problem = NotAnObjectError("The secret is JSON but not an object. To rotate keys, put a JSON object first.")
-    except RecursionError:
-        problem = NestedTooDeeplyError("The secret is JSON that is nested too deeply to be read. Make it flatter.")
-    except (ValueError, IndexError):
-        problem = NotJsonError(
-            'The secret is not JSON. To rotate keys, put a JSON object first, such as {"password": "to-be-rotated"}; '
-            "to rotate plain text, leave `keys` out."
-        )
-    raise problem
+    raise NotAnObjectError("The secret is JSON but not an object. To rotate keys, put a JSON object first.")
+
+
+def _explain(error: Exception) -> SecretError:
+    if isinstance(error, RecursionError):
+        return NestedTooDeeplyError("The secret is JSON that is nested too deeply to be read. Make it flatter.")
+    return NotJsonError(
+        'The secret is not JSON. To rotate keys, put a JSON object first, such as {"password": "to-be-rotated"}; '
+        "to rotate plain text, leave `keys` out."
+    )
 
 
 def _scan_object(text: str, at: int) -> list[Member]:
@@ -144,7 +174,7 @@ def _scan_member(text: str, at: int) -> tuple[Member, int]:
     key, at = _DECODER.raw_decode(text, at)
     start = _skip(text, _expect(text, _skip(text, at), ":"))
     end = _DECODER.raw_decode(text, start)[1]
-    return Member(key, start, end), _skip(text, end)
+    return Member(place(key), start, end), _skip(text, end)
 
 
 def _skip(text: str, at: int) -> int:
@@ -157,11 +187,11 @@ def _expect(text: str, at: int, char: str) -> int:
     return at + 1
 
 
-def _refuse_duplicates(members: Sequence[Member], keys: Sequence[str]) -> None:
-    seen: set[str] = set()
+def _refuse_duplicates(members: Iterable[Member], places: Iterable[Place]) -> None:
+    seen: set[Place] = set()
     for member in members:
-        if member.key in seen:
+        if member.place in seen:
             # Only the caller's own key names are told: another name may be part of what is secret.
-            name = repr(member.key) if member.key in keys else "another than those to rotate"
+            name = repr(member.place[-1]) if member.place in places else "another than those to rotate"
             raise DuplicateKeyError(f"The JSON object has a key twice ({name}). Keep one of them.")
-        seen.add(member.key)
+        seen.add(member.place)

@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
-from . import aws, document
+from . import aws
 from .deadline import Deadline
+from .document import Document, place
 from .errors import (
     IdentityMismatchError,
     NotPendingError,
@@ -162,12 +163,12 @@ class Rotation:
     def _check_document(self, current: Credential | None) -> None:
         if self._keys is None:
             if current is not None:
-                document.check_plain(current.text)
+                current.document.check_plain()
         elif current is None:
             names = ", ".join(f'"{key}": "to-be-rotated"' for key in self._keys)
             raise NoValueError(f"The secret has no value yet. Put a JSON object with the keys first: {{{names}}}.")
         else:
-            document.locate(current.text, self._keys)
+            current.document.find(map(place, self._keys))
 
     def _has_issued(self) -> bool:
         """Whether the target has issued a value for this version: it must not issue another one."""
@@ -178,9 +179,12 @@ class Rotation:
         issued = self._issued(about)
         values = {**self._generated(issued), **issued}
         self._log.hide(*values.values())
-        text = values[""] if self._keys is None or current is None else document.replace(current.text, values)
-        document.check_size(text)
-        return text
+        if self._keys is None or current is None:
+            new = Document(values[""])
+        else:
+            new = current.document.replace({place(key): value for key, value in values.items()})
+        new.check_size()
+        return new.text
 
     def _issued(self, about: Description) -> Mapping[str, str]:
         if self._target is None or self._target.create_secret is None:

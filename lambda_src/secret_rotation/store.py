@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from . import aws, document
+from . import aws
 from .credential import Credential
 from .deadline import Deadline
 from .errors import RotationError, SecretBinaryError
@@ -66,7 +66,7 @@ class Secrets:
         Of a JSON object its ``value`` is that of the key ``password``. Raises ``SecretBinaryError``.
         """
         found = self.read(arn)
-        if found is None or not document.is_object(found.text):
+        if found is None or not found.document.is_object:
             return found
         return replace(found, keys=("password",))
 

@@ -97,7 +97,7 @@ def run(kind: str, step: str, chosen: dict[str, str], fields: dict[str, Any]) ->
         module = targets.load(kind, chosen)
     except SettingError:
         return
-    if not hasattr(module, step):
+    if getattr(module, step) is None:
         return
     keys = ("password",)
     pending, current = (Credential(name, json.dumps(fields), keys) for name in ("new", "old"))

@@ -208,7 +208,7 @@ def test_an_unknown_exception_is_told_by_its_class_and_place(
     def broken(_: str) -> None:
         raise ValueError(OLD)
 
-    monkeypatch.setattr(document, "check_size", broken)
+    monkeypatch.setattr(document.Document, "check_size", broken)
     arn = manager.create(OLD)
     error = fail(RotationFunction(manager), "createSecret", arn, manager.rotate(arn))
     assert type(error) is errors.InternalError
@@ -216,10 +216,10 @@ def test_an_unknown_exception_is_told_by_its_class_and_place(
 
 
 def test_a_value_just_made_is_hidden_too(manager: SecretsManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(text: str) -> None:
-        raise errors.ValueTooLargeError(f"The value is {text}.")
+    def refuse(new: document.Document) -> None:
+        raise errors.ValueTooLargeError(f"The value is {new.text}.")
 
-    monkeypatch.setattr(document, "check_size", refuse)
+    monkeypatch.setattr(document.Document, "check_size", refuse)
     arn = manager.create(OLD)
     error = fail(RotationFunction(manager), "createSecret", arn, manager.rotate(arn))
     assert str(error) == "The value is [hidden]."

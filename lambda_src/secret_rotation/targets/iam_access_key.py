@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from .. import aws, document
+from .. import aws
 from ..target import (
     AuthenticationError,
     ConfigurationError,
@@ -144,7 +144,7 @@ def _check(context: Context, names: Names) -> None:
             "'access_key_id_key' and 'secret_access_key_key'; other keys rotate with another call of the module."
         )
     longest = {names.key_id: "A" * 128, names.secret_key: "A" * 128}
-    document.check_size(document.replace(current.text, longest))
+    current.check_can_hold(longest)
 
 
 def _make_room(context: Context, user: User, names: Names) -> None:
