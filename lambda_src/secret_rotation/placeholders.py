@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
+from .credential import Credential
 from .errors import ConfigurationError, SecretError
-from .target import Credential
 
 Values = Mapping[str, Credential | None]
 """What placeholders are filled in from: pending, current, login."""

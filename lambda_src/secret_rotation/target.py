@@ -24,13 +24,14 @@ A target is a file with two functions, named after the steps of a rotation, and 
 Every function may run any number of times, after a crash at any point, and twice at the same time; it converges.
 Errors are ``NetworkError``, ``AuthenticationError``, ``ConfigurationError`` and ``SecretError``, with a message that
 says what to do. Of any other exception only its class and place are logged, never its text, since a driver's message
-may repeat what it was given; ``explained`` turns such an exception into one of these.
+may repeat what it was given; ``explained`` turns such an exception into one of these, and ``aws.calling`` one of boto3.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import aws
 from .credential import Credential
 from .deadline import Deadline
 from .errors import (
@@ -70,6 +71,7 @@ __all__ = [
     "Target",
     "TargetError",
     "Version",
+    "aws",
     "explained",
     "tls",
 ]

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from .. import aws
 from ..target import (
     AuthenticationError,
     ConfigurationError,
@@ -30,6 +29,7 @@ from ..target import (
     IdentityMismatchError,
     SecretError,
     SettingError,
+    aws,
 )
 
 MOST_KEYS = 2

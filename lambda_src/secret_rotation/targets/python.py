@@ -3,7 +3,7 @@
 import importlib
 from types import ModuleType
 
-from ..errors import SettingError
+from ..target import SettingError
 
 FILE = "custom_target"
 """Name of the module in the zip's root."""

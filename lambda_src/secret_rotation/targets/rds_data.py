@@ -30,7 +30,6 @@ from typing import Any, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .. import aws
 from ..target import (
     AccessDeniedError,
     AuthenticationError,
@@ -41,6 +40,7 @@ from ..target import (
     RotationError,
     SettingError,
     TargetError,
+    aws,
     explained,
 )
 
