@@ -17,7 +17,7 @@ EDITS = {
         "python/issued by the service",
         "made = not self._has_issued() and self._store.put_pending",
         "made = self._store.put_pending",
-        "killed before setSecret/0",
+        "killed before setSecret secretsmanager:DescribeSecret",
         {invariants.ONE_VALUE},
     ),
     "finishes without testing": (
@@ -27,14 +27,14 @@ EDITS = {
         "        self._check_identity(context)\n"
         "        self._target.test_secret(context)\n",
         "        return\n",
-        "killed before setSecret/0",
+        "killed before setSecret secretsmanager:DescribeSecret",
         {invariants.VERIFIED},
     ),
     "does not search unlabelled versions": (
         "python/one key",
         "chain([previous] if previous else [], self._store.unlabelled())",
         "chain([previous] if previous else [], [])",
-        "killed before testSecret/0",
+        "killed before testSecret secretsmanager:DescribeSecret",
         {invariants.CONVERGES, invariants.CURRENT},
     ),
 }

@@ -7,27 +7,30 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import cycle, groupby
 
+from rotation_lab.points import Point
+
 from .continuations import AFTER_OVERLAP, CONTINUATIONS, Continuation, in_between
-from .invariants import Breach
-from .invocation import Outcome
-from .points import OVERLAPS, Call, Fault, faults
+from .faults import OVERLAPS, Fault, faults
+from .history import Outcome
+from .invariants import Breach, breaches
 from .world import Subject, World
 
-SLOWNESS = (1.0, 5.0, 15.0)
+SLOWNESS = (1.0, 5.0, 15.0, 15.0, 40.0)
 """On a busy machine a shortened timeout may end a run before its point is reached: then again, with longer ones."""
 
 
 @dataclass
 class Result:
-    """What came out: ``outcomes`` counts how the steps that were hit ended, by (fault's call and moment, result)."""
+    """What came out of one case."""
 
     case: str
-    calls: list[Call] = field(default_factory=list)
+    calls: list[Point] = field(default_factory=list)
     points: int = 0
     runs: int = 0
     helped: list[str] = field(default_factory=list)
     """Runs in which a person had to do something."""
     unreached: list[str] = field(default_factory=list)
+    """Runs that ended before their point, however much time they had: they show nothing."""
     breaches: list[Breach] = field(default_factory=list)
     outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """By way, step, and how the step ended."""
@@ -51,7 +54,7 @@ class Choice:
     only: str | None = None
     """Those whose description has this text; "" for none but the clean run."""
 
-    def runs(self, calls: list[Call]) -> list[tuple[Fault, Continuation]]:
+    def runs(self, calls: list[Point]) -> list[tuple[Fault, Continuation]]:
         """The faults of a recorded run, each with a way of going on."""
         found = faults(calls)
         chosen = _plan(_one_a_point(found) if self.thin else found, whole=self.whole)
@@ -72,16 +75,16 @@ def examine(case: str, subject: Subject, choice: Choice, tell: Callable[[str], N
     return result
 
 
-def record(subject: Subject, result: Result) -> tuple[list[Call], str]:
+def record(subject: Subject, result: Result) -> tuple[list[Point], str]:
     """The calls of a clean rotation, and why it did not complete."""
     world = World(subject, "clean run")
     try:
         outcome = world.rotation(world.manager.rotate(world.arn))
-        world.check_end()
+        world.look_at_end()
     finally:
         world.close()
-    result.breaches += world.breaches
-    return world.calls, "" if outcome.ok else f"{outcome}: {outcome.message}"
+    result.breaches += breaches(world.history)
+    return world.history.calls, "" if outcome.ok else f"{outcome}: {outcome.message}"
 
 
 def description(fault: Fault, continuation: Continuation) -> str:
@@ -100,9 +103,9 @@ def _plan(found: Iterable[Fault], *, whole: bool) -> Iterator[tuple[Fault, Conti
             yield fault, next(turn)
 
 
-def _one_a_point(found: list[Fault]) -> Iterator[Fault]:
+def _one_a_point(found: Iterable[Fault]) -> Iterator[Fault]:
     """The points in order, each with another way than the one before."""
-    for number, (_, faults_there) in enumerate(groupby(found, lambda fault: (fault.call, fault.moment))):
+    for number, (_, faults_there) in enumerate(groupby(found, lambda fault: fault.point)):
         ways = list(faults_there)
         yield ways[number % len(ways)]
 
@@ -113,12 +116,13 @@ def _run(subject: Subject, fault: Fault, continuation: Continuation, result: Res
         if world.fired:
             break
     result.runs += 1
-    result.breaches += world.breaches
-    result.outcomes[fault.way, fault.call.step, _ended(outcome)] += 1
-    if world.helped:
-        result.helped.append(world.run)
+    result.breaches += breaches(world.history)
     if not world.fired:
-        result.unreached.append(world.run)
+        result.unreached.append(world.history.run)
+        return
+    result.outcomes[fault.way, fault.point.step, _ended(outcome)] += 1
+    if world.helped:
+        result.helped.append(world.history.run)
 
 
 def _once(subject: Subject, fault: Fault, continuation: Continuation, slowness: float) -> tuple[World, Outcome]:
@@ -126,7 +130,7 @@ def _once(subject: Subject, fault: Fault, continuation: Continuation, slowness: 
     try:
         token = world.manager.rotate(world.arn)
         world.fault = fault
-        world.overlap = in_between(fault.way, fault.call.step, token)
+        world.overlap = in_between(fault.way, fault.point.step, token)
         outcome = world.rotation(token)
         continuation.go_on(world, token)
     finally:

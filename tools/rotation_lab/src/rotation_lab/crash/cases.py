@@ -4,7 +4,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rotation_lab.model.secrets_manager import ACCOUNT
@@ -30,6 +30,8 @@ class Case:
     """The target's settings, for the address that the function is to use."""
     varies: tuple[str, ...] = ()
     """Other keys that change with the value, such as the name of one of two users."""
+    public: tuple[str, ...] = ("username",)
+    """Keys whose values name something and open nothing."""
     folder: Path | None = None
     """Where the caller's own target is."""
     variables: tuple[tuple[str, str], ...] = ()
@@ -57,7 +59,7 @@ class Case:
             return document.plain()
         keys = (*self.varies, *self.keys)
         known = {name: value for name, value in service.known(host, port).items() if name not in keys}
-        return document.json_object(keys, known, simple=simple)
+        return replace(document.json_object(keys, known, simple=simple), public=frozenset(self.public))
 
 
 def _nothing(*keys: str) -> Callable[[], AbstractContextManager[Service]]:
@@ -139,6 +141,7 @@ CASES = (
         iam.KEYS,
         iam.start,
         lambda host, port: {"user_arn": f"arn:aws:iam::{ACCOUNT}:user/{iam.USER}"},
+        public=("access_key_id",),
         thin=True,
     ),
 )

@@ -4,9 +4,8 @@ import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import invariants
-from .invocation import Outcome
-from .points import PERSON, SECOND, TWICE
+from .faults import PERSON, SECOND, TWICE
+from .history import Outcome
 from .services.base import BusyError
 from .world import World
 
@@ -22,7 +21,7 @@ def _retry(world: World, token: str) -> None:
     """Secrets Manager runs the whole rotation again with the same token; later comes the next one."""
     world.later()
     _must_succeed(world, world.rotation(token))
-    world.check_end()
+    world.look_at_end()
     _next(world)
 
 
@@ -35,9 +34,9 @@ def _cleared(world: World, token: str) -> None:
 def _hand_set(world: World, token: str) -> None:
     """A person sets a value in the service, and puts it; then a late step of the old rotation arrives."""
     world.put_by_hand(in_service=True)
-    world.check("after a value was put by hand")
+    world.look("after a value was put by hand")
     world.rotation(token)
-    world.check_end()
+    world.look_at_end()
     _next(world)
 
 
@@ -83,11 +82,11 @@ def _next(world: World) -> None:
     """The next rotation, which completes one that is not complete; afterwards everything is in order."""
     world.later()
     _must_succeed(world, world.rotation(world.manager.rotate(world.arn)))
-    world.check_end()
+    world.look_at_end()
 
 
 def _must_succeed(world: World, outcome: Outcome) -> None:
-    """The rotation completes, or says why it cannot and does after a person has done what docs/safety.md says."""
+    """The rotation completes, or says why it cannot and does after a person has helped."""
     if outcome.ok:
         return
     world.helped = True
@@ -95,4 +94,4 @@ def _must_succeed(world: World, outcome: Outcome) -> None:
         world.clear()
     again = world.rotation(world.manager.rotate(world.arn))
     if not again.ok:
-        world.breach(invariants.CONVERGES, f"{outcome}, and after a person's help: {again}")
+        world.stuck(f"{outcome}, and after a person's help: {again}")

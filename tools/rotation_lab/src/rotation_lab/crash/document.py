@@ -20,6 +20,8 @@ class Document:
     pieces: tuple[str, ...]
     hidden: tuple[str, ...] = ()
     """Other values in it that must not be shown."""
+    public: frozenset[str] = frozenset({"username"})
+    """Keys whose values may change, name something and open nothing."""
 
     def text(self, values: Mapping[str, str]) -> str:
         """The document with ``values`` by key; that of a plain text has the key ""."""

@@ -9,9 +9,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rotation_lab.points import AFTER, CONNECT, REQUEST, Point, Turns
+
 from . import amazon
 from .environment import Environment
-from .points import AFTER, BEFORE, DENIED, EXCEPTION, KILLED, OVERLAPS, TIMEOUT, Call, Fault
+from .faults import DENIED, EXCEPTION, KILLED, OVERLAPS, TIMEOUT, Fault
+from .history import Outcome
 from .proxy import Link, Listener
 
 SHORT = 0.4
@@ -34,26 +37,6 @@ class DiedError(Exception):
     """The environment was killed in the middle of an invocation."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How one step ended: "done", "failed", "killed" (by the fault) or "late" (its time was over)."""
-
-    step: str
-    result: str
-    kinds: tuple[str, ...] = ()
-    """Names of the exception's class and its bases."""
-    message: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether the service takes the step as done."""
-        return self.result == "done"
-
-    def __str__(self) -> str:
-        error = f" with {self.kinds[0]}" if self.kinds else ""
-        return f"{self.step} {self.result}{error}"
-
-
 class Surroundings(Protocol):
     """What the invocation is in: AWS, the service's address, and everybody else."""
 
@@ -61,7 +44,7 @@ class Surroundings(Protocol):
     def listener(self) -> Listener | None:
         """Where connections to the service arrive."""
 
-    def called(self, call: Call) -> None:
+    def called(self, point: Point) -> None:
         """The function has made this call; it is not answered yet."""
 
     def answer(self, request: amazon.Request) -> amazon.Answer:
@@ -91,11 +74,14 @@ class Invocation:
     """Whether another invocation waits for this one to end."""
     slowness: float = 1.0
     """By how much the machine is slower than what the seconds above are for."""
-    _count: int = field(default=0, init=False)
+    _turns: Turns = field(init=False)
     _silent: bool = field(default=False, init=False)
     """Nothing answers any more."""
     _heard: float = field(default_factory=time.monotonic, init=False)
     """When something arrived last."""
+
+    def __post_init__(self) -> None:
+        self._turns = Turns(self.step)
 
     def run(self, event: dict[str, Any]) -> tuple[Outcome, str]:
         """How the step ended, and everything that can be got out of it as text."""
@@ -112,7 +98,7 @@ class Invocation:
         return Outcome(self.step, result, tuple(kinds.split()), message), everything
 
     def _has_short_timeouts(self) -> bool:
-        return self.nested or (self.fault is not None and self.fault.way == TIMEOUT and not self.fault.call.is_aws)
+        return self.nested or (self.fault is not None and self.fault.way == TIMEOUT and not self.fault.point.is_aws)
 
     def _serve(self) -> tuple[str, str, str, str]:
         """Answer the calls until the step ends."""
@@ -162,17 +148,17 @@ class Invocation:
     def _accept(self, listener: Listener) -> None:
         link = listener.accept()
         self.links.append(link)
-        index = self._before("service:connect", link)
+        point = self._before(CONNECT, link)
         if link.open and not self._is_silent():
             link.connect()
-            self._fire(index, AFTER, link)
+            self._fire(point.at(AFTER), link)
 
     def _move(self, link: Link, end: object) -> None:
         from_client = end is link.client
         source = link.client if from_client or link.server is None else link.server
         data = link.read(source)
         if from_client and data and link.call is None:
-            link.call = self._before("service:request", link)
+            link.call = self._before(REQUEST, link)
         if self._is_silent() or not link.open:
             return
         if from_client and data:
@@ -180,8 +166,8 @@ class Invocation:
             link.forward(source, data)
             return
         if link.call is not None:  # the answer, or the end of the connection
-            index, link.call = link.call, None
-            self._fire(index, AFTER, link)
+            point, link.call = link.call, None
+            self._fire(point.at(AFTER), link)
         if link.ends() and not self._is_silent():
             self._pass_on(link, source, data)
 
@@ -220,40 +206,39 @@ class Invocation:
         if self._silent:
             channel.send("timeout")
             return
-        index = self._before(request.name, None)
-        if self._breaks(index, BEFORE):
+        point = self._before(request.name, None)
+        if self._breaks(point):
             way = self._way()
             channel.send("answer", *amazon.denied(request)) if way == DENIED else channel.send(way)
             return
         answer = self.around.answer(request)
-        self._fire(index, AFTER, None)
-        if self._breaks(index, AFTER):
+        self._fire(point.at(AFTER), None)
+        if self._breaks(point.at(AFTER)):
             channel.send(self._way())
             return
         channel.send("answer", *answer)
 
-    def _breaks(self, index: int, moment: str) -> bool:
+    def _breaks(self, point: Point) -> bool:
         """Whether the call at this point is not answered as usual."""
-        return self._here(index, moment) and self._way() not in OVERLAPS
+        return self._here(point) and self._way() not in OVERLAPS
 
     # The fault.
 
-    def _before(self, name: str, link: Link | None) -> int:
-        index = self._count
-        self._count += 1
-        self.around.called(Call(self.step, index, name))
-        self._fire(index, BEFORE, link)
-        return index
+    def _before(self, action: str, link: Link | None) -> Point:
+        point = self._turns.next(action)
+        self.around.called(point)
+        self._fire(point, link)
+        return point
 
-    def _here(self, index: int, moment: str) -> bool:
-        return self.fault is not None and (self.fault.call.index, self.fault.moment) == (index, moment)
+    def _here(self, point: Point) -> bool:
+        return self.fault is not None and self.fault.point == point
 
     def _way(self) -> str:
         return self.fault.way if self.fault else ""
 
-    def _fire(self, index: int, moment: str, link: Link | None) -> None:
+    def _fire(self, point: Point, link: Link | None) -> None:
         """Let the fault happen, if this is its point; an exception in AWS's answer is left to the caller."""
-        if not self._here(index, moment):
+        if not self._here(point):
             return
         self.around.happens()
         way = self._way()

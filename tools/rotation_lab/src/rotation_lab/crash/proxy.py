@@ -9,6 +9,8 @@ import socket
 import struct
 from dataclasses import dataclass, field
 
+from rotation_lab.points import Point
+
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with which closing sends a reset."""
 
@@ -43,8 +45,8 @@ class Link:
     client: socket.socket
     upstream: tuple[str, int]
     server: socket.socket | None = None
-    call: int | None = None
-    """The index of the request that the server has not answered yet."""
+    call: Point | None = None
+    """The point before the request that the server has not answered yet."""
     open: bool = field(default=True)
 
     def connect(self) -> None:

@@ -47,7 +47,7 @@ def run(case: Case, function: Path | None, choice: Choice, tell: Callable[[str],
             document=case.document(service, HOST, port, simple=not ours),
             service=service,
             listener=listener,
-            ours=ours,
+            explains="RotationError" if ours else "",
             others=service.others(HOST, port),
         )
         _warm(service)

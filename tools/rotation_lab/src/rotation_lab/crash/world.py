@@ -1,31 +1,27 @@
 """One run: a secret, the service that it opens, and the environments in which the function runs.
 
-The world calls the function as Secrets Manager does, answers its calls, lets the fault happen at its point, and looks
-at the invariants after every step. It lives in the harness's process, so what it holds survives whatever dies.
+The world calls the function as Secrets Manager does, answers its calls, lets the fault happen at its point, and writes
+down what it sees after every step. It lives in the harness's process, so what it holds survives whatever dies.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from rotation_lab.leaks import LeakSearch
-from rotation_lab.model.secrets_manager import CURRENT, PENDING, STEPS, SecretsManager
+from rotation_lab.model.secrets_manager import CURRENT, PENDING, STEPS, Secret, SecretsManager
+from rotation_lab.points import Point
 
-from . import amazon, invariants
+from . import amazon
+from .abilities import Ages, Follows, Issues
 from .document import Document
 from .environment import Environment, Handler
-from .invariants import Breach
-from .invocation import Invocation, Outcome
-from .points import PERSON, SECOND, Call, Fault
+from .faults import PERSON, SECOND, Fault
+from .history import AT_REST, END, MOVED, Ended, History, Outcome, Seen, Stuck
+from .invocation import Invocation
 from .proxy import Link, Listener
 from .services.base import Service
 
 ROTATION_TOKEN = "rTk9-" + "Vw3xQz7pLm" * 4
-
-PUBLIC = {"access_key_id", "username"}
-"""Values that may change, name something and open nothing."""
-UNCLEAR = {"KeyError", "TypeError", "AttributeError", "IndexError", "NameError", "NotImplementedError"}
-"""Classes of exceptions that tell an operator nothing about what to do."""
 
 LATER = timedelta(minutes=5)
 """More than a function lives."""
@@ -39,10 +35,10 @@ class Subject:
     document: Document
     service: Service
     listener: Listener | None
-    ours: bool
-    """Whether it is this project's function, whose errors have classes of their own."""
     others: Mapping[str, str | None]
-    """Other secrets that the target needs, by name."""
+    """Other secrets that the function needs, by name."""
+    explains: str = ""
+    """The class of the exceptions that say what to do (see ``History``)."""
 
 
 class _Manager(SecretsManager):
@@ -56,10 +52,9 @@ class World:
     """A secret with its first value, enabled for rotation, that the service accepts."""
 
     def __init__(self, subject: Subject, run: str = "", slowness: float = 1.0) -> None:
-        self.subject, self.run, self._slowness = subject, run, slowness
+        self.subject, self._slowness = subject, slowness
+        self.history = History(run, subject.document, subject.explains)
         self.manager = _Manager(seed=1)
-        self.breaches: list[Breach] = []
-        self.calls: list[Call] = []
         self.fault: Fault | None = None
         self.fired = False
         self.helped = False
@@ -70,18 +65,12 @@ class World:
         self._environments: list[Environment] = []
         self._links: dict[Environment, list[Link]] = {}
         self._warm: Environment | None = None
-        self._search = LeakSearch()
-        self._said: list[str] = []
-        self._values: dict[str, str] = {}
-        self.arn = self.manager.create(self._first())
-        self._current = self.manager.secrets[self.arn].holder(CURRENT)
+        self.arn = self.manager.create(subject.document.text(subject.service.reset()))
+        self._current = self._secret.holder(CURRENT)
         for name, text in subject.others.items():
             self.manager.create(text, name, rotation_enabled=False)
         self._apis = {"secretsmanager": amazon.secrets_manager(self.manager), **subject.service.apis(self.manager)}
         self._changed = True
-
-    def _first(self) -> str:
-        return self.subject.document.text(self.subject.service.reset())
 
     # What the service and people do.
 
@@ -100,18 +89,18 @@ class World:
         values = self.subject.service.by_hand() if in_service else self._mistyped()
         self._changed = True
         self.manager.put(self.arn, self.subject.document.text(values))
-        self._current = self.manager.secrets[self.arn].holder(CURRENT)
+        self._current = self._secret.holder(CURRENT)
 
     def _mistyped(self) -> dict[str, str]:
         document = self.subject.document
-        now = document.values(self.manager.secrets[self.arn].text(CURRENT) or "") or dict.fromkeys(document.keys, "")
+        now = document.values(self._secret.text(CURRENT) or "") or dict.fromkeys(document.keys, "")
         return {key: value if key == "username" else "typo-4Jq7Xw" for key, value in now.items()}
 
     def later(self) -> None:
         """Time passes, more than a function lives: everything that there is becomes older."""
-        for version in self.manager.secrets[self.arn].versions.values():
+        for version in self._secret.versions.values():
             version.created -= LATER
-        if hasattr(self.subject.service, "later"):
+        if isinstance(self.subject.service, Ages):
             self.subject.service.later(LATER)
 
     def clear(self) -> None:
@@ -120,104 +109,80 @@ class World:
 
     def follow(self, message: str) -> bool:
         """A person does in the service what the function's message asks for; whether it asks for anything there."""
-        follow = getattr(self.subject.service, "follow", None)
         self._changed = True
-        return bool(follow and follow(message))
+        service = self.subject.service
+        return isinstance(service, Follows) and service.follow(message)
 
     def invoke(self, step: str, token: str) -> Outcome:
         """One invocation, in a warm environment if there is one that is not busy."""
         environment, issued = self._environment(), self._issued(token)
-        fault = self.fault if self.fault and not self.fired and self.fault.call.step == step else None
+        fault = self.fault if self.fault and not self.fired and self.fault.point.step == step else None
         links = self._links[environment]
         invocation = Invocation(step, environment, self, links, fault, self._nested, self._slowness)
         outcome, everything = invocation.run(self._event(step, token))
-        self._said.append(everything)
-        self.check(f"after {outcome}")
-        self._look_at(outcome)
-        elsewhere = fault is not None and fault.way in (SECOND, PERSON)  # for another token, meanwhile
-        if issued is not None and not elsewhere and self._issued(token) != issued:
-            self.breach(invariants.ONE_VALUE, f"the service issued another one in {step}")
+        self.history.said.append(everything)
+        self.look(f"after {outcome}")
+        elsewhere = fault is not None and fault.way in (SECOND, PERSON)  # what was issued meanwhile has another token
+        pair = (None, None) if elsewhere else (issued, self._issued(token))
+        self.history.events.append(Ended(outcome, self._nested, pair))
         if environment.alive:
             self._warm = environment
         return outcome
 
-    # The invariants.
+    # What is seen.
 
-    def breach(self, invariant: str, detail: str) -> None:
-        """Note that an invariant does not hold."""
-        self.breaches.append(Breach(invariant, self.run, detail))
+    def look(self, when: str) -> None:
+        """Note what opens the service now, if anything may have changed."""
+        if self._changed:
+            self._changed = False
+            self._note(AT_REST, when, self._texts())
 
-    def check(self, when: str) -> None:
-        """What must hold at every moment."""
-        if not self._changed:
-            return
-        self._changed = False
-        texts = self._texts()
-        if not any(self.subject.service.opens(text) for text in texts):
-            self.breach(invariants.STORED, f"none of {len(texts)} versions does, {when}")
-        for version, text in self._stored():
-            self._check_version(version, text)
+    def look_at_end(self) -> None:
+        """Note whether the current value opens the service, when everything has come to rest."""
+        self._note(END, "in the end", [self._secret.text(CURRENT)])
 
-    def check_end(self) -> None:
-        """What must hold when everything has come to rest."""
-        text = self.manager.secrets[self.arn].text(CURRENT)
-        if text is None or not self.subject.service.opens(text):
-            self.breach(invariants.CURRENT, "it does not")
+    def stuck(self, detail: str) -> None:
+        """Note that the rotation does not go on."""
+        self.history.events.append(Stuck(detail))
 
     def close(self) -> None:
-        """End all processes, and search what they have said."""
-        self._said += [environment.close() for environment in self._environments]
+        """End all processes, and note what they have said, and what they must not say."""
+        self.history.said += [environment.close() for environment in self._environments]
         for link in (link for links in self._links.values() for link in links):
             link.close()
-        for version, text in self._stored():
-            for key, value in (self.subject.document.values(text) or {"": text}).items():
-                if key in PUBLIC:
-                    continue
-                self._search.add(f"{key or 'value'} of version {version[:4]}", value)
-        for n, value in enumerate((*self.subject.document.hidden, ROTATION_TOKEN, *self.manager.made)):
-            self._search.add(f"marker {n}", value)
-        for found in self._search.find("\n".join(self._said)):
-            self.breach(invariants.SILENT, found)
+        document, hidden = self.subject.document, self.history.hidden
+        for version, text in self._stored().items():
+            for key, value in (document.values(text) or {"": text}).items():
+                if key not in document.public:
+                    hidden[f"{key or 'value'} of version {version[:4]}"] = value
+        for n, value in enumerate((*document.hidden, ROTATION_TOKEN, *self.manager.made)):
+            hidden[f"marker {n}"] = value
 
-    def _stored(self) -> Iterator[tuple[str, str]]:
-        for version, about in self.manager.secrets[self.arn].versions.items():
-            if about.text is not None:
-                yield version, about.text
+    def _note(self, moment: str, when: str, texts: Iterable[str | None]) -> None:
+        """The first text that opens the service is enough, so no other login is tried."""
+        opens: dict[str, bool] = {}
+        for text in texts:
+            if text is not None and not any(opens.values()):
+                opens[text] = self.subject.service.opens(text)
+        self.history.events.append(Seen(moment, when, self._stored(), opens))
 
-    def _texts(self) -> list[str]:
+    @property
+    def _secret(self) -> Secret:
+        return self.manager.secrets[self.arn]
+
+    def _stored(self) -> dict[str, str]:
+        return {version: about.text for version, about in self._secret.versions.items() if about.text is not None}
+
+    def _texts(self) -> list[str | None]:
         """The values of all versions, those that probably open the service first."""
-        secret = self.manager.secrets[self.arn]
-        likely = [secret.text(CURRENT), secret.text(PENDING)]
-        return list(dict.fromkeys(text for text in (*likely, *secret.texts()) if text is not None))
-
-    def _check_version(self, version: str, text: str) -> None:
-        first = self._values.setdefault(version, text)
-        if first != text:
-            self.breach(invariants.ONE_VALUE, f"version {version[:4]} was changed")
-        if self.subject.document.values(text) is None:
-            self.breach(invariants.UNCHANGED, f"version {version[:4]}")
+        secret = self._secret
+        return list(dict.fromkeys([secret.text(CURRENT), secret.text(PENDING), *secret.texts()]))
 
     def _issued(self, token: str) -> int | None:
         """How many values the service has issued, once the rotation has a value; None before."""
-        version = self.manager.secrets[self.arn].versions.get(token)
-        counter = getattr(self.subject.service, "issued", None)
-        return counter() if counter and version and version.text is not None else None
-
-    def _look_at(self, outcome: Outcome) -> None:
-        if outcome.result == "late" and not self._nested:  # there it may wait for what the other one has locked
-            self.breach(invariants.IN_TIME, f"{outcome.step} was killed by its timeout, without a word")
-        if outcome.result == "failed" and not self._says_why(outcome):
-            self.breach(invariants.TOLD, str(outcome))
-
-    def _says_why(self, outcome: Outcome) -> bool:
-        if "InjectedError" in outcome.kinds or (outcome.kinds[0] == "InternalError" and self._injected(outcome)):
-            return True
-        if self.subject.ours and "RotationError" not in outcome.kinds:
-            return False
-        return bool(outcome.message) and outcome.kinds[0] not in UNCLEAR
-
-    def _injected(self, outcome: Outcome) -> bool:
-        return "InjectedError" in outcome.message
+        version, service = self._secret.versions.get(token), self.subject.service
+        has_value = version is not None and version.text is not None
+        return service.issued() if has_value and isinstance(service, Issues) else None
 
     # What an invocation is in.
 
@@ -226,9 +191,9 @@ class World:
         """Where connections to the service arrive."""
         return self.subject.listener
 
-    def called(self, call: Call) -> None:
+    def called(self, point: Point) -> None:
         """The function has made this call; it is not answered yet."""
-        self.calls.append(call)
+        self.history.calls.append(point)
 
     def answer(self, request: amazon.Request) -> amazon.Answer:
         """AWS's answer, with its effect."""
@@ -255,12 +220,9 @@ class World:
 
     def _see_current(self, request: amazon.Request) -> None:
         """Look at AWSCURRENT when the function has moved it."""
-        secret = self.manager.secrets[self.arn]
-        holder, self._current = self._current, secret.holder(CURRENT)
+        holder, self._current = self._current, self._secret.holder(CURRENT)
         if self._current != holder:
-            text = secret.text(CURRENT)
-            if text is None or not self.subject.service.opens(text):
-                self.breach(invariants.VERIFIED, f"moved by {request.name}")
+            self._note(MOVED, request.name, [self._secret.text(CURRENT)])
 
     def _environment(self) -> Environment:
         found, self._warm = self._warm, None
