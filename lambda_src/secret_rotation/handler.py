@@ -25,6 +25,7 @@ STEPS: Mapping[str, Callable[[Rotation], None]] = {
 }
 _DEADLINE = Deadline()
 _CODE = Path(__file__).parents[1]
+_TARGETS = Path(__file__).parent / "targets"
 _NAME = re.compile(r"\w{1,64}", re.ASCII)
 _IDENTIFIER = re.compile(r"[\w/+=.@:!-]{1,2048}", re.ASCII)
 _TOKEN = re.compile(r"[\w/+=.@:!-]{32,64}", re.ASCII)
@@ -131,6 +132,6 @@ def _place(error: BaseException) -> tuple[str, bool]:
         file = Path(trace.tb_frame.f_code.co_filename)
         if file.is_relative_to(_CODE):
             place = f"{file.name} line {trace.tb_lineno}"
-            is_target = file.parent.name == "targets" or file.stem == "custom_target"
+            is_target = file.is_relative_to(_TARGETS) or file.stem == "custom_target"
         trace = trace.tb_next
     return place, is_target

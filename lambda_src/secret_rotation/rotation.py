@@ -34,6 +34,8 @@ from .settings import Settings
 from .store import CURRENT, PENDING, PREVIOUS, Description, Store
 from .target import Context, Credential, Target
 
+ALREADY_CURRENT = "The version is AWSCURRENT already."
+
 
 class Function(NamedTuple):
     """What an execution environment makes once, at its first invocation."""
@@ -72,8 +74,8 @@ class Rotation:
 
     def create_secret(self) -> None:
         """Store a new value in the version of this rotation, once."""
-        about = self._describe()
-        if self._is_finished(about):
+        about = self._unfinished()
+        if about is None:
             return
         current = self._current(about)
         self._check_document(current)
@@ -84,10 +86,10 @@ class Rotation:
         """Make the target accept the pending value."""
         if self._target is None:
             return
-        about = self._describe()
-        if self._is_finished(about):
+        about = self._unfinished()
+        if about is None:
             return
-        context = self._context("setSecret", about)
+        context = self._context(about)
         _ = context.pending  # refused here, not half way through the target's work
         self._check_identity(context)
         self._target.set_secret(context)
@@ -97,10 +99,10 @@ class Rotation:
         """Use the pending value against the target."""
         if self._target is None:
             return
-        about = self._describe()
-        if self._is_finished(about):
+        about = self._unfinished()
+        if about is None:
             return
-        context = self._context("testSecret", about)
+        context = self._context(about)
         if context.pending_or_none or context.current:
             self._check_identity(context)
             self._target.test_secret(context)
@@ -112,14 +114,16 @@ class Rotation:
         """Make the pending value current, if the target accepts it and current is what it was."""
         about = self._describe()
         current = about.holder(CURRENT)
-        if not self._is_finished(about):
+        if self._is_finished(about):
+            self._log.info(ALREADY_CURRENT)
+        else:
             self._verify(about)
         if current != self._store.token:
             self._store.promote(current)
             self._log.info("The new value is current.")
             about = about.promoted(self._store.token)
         if self._target is not None and self._target.finish_secret is not None:
-            self._target.finish_secret(self._context("finishSecret", about))
+            self._target.finish_secret(self._context(about))
 
     # What the steps share.
 
@@ -139,15 +143,20 @@ class Rotation:
             )
         return about
 
+    def _unfinished(self) -> Description | None:
+        """The labels; None when there is nothing left to do, which is logged."""
+        about = self._describe()
+        if not self._is_finished(about):
+            return about
+        self._log.info(ALREADY_CURRENT)
+        return None
+
     def _is_finished(self, about: Description) -> bool:
         """Whether the version is current already: a second delivery, and a success.
 
         The first value of a secret is current from the moment it is stored, so there its steps still run.
         """
-        finished = CURRENT in about.labels[self._store.token] and len(about.labels) > 1
-        if finished:
-            self._log.info("The version is current already: nothing to do.")
-        return finished
+        return CURRENT in about.labels[self._store.token] and len(about.labels) > 1
 
     def _current(self, about: Description) -> Credential | None:
         version = about.holder(CURRENT)
@@ -189,7 +198,7 @@ class Rotation:
     def _issued(self, about: Description) -> Mapping[str, str]:
         if self._target is None or self._target.create_secret is None:
             return {}
-        issued: object = self._target.create_secret(self._context("createSecret", about))
+        issued: object = self._target.create_secret(self._context(about, is_stored=False))
         if not isinstance(issued, Mapping) or not all(
             isinstance(text, str) for pair in issued.items() for text in pair
         ):
@@ -208,13 +217,11 @@ class Rotation:
                 values |= generator.make(key, source)
         return values
 
-    def _context(self, step: str, about: Description) -> Context:
-        token = self._store.token
-        # In createSecret the version is known to be empty, so there is nothing to wait for.
-        pending = None if step == "createSecret" else self._store.fresh_value(token)
+    def _context(self, about: Description, *, is_stored: bool = True) -> Context:
+        # Until createSecret has stored a value there is none to wait for.
+        pending = self._store.fresh_value(self._store.token) if is_stored else None
         current = self._current(about)
         return Context(
-            step=step,
             secret_id=self._store.secret_id,
             settings=self._function.settings.target_settings,
             current=current,
@@ -239,7 +246,7 @@ class Rotation:
             if self._store.fresh_value(self._store.token) is None:
                 raise NoValueError("The AWSPENDING version has no value: createSecret did not store one.")
             return
-        context = self._context("finishSecret", about)
+        context = self._context(about)
         _ = context.pending
         self._check_identity(context)
         self._target.test_secret(context)

@@ -81,8 +81,8 @@ __all__ = [
 class Context:
     """One step of one rotation, as a target sees it."""
 
-    step: str
     secret_id: str
+    """The ARN of the secret that rotates."""
     settings: Mapping[str, str]
     """The target's settings, already checked for unknown and missing names."""
     current: Credential | None

@@ -42,7 +42,6 @@ def context(
         if known is not None:
             log.hide(*known.confidential())
     return Context(
-        step="setSecret",
         secret_id=SECRET,
         settings=settings,
         current=current,

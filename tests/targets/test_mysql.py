@@ -297,10 +297,10 @@ class Recorder:
         return self.answers.pop(0) if self.answers else ()
 
 
-def mysql(*answers: object) -> tuple[target.Session, Recorder]:
+def mysql(*answers: object) -> tuple[target.MysqlSession, Recorder]:
     """A session with MySQL, as the user ``app``."""
     recorder = Recorder(*answers)
-    return target.Session(context(None), Server("localhost", 3306, ""), "app", recorder), recorder
+    return target.MysqlSession(context(None), Server("localhost", 3306, ""), "app", recorder), recorder
 
 
 def test_a_mysql_user_changes_its_own_password_with_alter_user() -> None:

@@ -519,11 +519,11 @@ def test_a_target_is_not_asked_again_for_a_version_that_has_its_value(manager: S
     assert target.times == 1
 
 
-def test_a_target_gets_the_step_the_secret_the_settings_and_a_client(manager: SecretsManager) -> None:
+def test_a_target_gets_the_secret_the_settings_and_a_client(manager: SecretsManager) -> None:
     arn = manager.create("old-password")
     function = RotationFunction(manager, Service(""), TARGET_SETTINGS='{"url": "https://x"}')
     context, _ = capture(function, arn)
-    assert (context.step, context.secret_id, context.setting("url")) == ("setSecret", arn, "https://x")
+    assert (context.secret_id, context.setting("url")) == (arn, "https://x")
     assert context.client("secretsmanager") is function.clients["secretsmanager"]
     assert 28 < context.deadline.remaining() < 30
 

@@ -1,4 +1,4 @@
-"""What a context gives to a target: its step, the versions of its values, and which of them it offers."""
+"""What a context gives to a target: the versions of its values, and which of them it offers."""
 
 import json
 from contextlib import suppress
@@ -17,18 +17,18 @@ def manager() -> SecretsManager:
     return SecretsManager()
 
 
-def test_a_context_names_its_step_and_the_versions_of_its_values(manager: SecretsManager) -> None:
+def test_a_context_has_the_versions_of_its_values(manager: SecretsManager) -> None:
     recorder, text = Recorder(), '{"host": "a", "username": "b", "password": "first-password"}'
     arn = manager.create(text)
     current = manager.secrets[arn].holder(CURRENT)
     token = RotationFunction(manager, recorder, SECRET_KEYS='["password"]').rotate(arn)
-    seen = {name: [(c.step, _version(c.pending_or_none), _version(c.current)) for c in found]
+    seen = {name: [(_version(c.pending_or_none), _version(c.current)) for c in found]
             for name, found in recorder.contexts.items()}  # fmt: skip
     assert seen == {
-        "create_secret": [("createSecret", None, current)],
-        "set_secret": [("setSecret", token, current)],
-        "test_secret": [("testSecret", token, current), ("finishSecret", token, current)],
-        "finish_secret": [("finishSecret", token, token)],
+        "create_secret": [(None, current)],
+        "set_secret": [(token, current)],
+        "test_secret": [(token, current), (token, current)],
+        "finish_secret": [(token, token)],
     }
     assert all(c.secret_id == arn for found in recorder.contexts.values() for c in found)
 
@@ -80,7 +80,7 @@ def test_the_first_value_of_a_secret_is_current_at_once_and_its_steps_still_run(
     arn = manager.create()
     token = RotationFunction(manager, recorder).rotate(arn)
     assert [c.pending.version for c in recorder.contexts["set_secret"]] == [token]
-    assert [c.step for c in recorder.contexts["test_secret"]] == ["testSecret", "finishSecret"]
+    assert [c.pending.version for c in recorder.contexts["test_secret"]] == [token, token]
 
 
 def test_a_test_that_comes_alone_compares_nothing_with_a_value_that_is_not_there(manager: SecretsManager) -> None:

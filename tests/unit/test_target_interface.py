@@ -17,7 +17,6 @@ JSON = '{"user": "u", "port": 5432, "empty": "", "none": null, "password": "valu
 
 def context(**more: object) -> Context:
     given: dict[str, object] = {
-        "step": "s",
         "secret_id": "arn",
         "settings": {},
         "current": None,

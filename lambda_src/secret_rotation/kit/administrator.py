@@ -33,7 +33,7 @@ def check_host(context: Context, admin: Credential, host: str) -> None:
         )
 
 
-def locked_out(server: str, username: str) -> AuthenticationError:
+def no_password_accepted(server: str, username: str) -> AuthenticationError:
     """What to tell when the server has refused all that Secrets Manager holds."""
     return AuthenticationError(
         f"{server} accepts no stored password of {username!r}: pending, current, previous and the versions without a "

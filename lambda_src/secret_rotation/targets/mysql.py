@@ -22,7 +22,7 @@ from ..target import (
     explained,
 )
 from .databases import strategies
-from .databases.strategies import Server, identity
+from .databases.strategies import Server, Session, identity
 
 try:
     import pymysql
@@ -72,7 +72,7 @@ def test_secret(context: Context) -> None:
     _DATABASE.test_secret(context)
 
 
-class Session:
+class MysqlSession(Session):
     """A connection that has logged in. Names and passwords are quoted by the driver."""
 
     def __init__(self, context: Context, server: Server, username: str, connection: Any) -> None:
@@ -144,7 +144,7 @@ class Session:
             return cursor.fetchall()
 
 
-def connect(context: Context, server: Server, username: str, password: str) -> Session:
+def connect(context: Context, server: Server, username: str, password: str) -> MysqlSession:
     """Log in, with TLS before the password."""
     security, seconds = tls.context(context.settings), context.deadline.timeout()
     with explained(lambda error: _explain(error, server, username), pymysql.MySQLError, RuntimeError):
@@ -153,7 +153,7 @@ def connect(context: Context, server: Server, username: str, password: str) -> S
             port=server.port,
             user=username,
             password=password.encode(),  # the driver would take a text for Latin-1
-            database=server.database or None,
+            database=server.dbname or None,
             ssl=security,
             ssl_disabled=security is None,  # else the driver tries it unverified
             connect_timeout=seconds,
@@ -161,7 +161,7 @@ def connect(context: Context, server: Server, username: str, password: str) -> S
             write_timeout=seconds,
             autocommit=True,
         )
-    return Session(context, server, username, connection)
+    return MysqlSession(context, server, username, connection)
 
 
 def _grant_to(grant: str, original: tuple[str, str], clone: tuple[str, str]) -> tuple[str, ...]:

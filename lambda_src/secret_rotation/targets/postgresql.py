@@ -25,7 +25,7 @@ from ..target import (
     explained,
 )
 from .databases import strategies
-from .databases.strategies import Server, identity
+from .databases.strategies import Server, Session, identity
 
 try:
     from pg8000 import native
@@ -70,7 +70,7 @@ def test_secret(context: Context) -> None:
     _DATABASE.test_secret(context)
 
 
-class Session:
+class PostgresqlSession(Session):
     """A connection that has logged in."""
 
     def __init__(self, server: Server, connection: native.Connection, channel: socket.socket, deadline: Deadline):
@@ -113,7 +113,7 @@ class Session:
             return self._connection.run(statement, **values)
 
 
-def connect(context: Context, server: Server, username: str, password: str) -> Session:
+def connect(context: Context, server: Server, username: str, password: str) -> PostgresqlSession:
     """Log in. TLS begins before anything is said, and the server has to ask for the password."""
     where, security = str(server), tls.context(context.settings)
     with explained(lambda error: _explain(error, server, username), native.Error, ScramException, OSError):
@@ -126,7 +126,7 @@ def connect(context: Context, server: Server, username: str, password: str) -> S
             connection = _Connection(
                 user=username,
                 password=password,
-                database=server.database or "postgres",
+                database=server.dbname or "postgres",
                 sock=channel,
                 ssl_context=False,
             )
@@ -134,7 +134,7 @@ def connect(context: Context, server: Server, username: str, password: str) -> S
                 raise ConfigurationError(
                     f"{where} does not ask {username!r} for a password (trust in pg_hba.conf), so none can be verified."
                 )
-            return Session(server, connection, channel, context.deadline)
+            return PostgresqlSession(server, connection, channel, context.deadline)
         except BaseException:
             channel.close()
             raise

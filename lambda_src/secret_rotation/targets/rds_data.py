@@ -64,14 +64,14 @@ def identity(credential: Credential) -> dict[str, str]:
 def set_secret(context: Context) -> None:
     """Change the user's password, as the administrator."""
     cluster, username = Cluster.of(context), _username(context, context.pending)
-    cluster.engine.change_password(cluster.session(cluster.admin), username, context.pending.value)
+    cluster.engine.change_password(cluster.statements_as(cluster.admin), username, context.pending.value)
 
 
 def test_secret(context: Context) -> None:
     """Log in with the value to be tested, by a copy of it in the probe."""
     cluster, probe = Cluster.of(context), Probe.of(context)
     username, password = _username(context, context.subject), context.subject.value
-    session, problem = cluster.session(Login(f"the user {username!r}", probe.arn)), None
+    statements, problem = cluster.statements_as(Login(f"the user {username!r}", probe.arn)), None
     for pause in (0.0, *PROBE_PAUSES):
         if problem is not None:
             if context.deadline.remaining() < pause + 3 * CALL:
@@ -80,9 +80,9 @@ def test_secret(context: Context) -> None:
         # After a stale answer it is written again: a server that has restarted counts its connections anew.
         since = None if isinstance(problem, _StaleError) else probe.since(username, password)
         if since is None:
-            since = cluster.engine.now(cluster.session(cluster.admin))
+            since = cluster.engine.now(cluster.statements_as(cluster.admin))
             probe.write(username, password, since)
-        problem = _refusal(cluster.engine, session, username, since)
+        problem = _refusal(cluster.engine, statements, username, since)
         if problem is None:
             return
     raise problem or TargetError("The value was not tested.")
@@ -96,10 +96,10 @@ class _ResumingError(NetworkError):
     """A paused cluster is starting."""
 
 
-def _refusal(engine: "Engine", session: "Session", username: str, since: float) -> RotationError | None:
+def _refusal(engine: "Engine", statements: "Statements", username: str, since: float) -> RotationError | None:
     """Why the user's login by the probe does not prove the value; None when it does."""
     try:
-        user, opened = engine.whoami(session)
+        user, opened = engine.whoami(statements)
     except AuthenticationError as error:
         return AuthenticationError(str(error))
     if user != username:
@@ -139,9 +139,9 @@ class Cluster:
         admin = Login("the administrator", context.setting("admin_secret_arn"))
         return cls(context, ENGINES[name](context.settings.get("user_host") or "%"), admin)
 
-    def session(self, login: Login) -> "Session":
+    def statements_as(self, login: Login) -> "Statements":
         """Statements as ``login``, each committed, and on any connection."""
-        return Session(self, login)
+        return Statements(self, login)
 
     def execute(self, login: Login, sql: str) -> Any:
         """ExecuteStatement, repeated while a paused cluster starts. Errors become those of this package."""
@@ -167,7 +167,7 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Session:
+class Statements:
     """Statements as one user."""
 
     cluster: Cluster
@@ -188,14 +188,14 @@ class Engine(Protocol):
     def __init__(self, host: str) -> None:
         """``host``: from where the user logs in, for MySQL."""
 
-    def change_password(self, session: Session, username: str, password: str) -> None:
+    def change_password(self, statements: Statements, username: str, password: str) -> None:
         """Change the user's password, in one statement, so that a crash leaves it done or not done."""
 
-    def now(self, session: Session) -> float:
+    def now(self, statements: Statements) -> float:
         """A moment in the server's own count, which connections opened later are after."""
 
-    def whoami(self, session: Session) -> tuple[str, float]:
-        """The user of the session, and when its connection was opened, in the count of ``now``."""
+    def whoami(self, statements: Statements) -> tuple[str, float]:
+        """The user who is logged in, and when its connection was opened, in the count of ``now``."""
 
 
 class Postgresql:
@@ -212,22 +212,22 @@ class Postgresql:
     def __init__(self, host: str) -> None:
         pass
 
-    def change_password(self, session: Session, username: str, password: str) -> None:
+    def change_password(self, statements: Statements, username: str, password: str) -> None:
         """ALTER ROLE, by anybody but the role itself."""
-        ((administrator,),) = session.run("SELECT CAST(current_user AS text)")
+        ((administrator,),) = statements.run("SELECT CAST(current_user AS text)")
         _refuse_administrator(administrator, username)
         name = _escaped(username, lambda c: f"\\+{ord(c):06x}")
         verifier = _escaped(_verifier(password), lambda c: f"\\x{ord(c):02x}")
-        session.run(f"ALTER ROLE U&\"{name}\" PASSWORD E'{verifier}'")
+        statements.run(f"ALTER ROLE U&\"{name}\" PASSWORD E'{verifier}'")
 
-    def now(self, session: Session) -> float:
+    def now(self, statements: Statements) -> float:
         """The server's time."""
-        ((moment,),) = session.run("SELECT CAST(extract(epoch FROM clock_timestamp()) AS text)")
+        ((moment,),) = statements.run("SELECT CAST(extract(epoch FROM clock_timestamp()) AS text)")
         return float(moment)
 
-    def whoami(self, session: Session) -> tuple[str, float]:
+    def whoami(self, statements: Statements) -> tuple[str, float]:
         """From the server's list of connections."""
-        ((user, opened),) = session.run(
+        ((user, opened),) = statements.run(
             "SELECT CAST(current_user AS text), CAST(extract(epoch FROM backend_start) AS text)"
             " FROM pg_stat_activity WHERE pid = pg_backend_pid()"
         )
@@ -246,9 +246,9 @@ class Mysql:
     def __init__(self, host: str) -> None:
         self._host = host
 
-    def change_password(self, session: Session, username: str, password: str) -> None:
+    def change_password(self, statements: Statements, username: str, password: str) -> None:
         """ALTER USER, by anybody but the user itself."""
-        ((administrator, mode),) = session.run("SELECT CURRENT_USER(), @@sql_mode")
+        ((administrator, mode),) = statements.run("SELECT CURRENT_USER(), @@sql_mode")
         _refuse_administrator(_user_of(administrator), username)
         texts = (username, self._host, password)
         if "NO_BACKSLASH_ESCAPES" in mode.split(",") and any("\\" in text for text in texts):
@@ -256,16 +256,16 @@ class Mysql:
                 "With the sql_mode NO_BACKSLASH_ESCAPES add the backslash to `exclude_characters`."
             )
         user, host, secret = (_quoted(text) for text in texts)
-        session.run(f"ALTER USER {user}@{host} IDENTIFIED BY {secret}")
+        statements.run(f"ALTER USER {user}@{host} IDENTIFIED BY {secret}")
 
-    def now(self, session: Session) -> float:
+    def now(self, statements: Statements) -> float:
         """The number of connections so far: each has one for its id."""
-        ((_, count),) = session.run("SHOW GLOBAL STATUS LIKE 'Connections'")
+        ((_, count),) = statements.run("SHOW GLOBAL STATUS LIKE 'Connections'")
         return float(count)
 
-    def whoami(self, session: Session) -> tuple[str, float]:
+    def whoami(self, statements: Statements) -> tuple[str, float]:
         """The id of the connection stands for the time."""
-        ((account, number),) = session.run("SELECT CURRENT_USER(), CAST(CONNECTION_ID() AS CHAR)")
+        ((account, number),) = statements.run("SELECT CURRENT_USER(), CAST(CONNECTION_ID() AS CHAR)")
         return _user_of(account), float(number)
 
 

@@ -167,7 +167,7 @@ def _log_in(context: Context, server: Server, stack: ExitStack) -> tuple[redis.R
             context.log.info("A stored password is not accepted; trying the next.", candidate=candidate.version)
         else:
             return opened, [candidate, *known]
-    raise administrator.locked_out(f"{server.host}:{server.port}", server.username)
+    raise administrator.no_password_accepted(f"{server.host}:{server.port}", server.username)
 
 
 def _replace_passwords(connection: redis.Redis, username: str, pending: Credential, keep: list[Credential]) -> None:

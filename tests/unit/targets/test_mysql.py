@@ -163,8 +163,8 @@ class Connection:
         self.closed += 1
 
 
-def session(*rows: tuple[str, ...], **settings: str) -> mysql.Session:
-    return mysql.Session(context(None, **settings), SERVER, "app", Connection(*rows))
+def session(*rows: tuple[str, ...], **settings: str) -> mysql.MysqlSession:
+    return mysql.MysqlSession(context(None, **settings), SERVER, "app", Connection(*rows))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_an_account_that_is_not_exactly_one_is_named(
 def test_a_statement_that_fails_names_the_server() -> None:
     failing = Connection(failure=pymysql.OperationalError(1064, "s3cret"))
     with refused(TargetError, WHERE, "error 1064"):
-        mysql.Session(context(None), SERVER, "app", failing).change_password("app", "s3cret")
+        mysql.MysqlSession(context(None), SERVER, "app", failing).change_password("app", "s3cret")
 
 
 @pytest.mark.parametrize(("required", "clause"), [("ANY", " REQUIRE SSL"), ("", "")])
@@ -194,7 +194,7 @@ def test_a_clone_is_made_with_a_password_that_nobody_knows_and_any_policy_takes(
     for _ in range(2):
         connection = Connection(("10.%", required))
         with pytest.raises(ValueError, match="unpack"):  # the same rows do not fit the next statement
-            mysql.Session(context(None), SERVER, "root", connection).prepare_clone("app_clone", "app")
+            mysql.MysqlSession(context(None), SERVER, "root", connection).prepare_clone("app_clone", "app")
         assert connection.statements[0] == ("SELECT Host, ssl_type FROM mysql.user WHERE User = %s", ("app",))
         statement, (clone, host, password) = connection.statements[1]
         assert statement == f"CREATE USER IF NOT EXISTS %s@%s IDENTIFIED BY %s{clause}"
@@ -227,7 +227,7 @@ def test_only_the_last_mention_of_the_account_in_a_grant_is_replaced(
 def test_mariadb_is_sent_the_hash_that_it_keeps() -> None:
     connection = Connection()
     connection.server_version = "10.11.6-MariaDB"
-    mysql.Session(context(None), SERVER, "app", connection).change_password("app", "new")
+    mysql.MysqlSession(context(None), SERVER, "app", connection).change_password("app", "new")
     hashed = "*" + hashlib.sha1(hashlib.sha1(b"new").digest()).hexdigest().upper()
     assert connection.statements == [("SET PASSWORD = %s", (hashed,))]
 
@@ -241,11 +241,11 @@ def test_a_grant_without_the_account_is_refused() -> None:
 def test_a_connection_is_closed_once(is_open: bool) -> None:
     connection = Connection()
     connection.open = is_open
-    mysql.Session(context(None), SERVER, "app", connection).close()
+    mysql.MysqlSession(context(None), SERVER, "app", connection).close()
     assert connection.closed == int(is_open)
 
 
 def test_each_statement_has_the_time_that_is_left() -> None:
     connection = Connection()
-    mysql.Session(context(None, seconds=2.5), SERVER, "app", connection).change_password("app", "new")
+    mysql.MysqlSession(context(None, seconds=2.5), SERVER, "app", connection).change_password("app", "new")
     assert (connection._read_timeout, connection._write_timeout) == (2.0, 2.0)  # type: ignore[attr-defined]

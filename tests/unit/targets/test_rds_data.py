@@ -379,7 +379,7 @@ def test_a_paused_cluster_is_waited_for_while_there_is_time_for_one_more_call(
     cluster = rds_data.Cluster.of(database.context(seconds=left + 0.5))
     login = rds_data.Login("the user 'app'", database.arns["probe"])
     with refused(NetworkError, ACTION, "paused"):
-        cluster.session(login).run("SELECT 1")
+        cluster.statements_as(login).run("SELECT 1")
     assert [pause for pause in slept if pause] == [3.0] * (tries - 1)
 
 
@@ -388,7 +388,7 @@ def test_any_other_failure_is_not_tried_again(slept: list[float]) -> None:
     cluster = rds_data.Cluster.of(database.context())
     login = rds_data.Login("the user 'app'", database.arns["probe"])
     with refused(NetworkError, ACTION):
-        cluster.session(login).run("SELECT 1")
+        cluster.statements_as(login).run("SELECT 1")
     assert slept == []
 
 
@@ -409,7 +409,7 @@ def test_a_statement_is_sent_to_the_cluster_by_the_secret_of_who_logs_in(
     settings = {**SETTINGS, "engine": engine, **({"database": database} if database else {})}
     given = context(credential("new"), client=lambda service: Client() if service == "rds-data" else None, **settings)
     cluster = rds_data.Cluster.of(given)
-    assert cluster.session(cluster.admin).run("SELECT 1") == []
+    assert cluster.statements_as(cluster.admin).run("SELECT 1") == []
     expected = {"resourceArn": "arn:cluster", "secretArn": "arn:admin", "sql": "SELECT 1"}
     assert requests == [expected | ({"database": sent} if sent else {})]
     assert cluster.admin.who == "the administrator"

@@ -33,11 +33,11 @@ CLONE = "_clone"
 
 @dataclass(frozen=True)
 class Server:
-    """Where the database is. ``database`` is empty when the secret and the settings name none."""
+    """Where the database is. ``dbname`` is empty when the secret and the settings name none."""
 
     host: str
     port: int
-    database: str
+    dbname: str
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -104,7 +104,7 @@ class Database:
                 session = self._try(context, server, candidate)
                 if session is not None:
                     return session
-        raise administrator.locked_out(str(server), username)
+        raise administrator.no_password_accepted(str(server), username)
 
     def _try(self, context: Context, server: Server, credential: Credential) -> Session | None:
         try:
@@ -114,9 +114,9 @@ class Database:
             return None
 
     def _server(self, context: Context, credential: Credential) -> Server:
-        database = context.settings.get("dbname") or credential.get("dbname") or ""
+        dbname = context.settings.get("dbname") or credential.get("dbname") or ""
         host, port = address.host(context, credential), address.port(context, credential, self.port)
-        return Server(host, port, _name(database))
+        return Server(host, port, _name(dbname))
 
 
 def identity(credential: Credential) -> dict[str, str]:
