@@ -18,6 +18,7 @@ other: otherwise one could be killed by what another does to the server. Two fil
 import argparse
 import ast
 import contextlib
+import difflib
 import importlib
 import json
 import os
@@ -28,6 +29,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,9 +118,10 @@ def _check(file: str) -> Counter[str]:
         command = [sys.executable, "-m", "mutmut", "run", "--max-children", "1"]
         environment = {**os.environ, "RUNNING_SERVERS": json.dumps(running)}
         done = subprocess.run(command, cwd=work, env=environment, stdout=log, stderr=log, check=False)
-    found = _without_wording(work / "mutants/src" / SOURCE / file, _results(work, done.returncode))
-    survivors = [f"{what}: {mutant}\n{_diff(work, mutant)}" for mutant, what in found if what not in KILLED]
-    counted = Counter(what for _, what in found)
+    mutated = (work / "mutants/src" / SOURCE / file).read_text()
+    mutants = [each for each in read_mutants(mutated, _results(work, done.returncode)) if not each.is_wording]
+    survivors = [str(each) for each in mutants if each.outcome not in KILLED]
+    counted = Counter(each.outcome for each in mutants)
     print("\n".join([*survivors, _line(file, counted)]), flush=True)
     return counted
 
@@ -160,18 +164,38 @@ def _results(work: Path, status: int) -> list[tuple[str, str]]:
     return found
 
 
-def _without_wording(mutated: Path, found: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Those that change more than the wording of a message. mutmut writes all mutants of a function beside it."""
-    tree = ast.walk(ast.parse(mutated.read_text()))
-    functions = {node.name: node for node in tree if isinstance(node, ast.FunctionDef)}
-    return [(mutant, what) for mutant, what in found if not _is_wording(mutant.rpartition(".")[2], functions)]
+@dataclass(frozen=True)
+class Mutant:
+    """A changed function, and what became of it."""
+
+    name: str
+    outcome: str
+    before: ast.FunctionDef
+    after: ast.FunctionDef
+
+    @property
+    def is_wording(self) -> bool:
+        """Whether nothing but the wording of a message changed."""
+        before, after = _Strings(self.before), _Strings(self.after)
+        changed = [PROSE.search(old) for old, new in zip(before.found, after.found, strict=False) if old != new]
+        return bool(changed) and all(changed) and before.rest == after.rest
+
+    def __str__(self) -> str:
+        before, after = (ast.unparse(each).splitlines() for each in (self.before, self.after))
+        lines = difflib.unified_diff(before, after, n=0)
+        changed = [line for line in lines if re.match(r"[-+](?![-+])", line) and "__mutmut_" not in line]
+        return "\n".join([f"{self.outcome}: {self.name}", *(f"    {line}" for line in changed)])
 
 
-def _is_wording(mutant: str, functions: Mapping[str, ast.FunctionDef]) -> bool:
-    before = _Strings(functions[f"{mutant.rpartition('__')[0]}__mutmut_orig"])
-    after = _Strings(functions[mutant])
-    changed = [PROSE.search(old) for old, new in zip(before.found, after.found, strict=False) if old != new]
-    return bool(changed) and all(changed) and before.rest == after.rest
+def read_mutants(mutated: str, outcomes: Sequence[tuple[str, str]]) -> list[Mutant]:
+    """The mutants by their names. mutmut writes all mutants of a function beside it, each with a number."""
+    functions = {node.name: node for node in ast.walk(ast.parse(mutated)) if isinstance(node, ast.FunctionDef)}
+    found = []
+    for name, outcome in outcomes:
+        function = name.rpartition(".")[2]
+        original = f"{function.rpartition('__')[0]}__mutmut_orig"
+        found.append(Mutant(name, outcome, functions[original], functions[function]))
+    return found
 
 
 class _Strings(ast.NodeTransformer):
@@ -179,21 +203,14 @@ class _Strings(ast.NodeTransformer):
 
     def __init__(self, function: ast.FunctionDef) -> None:
         self.found: list[str] = []
-        self.rest = [ast.dump(self.visit(node)) for node in (function.args, *function.body)]
+        copy = deepcopy(function)
+        self.rest = [ast.dump(self.visit(node)) for node in (copy.args, *copy.body)]
 
     def visit_Constant(self, node: ast.Constant) -> ast.Constant:
         if not isinstance(node.value, str):
             return node
         self.found.append(node.value)
         return ast.Constant("")
-
-
-def _diff(work: Path, mutant: str) -> str:
-    shown = subprocess.run(
-        [sys.executable, "-m", "mutmut", "show", mutant], cwd=work, capture_output=True, text=True, check=False
-    ).stdout
-    lines = [line for line in shown.splitlines() if re.match(r"[-+](?![-+])", line)]
-    return "\n".join(f"    {line}" for line in lines)
 
 
 def _line(name: str, found: Counter[str]) -> str:
