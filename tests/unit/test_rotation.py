@@ -10,6 +10,7 @@ import pytest
 from rotation_lab.model.secrets_manager import CURRENT, PENDING, PREVIOUS, STEPS, SecretsManager, ServiceError
 from secret_rotation import errors
 from secret_rotation.target import Context, Credential
+from tests.messages import refused
 from tests.support.function import ROTATION_TOKEN, RotationFunction, Service
 
 DOCUMENT = '{ "username": "app",\n  "password": "old-password", "n": 1e400, "é": "\\u00e9" }'
@@ -223,28 +224,32 @@ def test_a_step_that_is_not_for_a_rotation_in_progress_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("value", "environment", "expected"),
+    ("value", "environment", "expected", "named"),
     [
-        (b"\x00\x01binary", {}, errors.SecretBinaryError),
-        ('{"password": "x"}', {}, errors.JsonObjectError),
-        ('\ufeff{"password": "x"}', {}, errors.JsonObjectError),
-        ("not json", KEYS, errors.NotJsonError),
-        ("", KEYS, errors.NotJsonError),
-        ('["password"]', KEYS, errors.NotAnObjectError),
-        ('{"user": "x"}', KEYS, errors.KeyMissingError),
-        ('{"password": 5}', KEYS, errors.KeyNotStringError),
-        ('{"password": "x", "password": "y"}', KEYS, errors.DuplicateKeyError),
-        ('{"password": ' + "[" * 100_000, KEYS, errors.NestedTooDeeplyError),
-        (json.dumps({"password": "x", "rest": "y" * 65_500}), KEYS, errors.ValueTooLargeError),
-        (None, KEYS, errors.NoValueError),
+        (b"\x00\x01binary", {}, errors.SecretBinaryError, "SecretString"),
+        ('{"password": "x"}', {}, errors.JsonObjectError, "`keys`"),
+        ('\ufeff{"password": "x"}', {}, errors.JsonObjectError, "`keys`"),
+        ("not json", KEYS, errors.NotJsonError, "`keys`"),
+        ("", KEYS, errors.NotJsonError, '{"password": "to-be-rotated"}'),
+        ('["password"]', KEYS, errors.NotAnObjectError, "JSON object"),
+        ('{"user": "x"}', KEYS, errors.KeyMissingError, "'password'"),
+        ('{"password": 5}', KEYS, errors.KeyNotStringError, "'password'"),
+        ('{"password": "x", "password": "y"}', KEYS, errors.DuplicateKeyError, "'password'"),
+        ('{"password": ' + "[" * 100_000, KEYS, errors.NestedTooDeeplyError, "nested"),
+        (json.dumps({"password": "x", "rest": "y" * 65_500}), KEYS, errors.ValueTooLargeError, "65536"),
+        (None, KEYS, errors.NoValueError, '{"password": "to-be-rotated"}'),
     ],
 )
 def test_a_secret_that_cannot_be_rotated_is_refused_and_stays_as_it_is(
-    manager: SecretsManager, value: str | bytes | None, environment: dict[str, str], expected: type[Exception]
+    manager: SecretsManager,
+    value: str | bytes | None,
+    environment: dict[str, str],
+    expected: type[errors.RotationError],
+    named: str,
 ) -> None:
     arn = manager.create(value)
     token = manager.rotate(arn)
-    with pytest.raises(expected):
+    with refused(expected, named):
         RotationFunction(manager, **environment)("createSecret", arn, token)
     assert manager.secrets[arn].versions[token].data == {}
     made = ["GetRandomPassword"] if expected is errors.ValueTooLargeError else []  # known only with the new value
