@@ -33,7 +33,7 @@ sandbox: install ## Run the local AWS until Ctrl-C; PORT=4566.
 	@exec $(PYTHON) -m rotation_lab.sandbox $(if $(PORT),--port $(PORT))
 
 .PHONY: try
-try: install ## Try your own target file against the local AWS; TARGET=path/to/my_target.py.
+try: install ## Try your own target file against the local AWS; TARGET=path/to/my_target.py (more in tools/dev/try_target.py).
 	@$(PYTHON) -m tools.dev.try_target $(or $(TARGET),$(error say which file: make try TARGET=path/to/my_target.py))
 
 # Two workers, a file each: half of the time goes by waiting for Terraform's provider. The slow files come first, so

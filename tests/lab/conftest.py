@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from rotation_lab.sandbox.client import Sandbox
+from rotation_lab.zipping import zip_bytes
 from tests.lab.foreign import TEMPLATE
-from tools.dev.zipping import zip_bytes
 
 RUNTIME = "python3.11"
 _numbers = itertools.count(1)

@@ -6,7 +6,7 @@ import io
 import random
 import zipfile
 
-from tools.dev.zipping import zip_bytes
+from rotation_lab.zipping import zip_bytes
 
 ENTRIES = {"b/é.py": "print('ü')\n" * 400, "a.py": "", "Z.json": b"{}", "b.py": "x"}
 

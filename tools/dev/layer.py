@@ -14,8 +14,8 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from rotation_lab.zipping import zip_bytes
 from tools.dev.providers import ROOT
-from tools.dev.zipping import zip_bytes
 
 LAYER = ROOT / "build" / "drivers.zip"
 REQUIREMENTS = ROOT / "tools/requirements/layer.txt"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 COMMANDS: Mapping[str, str] = {
     "sandbox": "rotation_lab.sandbox.__main__",
     "crash": "rotation_lab.crash.__main__",
+    "try": "rotation_lab.trial.__main__",
 }
 """Command → the module whose ``main`` reads the rest of the arguments and returns the exit code."""
 

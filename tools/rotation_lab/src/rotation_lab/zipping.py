@@ -1,4 +1,4 @@
-"""The one way in which this repository writes a zip: the same bytes for the same entries, on every machine."""
+"""How the lab and this repository write a zip: the same bytes for the same entries, on every machine."""
 
 from __future__ import annotations
 
