@@ -228,7 +228,6 @@ class Rotation:
             log=self._log,
             deadline=self._function.deadline,
             client=self._function.client,
-            secrets=self._store.secrets,
             pending_or_none=pending,
             older=lambda: self._older(about, pending or current),
         )

@@ -93,11 +93,14 @@ class Context:
     """``deadline.timeout(5)``: seconds to give one call to the service."""
     client: Callable[..., Any]
     """``client("iam")``: a boto3 client with timeouts that fit, as the function's role or with given credentials."""
-    secrets: Secrets
-    """Secrets Manager: ``read_current(arn)`` of another secret, ``versions(arn)``; what it reads is not logged."""
     pending_or_none: Credential | None = None
     older: Callable[[], Iterator[Credential]] = lambda: iter(())
     """AWSPREVIOUS and the versions without a label, newest first; read only when asked for."""
+
+    @property
+    def secrets(self) -> Secrets:
+        """Secrets Manager: ``read_current(arn)`` of another secret, ``versions(arn)``; what it reads is not logged."""
+        return Secrets(self.client, self.log)
 
     @property
     def pending(self) -> Credential:

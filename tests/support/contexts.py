@@ -6,7 +6,6 @@ from typing import Any
 
 from secret_rotation.deadline import Deadline
 from secret_rotation.logs import Log
-from secret_rotation.store import Secrets
 from secret_rotation.target import Context, Credential
 
 from .function import LambdaContext
@@ -48,7 +47,6 @@ def context(
         log=log,
         deadline=deadline,
         client=client or _no_client,
-        secrets=Secrets(client or _no_client, log),
         pending_or_none=pending,
         older=lambda: iter(tuple(older)),
     )

@@ -8,7 +8,6 @@ import pytest
 from secret_rotation import errors, targets
 from secret_rotation.deadline import Deadline
 from secret_rotation.logs import Log
-from secret_rotation.store import Secrets
 from secret_rotation.target import Context, Credential, Target, explained
 from tests.messages import refused
 
@@ -22,7 +21,6 @@ def context(**more: object) -> Context:
         "current": None,
         "log": Log(),
         "deadline": Deadline(),
-        "secrets": Secrets(lambda name: name, Log()),
         **more,
     }
     return Context(client=lambda name: name, **given)  # type: ignore[arg-type]
