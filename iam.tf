@@ -9,7 +9,12 @@ locals {
   log_group_arn = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/lambda/${var.name}"
   secret_arns   = "arn:${local.partition}:secretsmanager:${local.region}:${local.account_id}:secret:*"
 
-  key_pair_generators = { for key, generator in var.generators : key => generator if contains(["rsa", "ec"], generator.type) }
+  # sid => what the generators in use are granted; several of one sid share a statement.
+  generator_permissions = merge([
+    for generator in var.generators : {
+      for permission in local.catalogue.generators[generator.type].permissions : permission.sid => permission
+    }
+  ]...)
 
   # One statement for each reason. The size does not depend on the number of secrets: AllowRotationLambdaArn is true
   # for exactly the secrets whose rotation function this is.
@@ -59,16 +64,19 @@ locals {
         Resource = var.kms_key_arns
       },
     ] : statement if length(var.kms_key_arns) > 0],
-    [for statement in [
-      {
-        Sid      = "GenerateKeyPairs"
-        Effect   = "Allow"
-        Action   = "kms:GenerateDataKeyPair"
-        Resource = distinct([for generator in local.key_pair_generators : generator.kms_key_arn])
-      },
-    ] : statement if length(local.key_pair_generators) > 0],
     [
-      for permission in local.targets[var.target.type].permissions : {
+      for sid, permission in local.generator_permissions : {
+        Sid    = sid
+        Effect = "Allow"
+        Action = permission.actions
+        Resource = distinct([
+          for generator in var.generators : generator[permission.resource]
+          if contains(local.catalogue.generators[generator.type].permissions[*].sid, sid)
+        ])
+      }
+    ],
+    [
+      for permission in local.target.permissions : {
         Sid      = permission.sid
         Effect   = "Allow"
         Action   = permission.actions

@@ -20,9 +20,9 @@ locals {
     length(var.target.settings) == 0 ? {} : { TARGET_SETTINGS = jsonencode(var.target.settings) },
     var.endpoint_url == null ? {} : { SECRETS_MANAGER_ENDPOINT = var.endpoint_url },
   )
-  target = local.targets[var.target.type]
-  # A target that issues several values says in which keys they go: setting => key where the setting is absent.
-  issued_keys = try([for setting, key in local.target.keys : lookup(var.target.settings, setting, key)], null)
+  target = local.catalogue.targets[var.target.type]
+  # A target that issues several values names the settings that say in which keys they go.
+  issued_keys = try([for name in local.target.issued_keys : lookup(var.target.settings, name, local.target.settings[name].default)], null)
 
   # Lambda measures the map as JSON, in bytes. jsonencode writes <, > and & as six characters, Lambda as one; base64 has
   # four characters for three bytes.
@@ -93,7 +93,7 @@ resource "aws_lambda_function" "rotation" {
     # Not validations of var.target: one that reads another variable is skipped, with all others, when that is refused.
     precondition {
       condition     = local.issued_keys == null || toset(coalesce(var.keys, [])) == toset(coalesce(local.issued_keys, []))
-      error_message = "The target ${var.target.type} issues the values itself, so keys must be ${jsonencode(local.issued_keys)}; keys is ${jsonencode(var.keys)}. Other names are told by target.settings: ${join(", ", keys(try(local.target.keys, {})))}."
+      error_message = "The target ${var.target.type} issues the values itself, so keys must be ${jsonencode(local.issued_keys)}; keys is ${jsonencode(var.keys)}. To use other names, set target.settings: ${join(", ", try(local.target.issued_keys, []))}."
     }
     precondition {
       condition     = !try(local.target.one_secret, false) || length(var.secrets) <= 1

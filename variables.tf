@@ -2,9 +2,6 @@
 # variables, but no local that is made of its own variable: that is a cycle.
 
 locals {
-  lambda_src = "${path.module}/lambda_src"
-  targets    = jsondecode(file("${local.lambda_src}/secret_rotation/catalogue.json"))
-
   secret_arn_pattern  = "^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+$"
   kms_key_arn_pattern = "^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$"
 
@@ -20,10 +17,6 @@ locals {
     for class, characters in local.class_characters : class
     if length(setsubtract(split("", characters), split("", var.exclude_characters))) == 0
   ]
-
-  generator_types = ["password", "hex", "base64", "uuid", "rsa", "ec"]
-  rsa_bits        = [2048, 3072, 4096]
-  curves          = ["P-256", "P-384", "P-521", "secp256k1"]
 
   runtimes   = ["python3.11", "python3.12", "python3.13", "python3.14"]
   log_levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
@@ -145,24 +138,14 @@ variable "password" {
 
 variable "generators" {
   description = <<-EOT
-    How the value of a key is made, where it is not a password: key of the secret => generator. The key of a plain-text
-    secret is `""`.
-    - `password`: by Secrets Manager, as `password` and `exclude_characters` say (the default for each key).
-    - `hex`, `base64`: `bytes` random bytes (default 32, at most 4096) as text.
-    - `uuid`: a random UUID.
-    - `rsa` (`bits`: 2048, 3072, 4096), `ec` (`curve`: P-256, P-384, P-521, secp256k1): a key pair by the KMS key
-      `kms_key_arn`. The private key goes to the key itself, the public one to `public_key`, another key of the secret.
+    How new values are generated, for keys whose value is not a password: key of the secret => generator. The key of a
+    plain-text secret is `""`. Each has a `type` of `lambda_src/secret_rotation/catalogue.json` and that type's settings,
+    for example `{ type = "hex", bytes = 20 }`; `docs/settings.md` lists them all. Keys without a generator get a
+    password.
   EOT
-  type = map(object({
-    type        = string
-    bytes       = optional(number)
-    bits        = optional(number)
-    curve       = optional(string)
-    kms_key_arn = optional(string)
-    public_key  = optional(string)
-  }))
-  default  = {}
-  nullable = false
+  type        = map(map(string))
+  default     = {}
+  nullable    = false
 
   validation {
     condition     = length(setsubtract(keys(var.generators), coalesce(var.keys, [""]))) == 0
@@ -170,78 +153,105 @@ variable "generators" {
   }
 
   validation {
-    condition     = alltrue([for generator in var.generators : contains(local.generator_types, generator.type)])
-    error_message = "Unknown type: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}].type = ${jsonencode(generator.type)}" if !contains(local.generator_types, generator.type)])}. Allowed: ${join(", ", local.generator_types)}."
+    condition     = alltrue([for generator in var.generators : can(local.rules.generators[generator.type])])
+    error_message = "Missing or unknown type: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}].type = ${jsonencode(try(generator.type, null))}" if !can(local.rules.generators[generator.type])])}. Allowed: ${join(", ", keys(local.rules.generators))}."
   }
 
   validation {
-    condition     = alltrue([for generator in var.generators : generator.bytes == null || contains(["hex", "base64"], generator.type)])
-    error_message = "bytes is for hex and base64 only. Remove it from ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}]" if generator.bytes != null && !contains(["hex", "base64"], generator.type)])}."
+    condition = alltrue(flatten([
+      for generator in var.generators : [
+        for name in keys(generator) : name == "type" || can(local.rules.generators[generator.type][name])
+      ] if can(local.rules.generators[generator.type])
+    ]))
+    error_message = "generators has unknown settings: ${join("; ", flatten([
+      for key, generator in var.generators : [
+        for name in keys(generator) :
+        "generators[${jsonencode(key)}].${name} (allowed for ${generator.type}: ${join(", ", coalescelist(keys(local.rules.generators[generator.type]), ["none"]))})"
+        if name != "type" && !can(local.rules.generators[generator.type][name])
+      ] if can(local.rules.generators[generator.type])
+    ]))}."
   }
 
   validation {
-    condition     = alltrue([for generator in var.generators : can(regex("^([1-9]\\d{0,2}|[123]\\d{3}|40[0-8]\\d|409[0-6])$", coalesce(generator.bytes, 32)))])
-    error_message = "Bad size: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}].bytes = ${coalesce(generator.bytes, 32)}" if !can(regex("^([1-9]\\d{0,2}|[123]\\d{3}|40[0-8]\\d|409[0-6])$", coalesce(generator.bytes, 32)))])}. Allowed are whole numbers from 1 to 4096."
+    condition = alltrue(flatten([
+      for generator in var.generators : [
+        for name, rule in try(local.rules.generators[generator.type], local.no_rules) : !rule.required || try(generator[name], null) != null
+      ]
+    ]))
+    error_message = "generators lacks settings: ${join("; ", flatten([
+      for key, generator in var.generators : [
+        for name, rule in try(local.rules.generators[generator.type], local.no_rules) : "generators[${jsonencode(key)}].${name} (${rule.summary})"
+        if rule.required && try(generator[name], null) == null
+      ]
+    ]))}"
   }
 
   validation {
-    condition     = alltrue([for generator in var.generators : generator.bits == null || generator.type == "rsa"])
-    error_message = "bits is for rsa only. Remove it from ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}]" if generator.bits != null && generator.type != "rsa"])}."
+    condition = alltrue(flatten([
+      for generator in var.generators : [
+        for name, rule in try(local.rules.generators[generator.type], local.no_rules) : try(generator[name], null) == null || (
+          can(regex(rule.pattern, generator[name])) && try(tonumber(generator[name]) >= rule.least && tonumber(generator[name]) <= rule.most, true)
+        )
+      ]
+    ]))
+    error_message = "generators has values that are not allowed: ${join("; ", flatten([
+      for key, generator in var.generators : [
+        for name, rule in try(local.rules.generators[generator.type], local.no_rules) :
+        "generators[${jsonencode(key)}].${name} = ${jsonencode(generator[name])} (allowed: ${rule.allowed})"
+        if !(try(generator[name], null) == null || (
+          can(regex(rule.pattern, generator[name])) && try(tonumber(generator[name]) >= rule.least && tonumber(generator[name]) <= rule.most, true)
+        ))
+      ]
+    ]))}."
+  }
+
+  # Settings that name further keys of the secret, which the generator fills.
+  validation {
+    condition = var.keys == null || alltrue(flatten([
+      for generator in var.generators : [
+        for name in try(local.named_keys[generator.type], []) : try(length(generator[name]) > 0, false)
+      ]
+    ]))
+    error_message = "generators lacks settings: ${join(", ", flatten([
+      for key, generator in var.generators : [
+        for name in try(local.named_keys[generator.type], []) : "generators[${jsonencode(key)}].${name}"
+        if !try(length(generator[name]) > 0, false)
+      ]
+    ]))}. Name the key of the secret that it fills."
   }
 
   validation {
-    condition     = alltrue([for generator in var.generators : contains(local.rsa_bits, coalesce(generator.bits, 2048))])
-    error_message = "Bad size: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}].bits = ${coalesce(generator.bits, 2048)}" if !contains(local.rsa_bits, coalesce(generator.bits, 2048))])}. Allowed: ${join(", ", local.rsa_bits)}."
+    condition = var.keys != null || alltrue(flatten([
+      for generator in var.generators : [
+        for name in try(local.named_keys[generator.type], []) : try(generator[name], null) == null
+      ]
+    ]))
+    error_message = "generators[\"\"] names a further key (${join(", ", flatten([
+      for generator in var.generators : try(local.named_keys[generator.type], [])
+    ]))}), and a plain-text secret has none. Remove it (a public key can be derived from its private key), or make the secret JSON and set keys."
   }
 
   validation {
-    condition     = alltrue([for generator in var.generators : generator.curve == null || generator.type == "ec"])
-    error_message = "curve is for ec only. Remove it from ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}]" if generator.curve != null && generator.type != "ec"])}."
-  }
-
-  validation {
-    condition     = alltrue([for generator in var.generators : contains(local.curves, coalesce(generator.curve, "P-256"))])
-    error_message = "Unknown curve: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}].curve = ${jsonencode(generator.curve)}" if !contains(local.curves, coalesce(generator.curve, "P-256"))])}. Allowed: ${join(", ", local.curves)}."
-  }
-
-  validation {
-    condition     = alltrue([for generator in var.generators : generator.kms_key_arn != null if contains(["rsa", "ec"], generator.type)])
-    error_message = "A key pair is made by KMS, and kms_key_arn is missing: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}]" if contains(["rsa", "ec"], generator.type) && generator.kms_key_arn == null])}. Give the ARN of a symmetric key."
-  }
-
-  validation {
-    condition     = alltrue([for generator in var.generators : generator.kms_key_arn == null && generator.public_key == null if !contains(["rsa", "ec"], generator.type)])
-    error_message = "kms_key_arn and public_key are for rsa and ec only. Remove them from ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}]" if !contains(["rsa", "ec"], generator.type) && (generator.kms_key_arn != null || generator.public_key != null)])}."
-  }
-
-  validation {
-    condition     = alltrue([for generator in var.generators : can(regex(local.kms_key_arn_pattern, generator.kms_key_arn)) if generator.kms_key_arn != null])
-    error_message = "Not the ARN of a KMS key: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}].kms_key_arn = ${jsonencode(generator.kms_key_arn)}" if generator.kms_key_arn != null && !can(regex(local.kms_key_arn_pattern, generator.kms_key_arn))])}. Allowed: arn:<partition>:kms:<region>:<account>:key/<id>; an alias does not work in a policy."
-  }
-
-  validation {
-    condition     = var.keys == null || alltrue([for generator in var.generators : generator.public_key != null && generator.public_key != "" if contains(["rsa", "ec"], generator.type)])
-    error_message = "public_key is missing: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}]" if contains(["rsa", "ec"], generator.type) && (generator.public_key == null || generator.public_key == "")])}. Name the key of the secret that gets the public half."
-  }
-
-  validation {
-    condition     = var.keys != null || alltrue([for generator in var.generators : generator.public_key == null])
-    error_message = "generators[\"\"].public_key names a key, and a plain-text secret has none. Remove it (the public half can be derived from the private key), or make the secret JSON and set keys."
-  }
-
-  validation {
-    condition = length(distinct(concat(coalesce(var.keys, []), [for generator in var.generators : generator.public_key if generator.public_key != null]))) == length(concat(coalesce(var.keys, []),
-    [for generator in var.generators : generator.public_key if generator.public_key != null]))
-    error_message = "public_key must be a key of its own: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}].public_key = ${jsonencode(generator.public_key)}" if generator.public_key != null])}. Not allowed are the entries of keys (${join(", ", coalesce(var.keys, []))}) and the public_key of another generator."
+    condition = length(distinct(concat(coalesce(var.keys, []), flatten([
+      for generator in var.generators : [for name in try(local.named_keys[generator.type], []) : generator[name] if try(length(generator[name]) > 0, false)]
+      ])))) == length(concat(coalesce(var.keys, []), flatten([
+      for generator in var.generators : [for name in try(local.named_keys[generator.type], []) : generator[name] if try(length(generator[name]) > 0, false)]
+    ])))
+    error_message = "Two values would go to one key: ${join(", ", flatten([
+      for key, generator in var.generators : [
+        for name in try(local.named_keys[generator.type], []) : "generators[${jsonencode(key)}].${name} = ${jsonencode(generator[name])}"
+        if try(length(generator[name]) > 0, false)
+      ]
+    ]))}. Name a key of its own, which is neither in keys (${join(", ", coalesce(var.keys, []))}) nor named by another generator."
   }
 }
 
 variable "target" {
   description = <<-EOT
-    What has to accept the new value.
-    - `type`: a name of `lambda_src/secret_rotation/catalogue.json`; `none`: nothing but Secrets Manager.
-    - `settings`: the target's settings, all strings.
-    - `file`: with type `python`, your own Python file. It is added to the zip.
+    The system that has to accept the new value.
+    - `type`: a type of `lambda_src/secret_rotation/catalogue.json`; `none`: Secrets Manager only.
+    - `settings`: the settings of that type, all strings; `docs/settings.md` lists them.
+    - `file`: for type `python`, your own Python file, which is added to the zip.
   EOT
   type = object({
     type     = optional(string, "none")
@@ -252,8 +262,8 @@ variable "target" {
   nullable = false
 
   validation {
-    condition     = contains(keys(local.targets), var.target.type)
-    error_message = "target.type is ${jsonencode(var.target.type)}; allowed are ${join(", ", keys(local.targets))}."
+    condition     = contains(keys(local.rules.targets), var.target.type)
+    error_message = "target.type is ${jsonencode(var.target.type)}; allowed are ${join(", ", keys(local.rules.targets))}."
   }
 
   validation {
@@ -262,30 +272,38 @@ variable "target" {
   }
 
   validation {
-    condition     = length(setsubtract(keys(var.target.settings), try(keys(local.targets[var.target.type].settings), keys(var.target.settings)))) == 0
-    error_message = "target.settings has names that the target ${var.target.type} does not know: ${join(", ", setsubtract(keys(var.target.settings), try(keys(local.targets[var.target.type].settings), keys(var.target.settings))))}. Allowed: ${try(join(", ", coalescelist(keys(local.targets[var.target.type].settings), ["none"])), "none")}."
+    condition     = length(setsubtract(keys(var.target.settings), try(keys(local.catalogue.targets[var.target.type].settings), keys(var.target.settings)))) == 0
+    error_message = "The target ${var.target.type} has no target.settings named ${join(", ", setsubtract(keys(var.target.settings), keys(try(local.rules.targets[var.target.type], local.no_rules))))}. Allowed: ${join(", ", coalescelist(keys(try(local.rules.targets[var.target.type], local.no_rules)), ["none"]))}."
   }
 
   validation {
-    condition     = length(setsubtract([for name, setting in try(merge(local.targets[var.target.type].settings), {}) : name if setting.required], keys(var.target.settings))) == 0
-    error_message = "The target ${var.target.type} needs target.settings: ${join("; ", [for name, setting in try(merge(local.targets[var.target.type].settings), {}) : "${name} (${setting.summary})" if setting.required && !contains(keys(var.target.settings), name)])}."
+    condition     = alltrue([for name, rule in try(local.rules.targets[var.target.type], local.no_rules) : !rule.required || contains(keys(var.target.settings), name)])
+    error_message = "The target ${var.target.type} needs target.settings: ${join("; ", [for name, rule in try(local.rules.targets[var.target.type], local.no_rules) : "${name} (${rule.summary})" if rule.required && !contains(keys(var.target.settings), name)])}."
   }
 
   validation {
     condition = alltrue([
-      for permission in try(local.targets[var.target.type].permissions, []) :
-      can(regex("^arn:", lookup(var.target.settings, permission.resource, "arn:")))
+      for name, rule in try(local.rules.targets[var.target.type], local.no_rules) : try(var.target.settings[name], null) == null || (
+        can(regex(rule.pattern, var.target.settings[name])) && try(tonumber(var.target.settings[name]) >= rule.least && tonumber(var.target.settings[name]) <= rule.most, true)
+      )
     ])
-    error_message = "Not an ARN: ${join(", ", [
-      for permission in try(local.targets[var.target.type].permissions, []) :
-      "target.settings.${permission.resource} = ${jsonencode(lookup(var.target.settings, permission.resource, "arn:"))}"
-      if !can(regex("^arn:", lookup(var.target.settings, permission.resource, "arn:")))
-    ])}. The function's role is granted what it names, so it must be an ARN."
+    error_message = "target.settings has values that the target ${var.target.type} does not allow: ${join("; ", [
+      for name, rule in try(local.rules.targets[var.target.type], local.no_rules) :
+      "${name} = ${jsonencode(var.target.settings[name])} (allowed: ${rule.allowed})"
+      if !(try(var.target.settings[name], null) == null || (
+        can(regex(rule.pattern, var.target.settings[name])) && try(tonumber(var.target.settings[name]) >= rule.least && tonumber(var.target.settings[name]) <= rule.most, true)
+      ))
+    ])}."
   }
 
   validation {
-    condition     = var.network != null || !try(local.targets[var.target.type].needs_network, false)
-    error_message = "The target ${var.target.type} is reached inside a VPC: give network = { subnet_ids = [...], security_group_ids = [...] }. Targets without it: ${join(", ", [for name, target in local.targets : name if !target.needs_network])}."
+    condition     = var.network != null || !try(local.catalogue.targets[var.target.type].needs_network, false)
+    error_message = "The target ${var.target.type} is reached inside a VPC: give network = { subnet_ids = [...], security_group_ids = [...] }. Targets without it: ${join(", ", [for name, target in local.catalogue.targets : name if !target.needs_network])}."
+  }
+
+  validation {
+    condition     = try(local.catalogue.targets[var.target.type].driver, null) == null || length(var.function.layers) > 0 || var.package != null
+    error_message = "The target ${var.target.type} needs the driver ${coalesce(try(local.catalogue.targets[var.target.type].driver, null), "of its service")}, and function.layers is empty. Build the layer with `make layer`, publish build/drivers.zip (aws_lambda_layer_version) and give its ARN in function.layers."
   }
 
   validation {

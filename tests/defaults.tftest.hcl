@@ -127,6 +127,7 @@ run "each_setting_reaches_the_function" {
     }
     target       = { type = "redis", settings = { host = "redis.internal" } }
     network      = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-1"] }
+    function     = { layers = ["arn:aws:lambda:eu-central-1:123456789012:layer:drivers:1"] }
     endpoint_url = "https://vpce-1.secretsmanager.eu-central-1.vpce.amazonaws.com"
   }
 
@@ -137,7 +138,7 @@ run "each_setting_reaches_the_function" {
       EXCLUDE_NUMBERS            = "true"
       EXCLUDE_PUNCTUATION        = "true"
       EXCLUDE_UPPERCASE          = "true"
-      GENERATORS                 = "{\"key\":{\"bits\":3072,\"kms_key_arn\":\"arn:aws:kms:eu-central-1:123456789012:key/1\",\"public_key\":\"public\",\"type\":\"rsa\"}}"
+      GENERATORS                 = "{\"key\":{\"bits\":\"3072\",\"kms_key_arn\":\"arn:aws:kms:eu-central-1:123456789012:key/1\",\"public_key\":\"public\",\"type\":\"rsa\"}}"
       INCLUDE_SPACE              = "true"
       PASSWORD_LENGTH            = "20"
       REQUIRE_EACH_INCLUDED_TYPE = "false"

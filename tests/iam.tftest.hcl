@@ -90,7 +90,7 @@ run "every_feature_grants_what_it_needs_and_no_more" {
     generators   = { key = { type = "ec", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/2", public_key = "public" } }
     target       = { type = "redis", settings = { admin_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:admin-AbCdEf" } }
     network      = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
-    function     = { tracing = "Active" }
+    function     = { tracing = "Active", layers = ["arn:aws:lambda:eu-central-1:123456789012:layer:drivers:1"] }
     role = {
       statements = {
         CallIt = {
@@ -115,7 +115,7 @@ run "every_feature_grants_what_it_needs_and_no_more" {
       WriteLogs          = ["logs:CreateLogStream", "logs:PutLogEvents"]
       UseSecretKeys      = ["kms:Decrypt", "kms:GenerateDataKey"]
       DescribeSecretKeys = "kms:DescribeKey"
-      GenerateKeyPairs   = "kms:GenerateDataKeyPair"
+      GenerateKeyPairs   = ["kms:GenerateDataKeyPair"]
       ReadAdminSecret    = ["secretsmanager:GetSecretValue"]
       AttachToNetwork = [
         "ec2:AssignPrivateIpAddresses",
@@ -171,8 +171,9 @@ run "a_target_that_only_reads_is_granted_nothing_for_a_setting_that_is_absent" {
   command = plan
 
   variables {
-    target  = { type = "redis" }
-    network = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
+    target   = { type = "redis" }
+    function = { layers = ["arn:aws:lambda:eu-central-1:123456789012:layer:drivers:1"] }
+    network  = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
   }
 
   assert {

@@ -33,7 +33,7 @@ import pytest
 
 from rotation_lab.leaks import LeakSearch
 from rotation_lab.model.secrets_manager import CURRENT, PENDING, STEPS, Secret, SecretsManager
-from secret_rotation import handler, targets
+from secret_rotation import catalogue, handler, targets
 from secret_rotation.credential import PUBLIC_FIELDS
 from secret_rotation.errors import (
     AuthenticationError,
@@ -581,16 +581,16 @@ class TargetContract:
     def test_without_the_driver_the_error_says_how_to_attach_it(
         self, service: Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        about = targets.catalogue()[self.target]
+        about = catalogue.targets()[self.target]
         if about["driver"] is None:
             pytest.skip("not for this target: it needs no driver")
         driver = about["driver"].lower()
         for module in [module for module in sys.modules if module.split(".")[0] == driver]:
             monkeypatch.delitem(sys.modules, module)
         monkeypatch.setitem(sys.modules, driver, None)
-        monkeypatch.delitem(sys.modules, f"secret_rotation.targets.{about['module']}", raising=False)
+        monkeypatch.delitem(sys.modules, f"secret_rotation.targets.{self.target}", raising=False)
         with pytest.raises(ConfigurationError, match="make layer") as caught:
-            targets.load(self.target, service.setup.settings)
+            targets.load(self.target)
         assert about["driver"] in str(caught.value)
 
     def test_nothing_secret_is_shown(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
-from . import aws
 from .deadline import Deadline
 from .document import Document, place
 from .errors import (
@@ -31,6 +30,7 @@ from .errors import (
 )
 from .logs import Log
 from .settings import Settings
+from .source import AwsSource
 from .store import CURRENT, PENDING, PREVIOUS, Description, Store
 from .target import Context, Credential, Target
 
@@ -45,24 +45,6 @@ class Function(NamedTuple):
     deadline: Deadline
     client: Callable[..., Any]
     """Makes a boto3 client for a service, or gives the one made before."""
-
-
-class Source(NamedTuple):
-    """The services that make random values."""
-
-    store: Store
-    client: Callable[..., Any]
-
-    def random_password(self, **options: Any) -> str:
-        """GetRandomPassword of Secrets Manager."""
-        return self.store.random_password(**options)
-
-    def key_pair(self, key_id: str, spec: str) -> tuple[bytes, bytes]:
-        """GenerateDataKeyPair of KMS: the private and the public key, both DER."""
-        kms = self.client("kms")
-        with aws.calling("kms:GenerateDataKeyPair"):
-            answer = kms.generate_data_key_pair(KeyId=key_id, KeyPairSpec=spec)
-        return answer["PrivateKeyPlaintext"], answer["PublicKey"]
 
 
 class Rotation:
@@ -211,7 +193,7 @@ class Rotation:
 
     def _generated(self, issued: Mapping[str, str]) -> dict[str, str]:
         values: dict[str, str] = {}
-        source = Source(self._store, self._function.client)
+        source = AwsSource(self._store, self._function.client, self._function.settings.password)
         for key, generator in self._function.settings.generators.items():
             if key not in issued:
                 values |= generator.make(key, source)

@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from . import generate
+from . import catalogue, generators
 from .errors import SettingError
+from .generators import Generator
+from .password import Password
 
 _TRUE, _FALSE = {"true", "1", "yes", "y"}, {"false", "0", "no", "n"}
 _ENDPOINT = re.compile(
     r"https?://([a-z0-9._-]+|\[[a-f0-9:.]+\])(:[0-9]{1,5})?(/[a-z0-9._/-]*)?", re.ASCII | re.IGNORECASE
 )
 _T = TypeVar("_T")
+_Other = tuple[str, str | None]
+"""A generator's setting that names a second key of the secret, and that key."""
 
 
 @dataclass(frozen=True)
@@ -22,21 +26,24 @@ class Settings:
 
     keys: tuple[str, ...] | None
     """Keys of the JSON object to rotate; None for plain text."""
-    generators: Mapping[str, generate.Generator]
+    generators: Mapping[str, Generator]
     """How to make the value of each key; the key of a plain-text secret is ""."""
+    password: Password
     target: str
     target_settings: Mapping[str, str]
+    """Checked by the catalogue, with the defaults filled in."""
     endpoint_url: str | None
 
 
 def read(environment: Mapping[str, str]) -> Settings:
     """Read the settings. Raises ``SettingError``, which names the variable and what is allowed."""
-    keys = _read_keys(environment)
+    keys, target = _read_keys(environment), environment.get("TARGET") or "none"
     return Settings(
         keys=keys,
         generators=_read_generators(environment, keys),
-        target=environment.get("TARGET") or "none",
-        target_settings=_strings(environment, "TARGET_SETTINGS"),
+        password=_read_password(environment),
+        target=target,
+        target_settings=catalogue.target_settings(target, _strings(environment, "TARGET_SETTINGS")),
         endpoint_url=_read_endpoint(environment),
     )
 
@@ -52,7 +59,7 @@ def _read_keys(environment: Mapping[str, str]) -> tuple[str, ...] | None:
     return tuple(keys)
 
 
-def _read_generators(environment: Mapping[str, str], keys: tuple[str, ...] | None) -> dict[str, generate.Generator]:
+def _read_generators(environment: Mapping[str, str], keys: tuple[str, ...] | None) -> dict[str, Generator]:
     specs: dict[str, Any] = _json(environment, "GENERATORS", dict, "a JSON object of generators") or {}
     known = keys or ("",)
     for key in specs:
@@ -60,23 +67,32 @@ def _read_generators(environment: Mapping[str, str], keys: tuple[str, ...] | Non
             raise SettingError(
                 f"GENERATORS names {key!r}, which is not rotated. Allowed: {', '.join(map(repr, known))}."
             )
-    password = _read_password(environment)
-    found = {key: generate.parse(key, specs.get(key, {"type": "password"}), password) for key in known}
-    public = [g.public_key for g in found.values() if isinstance(g, generate.KeyPair) and g.public_key is not None]
-    _check_public(public, specs, keys)
-    return {key: generator for key, generator in found.items() if key not in public}
+    found = {key: catalogue.generator_settings(key, specs.get(key, {"type": "password"})) for key in known}
+    others = [pair for kind, chosen in found.values() for pair in catalogue.named_keys(kind, chosen).items()]
+    (_check_no_others if keys is None else _check_others)(others, specs)
+    filled = {other for _, other in others}
+    return {key: generators.load(*of) for key, of in found.items() if key not in filled}
 
 
-def _check_public(public: Sequence[str], specs: Mapping[str, object], keys: tuple[str, ...] | None) -> None:
-    if public and keys is None:
-        raise SettingError("GENERATORS: a plain-text secret has no place for a public_key. Leave it out, or set keys.")
-    for key in public:
-        if key in specs or public.count(key) > 1:
-            raise SettingError(f"GENERATORS: {key!r} would get two values: name it as public_key of one pair only.")
+def _check_no_others(others: Sequence[_Other], _: object) -> None:
+    for setting, key in others:
+        if key is not None:
+            raise SettingError(
+                f"GENERATORS: {setting} is {key!r}, and a plain-text secret has no keys. Leave it out, or set keys."
+            )
 
 
-def _read_password(environment: Mapping[str, str]) -> generate.Password:
-    return generate.Password(
+def _check_others(others: Sequence[_Other], specs: Mapping[str, object]) -> None:
+    keys = [key for _, key in others]
+    for setting, key in others:
+        if not key:
+            raise SettingError(f"GENERATORS: {setting} is missing. Name the key of the secret that it fills.")
+        if key in specs or keys.count(key) > 1:
+            raise SettingError(f"GENERATORS: {setting} is {key!r}, which gets another value. Name a key of its own.")
+
+
+def _read_password(environment: Mapping[str, str]) -> Password:
+    return Password(
         length=_integer(environment, "PASSWORD_LENGTH", 32),
         exclude_characters=environment.get("EXCLUDE_CHARACTERS", "/@\"'\\"),
         exclude_numbers=_boolean(environment, "EXCLUDE_NUMBERS", False),

@@ -5,18 +5,18 @@ import re
 import pytest
 
 from rotation_lab.crash.cases import CASES
-from secret_rotation import targets
+from secret_rotation import catalogue
 from tools.dev.mutants import ROWS, examiners, modules
 
 from .harness import ROOT
 
 
 def test_every_target_has_a_case_in_the_fault_harness() -> None:
-    assert {case.target for case in CASES} == set(targets.catalogue())
+    assert {case.target for case in CASES} == set(catalogue.targets())
 
 
 def test_the_tests_examine_every_target() -> None:
-    assert {case.target for case in CASES if case.quick} == set(targets.catalogue())
+    assert {case.target for case in CASES if case.quick} == set(catalogue.targets())
 
 
 def test_the_figures_of_the_mutation_check_are_of_modules_that_exist() -> None:
@@ -26,6 +26,6 @@ def test_the_figures_of_the_mutation_check_are_of_modules_that_exist() -> None:
     assert measured == [module for module in modules() if module in measured]
 
 
-@pytest.mark.parametrize("target", set(targets.catalogue()) - {"none"})
+@pytest.mark.parametrize("target", set(catalogue.targets()) - {"none"})
 def test_the_mutation_check_runs_the_examiners_a_target_on_its_service(target: str) -> None:
     assert f"targets/test_{target}.py" in examiners(f"targets/{target}.py")

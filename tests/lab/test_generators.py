@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from rotation_lab.sandbox.client import Sandbox
-from secret_rotation import generate
+from secret_rotation import catalogue, generators
 from tests.lab.conftest import LOGS, PASSWORDS, SECRETS, Function, Secret
 from tools.dev.providers import ROOT
 
@@ -51,8 +51,8 @@ def settings(kms_key: str) -> dict[str, str]:
     pairs = {
         name: {**spec, "kms_key_arn": kms_key, "public_key": f"{name}_public"} for name, (spec, _) in PAIRS.items()
     }
-    generators = {**pairs, **TEXTS}
-    return {"SECRET_KEYS": json.dumps(list(generators)), "GENERATORS": json.dumps(generators)}
+    entries = {**pairs, **TEXTS}
+    return {"SECRET_KEYS": json.dumps(list(entries)), "GENERATORS": json.dumps(entries)}
 
 
 def document(password: str = "first") -> str:
@@ -114,8 +114,8 @@ def test_without_the_permission_on_the_kms_key_nothing_is_stored(
 
 
 def test_a_plain_text_secret_may_be_a_private_key(make_secret: MakeSecret, make_function: Make, kms_key: str) -> None:
-    generators = {"": {"type": "ec", "kms_key_arn": kms_key}}
-    secret, function = make_secret(), make_function(FILES, {"GENERATORS": json.dumps(generators)}, {})
+    entries = {"": {"type": "ec", "kms_key_arn": kms_key}}
+    secret, function = make_secret(), make_function(FILES, {"GENERATORS": json.dumps(entries)}, {})
     function.allow(SECRETS, PASSWORDS, LOGS, {"Action": "kms:GenerateDataKeyPair", "Resource": kms_key})
     assert secret.rotated(function)["result"] == "ok", function.log()
     assert isinstance(load_pem_private_key(secret.value().encode(), None), ec.EllipticCurvePrivateKey)
@@ -125,7 +125,7 @@ def test_the_largest_rsa_key(aws: Sandbox, kms_key: str) -> None:
     """Not in the function: where a machine is busy, its making may take longer than the function waits."""
 
     class Kms:
-        def random_password(self, **options: object) -> str:
+        def random_password(self) -> str:
             raise AssertionError
 
         def key_pair(self, key_id: str, spec: str) -> tuple[bytes, bytes]:
@@ -133,5 +133,5 @@ def test_the_largest_rsa_key(aws: Sandbox, kms_key: str) -> None:
             return answer["PrivateKeyPlaintext"], answer["PublicKey"]
 
     spec = {"type": "rsa", "bits": 4096, "kms_key_arn": kms_key, "public_key": "public"}
-    pair = generate.parse("private", spec, generate.Password()).make("private", Kms())
+    pair = generators.load(*catalogue.generator_settings("private", spec)).make("private", Kms())
     check_pair(pair["private"], pair["public"], "4096")

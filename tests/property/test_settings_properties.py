@@ -8,12 +8,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rotation_lab.model.secrets_manager import SecretsManager
-from secret_rotation import generate, settings
+from secret_rotation import catalogue, settings
 from secret_rotation.deadline import Deadline
 from secret_rotation.errors import SettingError
+from secret_rotation.generators import password
 from secret_rotation.logs import Log
-from secret_rotation.rotation import Source
+from secret_rotation.source import AwsSource
 from secret_rotation.store import Secrets, Store
+from tests.settings_cases import KEY
 from tests.support.function import check_harmless
 
 JSON = ["SECRET_KEYS", "GENERATORS", "TARGET_SETTINGS"]
@@ -25,12 +27,12 @@ any_text = st.text(st.characters(exclude_categories=()), max_size=20)
 scalar = st.none() | st.booleans() | st.integers() | st.floats() | any_text
 any_json = st.recursive(scalar, lambda v: st.lists(v, max_size=3) | st.dictionaries(any_text, v, max_size=3))
 entry: st.SearchStrategy[Any] = st.fixed_dictionaries(
-    {"type": st.sampled_from(["password", "hex", "base64", "uuid", "rsa", "ec", "other"]) | scalar},
+    {"type": st.sampled_from([*catalogue.generators(), "other"]) | scalar},
     optional={
         "bytes": st.integers(-1, 5000) | scalar,
         "bits": st.sampled_from([1024, 2048]) | scalar,
         "curve": st.sampled_from(["P-256", "P-1"]) | scalar,
-        "kms_key_arn": st.just("arn") | scalar,
+        "kms_key_arn": st.just(KEY) | scalar,
         "public_key": st.sampled_from(["a", "b", "p"]) | scalar,
         "other": scalar,
     },
@@ -85,13 +87,12 @@ def test_settings_that_are_accepted_make_a_value_for_every_key(environment: dict
     found = read(environment)
     if found is None:
         return
-    source = Source(
-        Store(Secrets(lambda _: MANAGER.client(), Log()), "id", "token", None, Deadline(), ()), lambda _: FakeKms()
-    )
+    store = Store(Secrets(lambda _: MANAGER.client(), Log()), "id", "token", None, Deadline(), ())
+    source = AwsSource(store, lambda _: FakeKms(), found.password)
     made: dict[str, str] = {}
     for key, generator in found.generators.items():
         made |= generator.make(key, source)
-        if isinstance(generator, generate.Password):
+        if generator.function is password.make:
             assert len(made[key]) == int(environment.get("PASSWORD_LENGTH", 32))
             assert not set(made[key]) & set(environment.get("EXCLUDE_CHARACTERS", ""))
     assert made.keys() >= set(found.keys or [""])

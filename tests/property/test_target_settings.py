@@ -14,12 +14,12 @@ from botocore.exceptions import EndpointConnectionError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from secret_rotation import targets
+from secret_rotation import catalogue, targets
 from secret_rotation.errors import RotationError, SettingError
 from secret_rotation.target import Credential
 from tests.support.contexts import context
 
-CATALOGUE = {kind: about for kind, about in targets.catalogue().items() if about["settings"]}
+CATALOGUE = {kind: about for kind, about in catalogue.targets().items() if about["settings"]}
 any_text = st.text(st.characters(exclude_categories=()), max_size=30)
 PLAUSIBLE = {
     "url": ["https://localhost/me", "http://[::1", "https://[fe80::1%25x]/", "https://a..b/", "https://{{pending.x}}/"],
@@ -48,8 +48,8 @@ def texts(name: str) -> st.SearchStrategy[str]:
 
 def given_settings(kind: str) -> st.SearchStrategy[dict[str, str]]:
     known = CATALOGUE[kind]["settings"]
-    required = {name: texts(name) for name, about in known.items() if about["required"]}
-    optional = {name: texts(name) for name, about in known.items() if not about["required"]}
+    required = {name: texts(name) for name, about in known.items() if about.get("required")}
+    optional = {name: texts(name) for name, about in known.items() if not about.get("required")}
     return st.fixed_dictionaries(required, optional=optional)
 
 
@@ -94,7 +94,7 @@ def test_any_settings_and_any_secret_end_in_an_error_that_explains_itself(
 def run(kind: str, step: str, chosen: dict[str, str], fields: dict[str, Any]) -> None:
     """A step must end in an error: there is nothing that it could have reached."""
     try:
-        module = targets.load(kind, chosen)
+        chosen, module = catalogue.target_settings(kind, chosen), targets.load(kind)
     except SettingError:
         return
     if getattr(module, step) is None:

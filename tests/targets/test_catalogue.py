@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from secret_rotation import targets
+from secret_rotation import catalogue
 
 ROOT = Path(__file__).parents[2]
 MODULES = ROOT / "lambda_src" / "secret_rotation" / "targets"
 NOT_TARGETS = {"__init__"}
 NOTHING_TO_TEST = {"none"}
 """No service: the other tests and examples are about it."""
-CATALOGUE = targets.catalogue()
+CATALOGUE = catalogue.targets()
 SERVICES = sorted(set(CATALOGUE) - NOTHING_TO_TEST)
 
-FIELDS = {"module", "summary", "needs_network", "driver", "settings", "permissions"}
-ISSUES = {"keys", "one_secret"}
-"""Of a target that issues the values itself: where they go, and that only one secret holds them."""
+FIELDS = {"summary", "needs_network", "driver", "settings", "permissions"}
+ISSUES = {"issued_keys", "one_secret"}
+"""Of a target that issues the values itself: settings that name where they go, and that only one secret holds them."""
 
 
 def text(*parts: str) -> str:
@@ -30,21 +30,31 @@ def text(*parts: str) -> str:
 
 def test_every_file_in_targets_is_in_the_list() -> None:
     files = {path.stem for path in MODULES.glob("*.py")} - NOT_TARGETS
-    assert files == {about["module"] for about in CATALOGUE.values()}
+    assert files == {kind for kind, about in CATALOGUE.items() if about.get("steps", True)}
 
 
 @pytest.mark.parametrize("kind", sorted(CATALOGUE))
 def test_an_entry_says_everything_and_nothing_else(kind: str) -> None:
     about = CATALOGUE[kind]
-    assert set(about) - ISSUES == FIELDS
-    assert set(about.get("keys", {})) <= set(about["settings"] or {})
+    assert set(about) - ISSUES - {"steps"} == FIELDS
+    assert set(about.get("issued_keys", [])) <= set(about["settings"] or {})
     assert about.get("one_secret", False) in (True, False)
     assert about["summary"].endswith(".")
     assert isinstance(about["needs_network"], bool)
-    for setting in (about["settings"] or {}).values():
-        assert set(setting) == {"required", "summary"}
-        assert isinstance(setting["required"], bool)
-        assert setting["summary"].endswith(".")
+
+
+@pytest.mark.parametrize("kind", sorted(catalogue.generators()))
+def test_a_generator_is_a_file_an_entry_and_a_test(kind: str) -> None:
+    about = catalogue.generators()[kind]
+    assert set(about) == {"summary", "settings", "permissions"}
+    assert about["summary"].endswith(".")
+    assert text("lambda_src", "secret_rotation", "generators", f"{kind}.py")
+    assert f'type="{kind}"' in text("tests", "unit", "generators", f"test_{kind}.py")
+
+
+def test_every_file_in_generators_is_in_the_list() -> None:
+    files = {path.stem for path in (MODULES.parent / "generators").glob("[!_]*.py")}
+    assert files == set(catalogue.generators())
 
 
 @pytest.mark.parametrize("kind", SERVICES)
@@ -76,7 +86,7 @@ def test_an_example_of_a_target_can_be_shown(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in SERVICES if CATALOGUE[kind]["settings"] is not None])
 def test_every_setting_that_the_code_reads_is_in_the_list(kind: str) -> None:
-    source = text("lambda_src", "secret_rotation", "targets", f"{CATALOGUE[kind]['module']}.py")
+    source = text("lambda_src", "secret_rotation", "targets", f"{kind}.py")
     read = re.findall(r"settings?(?:\.get)?[(\[]\"(\w+)\"", source)
     assert set(read) <= set(CATALOGUE[kind]["settings"])
 

@@ -38,7 +38,7 @@ def zip_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def load(zip_root: Path, text: str | None, **settings: str) -> ModuleType | None:
     if text is not None:
         (zip_root / "custom_target.py").write_text(text)
-    return targets.load("python", settings)
+    return targets.load("python")
 
 
 def test_a_file_with_the_two_functions_is_loaded_and_may_have_any_setting(zip_root: Path) -> None:

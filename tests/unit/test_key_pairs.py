@@ -9,6 +9,7 @@ import pytest
 from rotation_lab.model.secrets_manager import PENDING, SecretsManager
 from secret_rotation.errors import AccessDeniedError
 from tests.messages import refused
+from tests.settings_cases import KEY
 from tests.support.function import RotationFunction
 
 
@@ -30,7 +31,7 @@ class Kms:
 
 @pytest.fixture
 def pairs(manager: SecretsManager) -> SimpleNamespace:
-    generators = {"private": {"type": "rsa", "bits": 3072, "kms_key_arn": "arn:key", "public_key": "public"}}
+    generators = {"private": {"type": "rsa", "bits": 3072, "kms_key_arn": KEY, "public_key": "public"}}
     keys = json.dumps(["private", "public"])
     function = RotationFunction(manager, GENERATORS=json.dumps(generators), SECRET_KEYS=keys)
     arn = manager.create('{"private": "", "public": "", "other": 1.0}')
@@ -40,7 +41,7 @@ def pairs(manager: SecretsManager) -> SimpleNamespace:
 def test_a_key_pair_comes_from_kms_and_goes_to_its_two_keys(manager: SecretsManager, pairs: SimpleNamespace) -> None:
     kms = pairs.function.clients["kms"] = Kms()
     pairs.function("createSecret", pairs.arn, pairs.token)
-    assert kms.requests == [{"KeyId": "arn:key", "KeyPairSpec": "RSA_3072"}]
+    assert kms.requests == [{"KeyId": KEY, "KeyPairSpec": "RSA_3072"}]
     stored = json.loads(manager.secrets[pairs.arn].text(PENDING) or "")
     assert base64.b64decode(stored["private"].splitlines()[1]) == b"private half"
     assert base64.b64decode(stored["public"].splitlines()[1]) == b"public half"

@@ -24,7 +24,7 @@ def test_each_variable_and_output_is_in_the_readme(name: str) -> None:
 
 
 def test_each_target_is_in_the_readme() -> None:
-    targets = json.loads((ROOT / "lambda_src/secret_rotation/catalogue.json").read_text())
+    targets = json.loads((ROOT / "lambda_src/secret_rotation/catalogue.json").read_text())["targets"]
     assert not [name for name in targets if f"| `{name}` |" not in README]
 
 

@@ -1,0 +1,123 @@
+"""The catalogue: which targets and generators there are, which settings they take, and which values those may have.
+
+Terraform reads the same file at plan time. A setting has ``allowed`` (a list), ``range`` (two whole numbers) or
+``pattern`` (a regular expression for RE2 and for Python's re, with ``form``, which says it in words); without them it
+takes any text.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .errors import SettingError
+
+Entry = Mapping[str, Any]
+"""A target, a generator or a setting, as it stands in the file."""
+
+_FILE = Path(__file__).with_name("catalogue.json")
+_NUMBER = re.compile("0|[1-9][0-9]{0,8}")
+_SHOWN = 100
+"""Characters of a value that a message shows: Lambda cuts long ones, and what is allowed comes after it."""
+
+
+@cache
+def _read() -> Mapping[str, Mapping[str, Entry]]:
+    found: dict[str, dict[str, Entry]] = json.loads(_FILE.read_text("utf-8"))
+    return found
+
+
+def targets() -> Mapping[str, Entry]:
+    """Type of a target => its entry."""
+    return _read()["targets"]
+
+
+def generators() -> Mapping[str, Entry]:
+    """Type of a generator => its entry."""
+    return _read()["generators"]
+
+
+def target_settings(kind: str, given: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a target with the defaults filled in, except those that the secret may hold instead.
+
+    Raises ``SettingError``, which names the setting, its value and what is allowed.
+    """
+    if kind not in targets():
+        raise SettingError(f"TARGET is {kind!r}; allowed: {', '.join(sorted(targets()))}.")
+    known = targets()[kind]["settings"]
+    if known is None:  # the caller's own target takes any
+        return dict(given)
+    return _complete(f"The target {kind!r}", known, given)
+
+
+def fallbacks(kind: str) -> dict[str, str]:
+    """The values that apply where neither the settings nor the secret's key of the same name has one."""
+    known: Mapping[str, Entry] = targets()[kind]["settings"] or {}
+    return {name: about["default"] for name, about in known.items() if about.get("from_secret") and about["default"]}
+
+
+def generator_settings(key: str, entry: object) -> tuple[str, dict[str, str]]:
+    """Read one entry of GENERATORS: its type, and its settings with the defaults filled in.
+
+    Raises ``SettingError``, which names the key of the secret, the setting and what is allowed.
+    """
+    if not isinstance(entry, dict):
+        raise SettingError(f"GENERATORS: the entry of {key!r} must be an object.")
+    kind = entry.get("type")
+    if not isinstance(kind, str) or kind not in generators():
+        raise SettingError(f"GENERATORS: the type of {key!r} must be one of {', '.join(generators())}.")
+    what = f"GENERATORS: {key!r}, of type {kind},"
+    given = {name: _text(what, name, value) for name, value in entry.items() if name != "type" and value is not None}
+    return kind, _complete(what, generators()[kind]["settings"], given)
+
+
+def named_keys(kind: str, settings: Mapping[str, str]) -> dict[str, str | None]:
+    """Settings that name keys of the secret which a generator fills besides its own, and the keys."""
+    known: Mapping[str, Entry] = generators()[kind]["settings"]
+    return {name: settings.get(name) for name, about in known.items() if about.get("names_key")}
+
+
+def _text(what: str, name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if type(value) is int and abs(value) < 10**9:
+        return str(value)
+    raise SettingError(f"{what} has a {name!r} that is neither text nor a whole number.")
+
+
+def _complete(what: str, known: Mapping[str, Entry], given: Mapping[str, str]) -> dict[str, str]:
+    for name in sorted(given):
+        if name not in known:
+            raise SettingError(f"{what} has no setting {name!r}; allowed: {', '.join(known) or 'none'}.")
+    for name, about in known.items():
+        if about.get("required") and not given.get(name):
+            raise SettingError(f"{what} needs the setting {name!r}: {about['summary']}")
+        if name in given and not is_allowed(about, given[name]):
+            raise SettingError(f"{what} has {name!r} = {_shown(given[name])}; allowed: {allowed(about)}.")
+    defaults = {name: about.get("default") for name, about in known.items() if not about.get("from_secret")}
+    return {**{name: value for name, value in defaults.items() if value is not None}, **given}
+
+
+def is_allowed(about: Entry, value: str) -> bool:
+    """Whether a setting may have this value."""
+    if "allowed" in about:
+        return value in about["allowed"]
+    if "range" in about:
+        least, most = about["range"]
+        return bool(_NUMBER.fullmatch(value)) and least <= int(value) <= most
+    return bool(re.fullmatch(about.get("pattern", "(?s).*"), value, re.ASCII))
+
+
+def allowed(about: Entry) -> str:
+    """What a setting may be, in words; empty for any text."""
+    if "allowed" in about:
+        return ", ".join(about["allowed"])
+    if "range" in about:
+        return "whole numbers from {} to {}".format(*about["range"])
+    return str(about.get("form", ""))
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}...")

@@ -1,0 +1,159 @@
+"""Settings of targets and of generators, good and bad: one table for the plan and for the function.
+
+``tests/terraform/test_variables.py`` plans each, ``tests/unit/test_catalogue.py`` gives each to the function: neither
+can accept what the other rejects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ACCOUNT = "123456789012"
+SECRET = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:app-AbCdEf"
+ADMIN = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:admin-AbCdEf"
+KEY = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+LAYER = f"arn:aws:lambda:eu-central-1:{ACCOUNT}:layer:drivers:1"
+
+REQUIRED: dict[str, dict[str, str]] = {
+    "none": {},
+    "redis": {},
+    "http": {"set_url": "https://api.example.com/password", "test_url": "https://api.example.com/me"},
+    "iam_access_key": {"user_arn": f"arn:aws:iam::{ACCOUNT}:user/app"},
+    "postgresql": {},
+    "mysql": {},
+    "rds_data": {
+        "cluster_arn": f"arn:aws:rds:eu-central-1:{ACCOUNT}:cluster:app",
+        "engine": "postgresql",
+        "admin_secret_arn": ADMIN,
+        "probe_secret_arn": SECRET,
+    },
+}
+"""What each target cannot do without."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a target. ``allowed`` is in the message when it is rejected; empty when it is accepted."""
+
+    target: str
+    name: str
+    value: str
+    allowed: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.target}-{self.name}-{self.value[:40]!r}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """With what the target requires."""
+        return {**REQUIRED[self.target], self.name: self.value}
+
+
+def _each(target: str, name: str, allowed: str, *values: str) -> list[Setting]:
+    return [Setting(target, name, value, allowed) for value in values]
+
+
+PORTS, SECRETS, URLS = "from 1 to 65535", ":secretsmanager:", "https://api.example.com/me"
+REJECTED = [
+    *_each("postgresql", "strategy", "single, alternating", "both", "Single", "", "single\n"),
+    *_each("mysql", "strategy", "single, alternating", "multi"),
+    *_each("postgresql", "tls", "verify, disable", "off", ""),
+    *_each("redis", "tls", "verify, disable", "false"),
+    *_each("http", "tls", "verify, disable", "no"),
+    *_each("redis", "port", PORTS, "0", "65536", "-1", "1e3", "06379", "6379 ", "٣", "", "9999999999"),
+    *_each("mysql", "port", PORTS, "mysql"),
+    *_each("postgresql", "port", PORTS, "5432.0"),
+    *_each("postgresql", "host", "a host name or an IP address", "https://db.example.com", "a b", "", "app@db"),
+    *_each("redis", "persist", "acl-save, config-rewrite, none", "rdb"),
+    *_each(
+        "redis", "admin_secret_arn", SECRETS,
+        "admin", "arn:aws:ssm:eu-central-1:123456789012:parameter/a", f"{ADMIN}*",
+    ),
+    *_each(
+        "http", "set_url", URLS,
+        "api.example.com", "ftp://api.example.com", "https://{{pending.host}}/me", "https://",
+    ),
+    *_each("http", "test_url", URLS, "https://app@api.example.com/", "https://api.example.com/#me"),
+    *_each("http", "set_auth", "none, basic, bearer, sigv4", "digest", "Basic"),
+    *_each("http", "test_auth", "none, basic, bearer, sigv4", "oauth"),
+    *_each("http", "set_method", "PUT", "put", "P UT", ""),
+    *_each("http", "test_method", "GET", "G3T"),
+    *_each("http", "set_status", "200-299", "2xx", "200,", "600", "200;204", ""),
+    *_each("http", "test_status", "200-299", "200-", "20"),
+    *_each("http", "sigv4_service", "execute-api", "Execute API"),
+    *_each("http", "sigv4_region", "eu-west-1", "eu_west"),
+    *_each(
+        "iam_access_key", "user_arn", ":user/<name>",
+        "app", "arn:aws:iam::123456789012:role/app", "arn:aws:iam::1:user/app",
+    ),
+    *_each("rds_data", "cluster_arn", ":cluster:", "app", f"arn:aws:rds:eu-central-1:{ACCOUNT}:db:app"),
+    *_each("rds_data", "engine", "postgresql, mysql", "oracle"),
+    *_each("rds_data", "admin_secret_arn", SECRETS, "admin"),
+    *_each("rds_data", "probe_secret_arn", SECRETS, "probe"),
+]  # fmt: skip
+ACCEPTED = [
+    *_each("postgresql", "strategy", "", "single", "alternating"),
+    *_each("postgresql", "tls", "", "verify", "disable"),
+    *_each("redis", "port", "", "1", "6379", "65535"),
+    *_each("mysql", "host", "", "db.example.com", "10.0.0.5", "fe80::1", "bücher.example"),
+    *_each("mysql", "user_host", "", "%", "10.0.0.%"),
+    *_each("postgresql", "tls_ca", "", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "/opt/ca.pem"),
+    *_each("redis", "persist", "", "acl-save", "config-rewrite", "none"),
+    *_each("redis", "admin_secret_arn", "", ADMIN, ADMIN.replace("arn:aws:", "arn:aws-us-gov:")),
+    *_each(
+        "http", "set_url", "",
+        "http://localhost:8080", "https://[::1]:8443/a?b={{pending}}", "https://a.b/{{login.user name}}",
+    ),
+    *_each("http", "set_auth", "", "none", "basic", "bearer", "sigv4"),
+    *_each("http", "auth_password", "", ""),
+    *_each("http", "set_method", "", "POST"),
+    *_each("http", "set_status", "", "204", "200,204", "200-204, 404"),
+    *_each("iam_access_key", "user_arn", "", f"arn:aws-cn:iam::{ACCOUNT}:user/team/app@example.com"),
+    *_each("rds_data", "engine", "", "mysql"),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Generated:
+    """An entry of generators for the key ``private``. Rejected: the message holds ``setting`` and ``allowed``."""
+
+    entry: dict[str, object]
+    setting: str = ""
+    allowed: str = ""
+
+    def __str__(self) -> str:
+        return "-".join(f"{name}={str(value)[:20]}" for name, value in self.entry.items())
+
+
+PAIR: dict[str, object] = {"kms_key_arn": KEY, "public_key": "public"}
+BYTES, TYPES = "from 1 to 4096", "password, hex, base64, uuid, rsa, ec"
+REJECTED_GENERATORS = [
+    Generated({"type": "md5"}, "type", "hex"),
+    Generated({"type": "Hex"}, "type", "hex"),
+    Generated({"type": "uuid", "bytes": 16}, "bytes", "none"),
+    Generated({"type": "password", "length": 5}, "length", "none"),
+    Generated({"type": "hex", "byts": 16}, "byts", "bytes"),
+    *(Generated({"type": "hex", "bytes": size}, "bytes", BYTES) for size in (0, 4097, -1, "many", "")),
+    Generated({"type": "base64", "bytes": 5000}, "bytes", BYTES),
+    Generated({"type": "hex", "bits": 2048}, "bits", "bytes"),
+    Generated({"type": "rsa", **PAIR, "bits": 1024}, "bits", "2048, 3072, 4096"),
+    Generated({"type": "rsa", **PAIR, "curve": "P-256"}, "curve", "bits"),
+    Generated({"type": "ec", **PAIR, "curve": "P-192"}, "curve", "P-256, P-384, P-521, secp256k1"),
+    Generated({"type": "rsa", "public_key": "public"}, "kms_key_arn", "KMS key"),
+    Generated({"type": "rsa", **PAIR, "kms_key_arn": "alias/app"}, "kms_key_arn", ":key/"),
+    Generated({"type": "ec", "kms_key_arn": KEY}, "public_key", "Name the key"),
+    Generated({"type": "ec", **PAIR, "public_key": ""}, "public_key", "Name the key"),
+    Generated({"type": "ec", **PAIR, "public_key": "private"}, "public_key", "key of its own"),
+    Generated({"type": "hex", "public_key": "public"}, "public_key", "bytes"),
+]
+ACCEPTED_GENERATORS = [
+    Generated({"type": "password"}),
+    Generated({"type": "hex"}),
+    Generated({"type": "hex", "bytes": 1}),
+    Generated({"type": "hex", "bytes": None}),
+    Generated({"type": "base64", "bytes": "4096"}),
+    Generated({"type": "uuid"}),
+    Generated({"type": "rsa", **PAIR}),
+    Generated({"type": "rsa", **PAIR, "bits": 4096}),
+    *(Generated({"type": "ec", **PAIR, "curve": curve}) for curve in ("P-256", "P-384", "P-521", "secp256k1")),
+]

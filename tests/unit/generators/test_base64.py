@@ -1,0 +1,20 @@
+"""Random bytes in base64."""
+
+import base64
+
+import pytest
+
+from tests.support.made import make
+
+
+@pytest.mark.parametrize("size", [1, 20, "4096"])
+def test_it_holds_as_many_bytes_as_the_setting_says(size: object) -> None:
+    assert len(base64.b64decode(make(type="base64", bytes=size)["k"], validate=True)) == int(str(size))
+
+
+def test_it_holds_32_bytes_by_default() -> None:
+    assert len(base64.b64decode(make(type="base64")["k"], validate=True)) == 32
+
+
+def test_no_value_comes_twice() -> None:
+    assert len({make(type="base64")["k"] for _ in range(100)}) == 100
