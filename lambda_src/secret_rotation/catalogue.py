@@ -52,6 +52,11 @@ def target_settings(kind: str, given: Mapping[str, str]) -> dict[str, str]:
     return _complete(f"The target {kind!r}", known, given)
 
 
+def has_steps(kind: str) -> bool:
+    """Whether a target has anything to do, and so a file in ``targets``."""
+    return bool(targets()[kind].get("steps", True))
+
+
 def fallbacks(kind: str) -> dict[str, str]:
     """The values that apply where neither the settings nor the secret's key of the same name has one."""
     known: Mapping[str, Entry] = targets()[kind]["settings"] or {}

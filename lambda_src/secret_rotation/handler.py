@@ -106,7 +106,7 @@ def _function() -> Function:
     found = settings.read(os.environ)
     return Function(
         settings=found,
-        target=targets.load(found.target),
+        target=None if found.target is None else targets.load(found.target),
         deadline=_DEADLINE,
         client=aws.clients(_DEADLINE, found.endpoint_url),
     )

@@ -29,7 +29,8 @@ class Settings:
     generators: Mapping[str, Generator]
     """How to make the value of each key; the key of a plain-text secret is ""."""
     password: Password
-    target: str
+    target: str | None
+    """Its type; None for one that has no steps, since nothing but Secrets Manager holds the value."""
     target_settings: Mapping[str, str]
     """Checked by the catalogue, with the defaults filled in."""
     endpoint_url: str | None
@@ -42,8 +43,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         keys=keys,
         generators=_read_generators(environment, keys),
         password=_read_password(environment),
-        target=target,
         target_settings=catalogue.target_settings(target, _strings(environment, "TARGET_SETTINGS")),
+        target=target if catalogue.has_steps(target) else None,
         endpoint_url=_read_endpoint(environment),
     )
 

@@ -89,7 +89,7 @@ RULES: dict[str, tuple[Rule, set[Arrow]]] = {
         lambda one, other: (
             within(one, f"{PACKAGE}.targets") and within(other, PACKAGE) and not within(other, *FOR_TARGETS)
         ),
-        {(f"{PACKAGE}.targets", f"{PACKAGE}.errors")},
+        set(),
     ),
     "own targets import the public interface only": (
         lambda one, other: is_own_target(one) and within(other, PACKAGE) and other != INTERFACE,

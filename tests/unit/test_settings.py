@@ -23,7 +23,7 @@ PAIR = {"type": "rsa", "kms_key_arn": "arn:aws:kms:eu-west-1:123456789012:key/k"
 
 def test_without_any_variable_a_plain_text_password_is_made_as_aws_s_template_makes_it() -> None:
     found = settings.read({})
-    assert (found.keys, found.target, found.target_settings, found.endpoint_url) == (None, "none", {}, None)
+    assert (found.keys, found.target, found.target_settings, found.endpoint_url) == (None, None, {}, None)
     assert list(found.generators) == [""]
     assert found.password == Password(length=32, exclude_characters="/@\"'\\")
 

@@ -90,10 +90,6 @@ def test_a_setting_is_named_when_it_is_missing() -> None:
         context().setting("a")
 
 
-def test_the_target_none_has_nothing_to_do() -> None:
-    assert targets.load("none") is None
-
-
 SET_URL, TEST_URL = (catalogue.targets()["http"]["settings"][name]["summary"] for name in ("set_url", "test_url"))
 
 
@@ -118,7 +114,6 @@ def test_a_target_or_setting_that_is_not_known_is_refused_with_those_that_are(
 @pytest.mark.parametrize("kind", ["redis", "http", "iam_access_key"])
 def test_a_target_is_loaded_by_its_type(kind: str) -> None:
     found = targets.load(kind)
-    assert found is not None
     assert found.set_secret.__module__ == f"secret_rotation.targets.{kind}"
 
 

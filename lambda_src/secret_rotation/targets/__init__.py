@@ -2,16 +2,10 @@
 
 import importlib
 
-from .. import catalogue
 from ..target import Target
 
 
-def load(kind: str) -> Target | None:
-    """The target of a type that is in the catalogue; None for one that has nothing to do.
-
-    Raises ``SettingError`` for a module without the two functions.
-    """
-    if not catalogue.targets()[kind].get("steps", True):
-        return None
+def load(kind: str) -> Target:
+    """The target of a type that is in the catalogue. Raises ``SettingError`` for one that cannot be used."""
     module = importlib.import_module(f"{__name__}.{kind}")
     return Target.of(kind, module.load() if hasattr(module, "load") else module)
