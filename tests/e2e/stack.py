@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from rotation_lab.leaks import LeakSearch, made
 from rotation_lab.sandbox.client import Sandbox
+from tests.e2e.attached import aws_provider
 from tools.dev.terraform import Terraform
 
 PUBLIC = {"access_key_id"}
@@ -80,7 +82,7 @@ class Stack:
     def _shown(self, plan: Path) -> Mapping[str, str]:
         return {
             "state": self.terraform.state_path.read_text(),
-            "plan": json.dumps(self.terraform.show(plan)),
+            "plan": _plan_text(plan),
             "Terraform's output": self.terraform.log_path.read_text(),
             "function's configuration": json.dumps(self._configuration(), default=str),
             "function's log": self.log(),
@@ -146,6 +148,12 @@ class Stack:
         return str(self._configuration()["Role"]).rsplit("/", 1)[-1]
 
 
+def _plan_text(plan: Path) -> str:
+    """All that a saved plan holds: what ``terraform show`` prints is made of it, in seconds."""
+    with zipfile.ZipFile(plan) as archive:
+        return "\n".join(archive.read(name).decode(errors="replace") for name in archive.namelist())
+
+
 @contextmanager
 def applied(
     directory: Path,
@@ -157,8 +165,9 @@ def applied(
     """Applies a configuration, and destroys it after the block."""
     terraform = Terraform(directory, {**environment, **aws.environment}, work)
     terraform.init()
-    try:
-        terraform.apply(variables)
-        yield Stack(aws, terraform, variables or {}, terraform.output())
-    finally:
-        terraform.destroy(variables)
+    with aws_provider(terraform):
+        try:
+            terraform.apply(variables)
+            yield Stack(aws, terraform, variables or {}, terraform.output())
+        finally:
+            terraform.destroy(variables)

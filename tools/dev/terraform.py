@@ -58,7 +58,8 @@ class Terraform:
         self.directory = directory
         self.state_path = work / "terraform.tfstate"
         self.log_path = work / "terraform.log"
-        self._environment = {**environment, "TF_DATA_DIR": str(work / "data")}
+        self.data = work / "data"
+        self.environment: Mapping[str, str] = {**environment, "TF_DATA_DIR": str(self.data)}
         work.mkdir(parents=True, exist_ok=True)
 
     def init(self) -> None:
@@ -118,7 +119,7 @@ class Terraform:
         with subprocess.Popen(
             command,
             cwd=self.directory,
-            env=self._environment,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
