@@ -33,6 +33,8 @@ ON_PURPOSE = "dies here on purpose"
 
 def statements(secret: str, function: str, actions: Sequence[str]) -> list[dict[str, Any]]:
     """The role's statements, with the condition that ties a rotation function to its secrets."""
+    _, partition, _, region, account, _, name = function.split(":")
+    log_group = f"arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/{name}"
     return [
         {
             "Effect": "Allow",
@@ -41,7 +43,7 @@ def statements(secret: str, function: str, actions: Sequence[str]) -> list[dict[
             "Condition": {"StringEquals": {"secretsmanager:resource/AllowRotationLambdaArn": function}},
         },
         {"Effect": "Allow", "Action": "secretsmanager:GetRandomPassword", "Resource": "*"},
-        {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"},
+        {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": f"{log_group}:*"},
     ]
 
 
