@@ -77,7 +77,9 @@ class Stack:
             for line in text.splitlines():
                 if not line.startswith("-----"):  # the frame of a key in PEM is no secret
                     search.add(name, line)
-        return [f"{place}: {found}" for place, text in self._shown(plan).items() for found in search.find(text)]
+        shown = self._shown(plan)
+        assert self.function in shown["plan"], "the plan cannot be read"
+        return [f"{place}: {found}" for place, text in shown.items() for found in search.find(text)]
 
     def _shown(self, plan: Path) -> Mapping[str, str]:
         return {
