@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from .credential import Credential
-from .errors import ConfigurationError, SecretError
+from .errors import ConfigurationError, SecretError, explained
 
 Values = Mapping[str, Credential | None]
 """What placeholders are filled in from: pending, current, login."""
@@ -66,12 +66,11 @@ def parse_body(kind: str, text: str) -> Any:
     if kind == TEXT:
         return text
     if kind == JSON:
-        try:
+        problem = ConfigurationError(
+            'The body is not JSON. Placeholders stand within strings: {"password": "{{pending.password}}"}.'
+        )
+        with explained(lambda _: problem, ValueError, RecursionError):
             return json.loads(text)
-        except (ValueError, RecursionError):
-            raise ConfigurationError(
-                'The body is not JSON. Placeholders stand within strings: {"password": "{{pending.password}}"}.'
-            ) from None
     raise ConfigurationError(f"The body is {kind!r}; allowed as Content-Type: {JSON}, {FORM}, {TEXT}.")
 
 

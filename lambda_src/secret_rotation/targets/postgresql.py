@@ -194,10 +194,9 @@ def _verifier(username: str, password: str, encryption: str, iterations: str | N
     """What the server itself would keep of the password. ``encryption``: its setting password_encryption."""
     if encryption in ("md5", "on"):
         return "md5" + hashlib.md5((password + username).encode(), usedforsecurity=False).hexdigest()
-    try:
+    problem = ConfigurationError("The new password has characters that SCRAM does not allow.")
+    with explained(lambda _: problem, ScramException):
         made = ScramMechanism().make_auth_info(password, iteration_count=max(int(iterations or 0), 4096))
-    except ScramException:
-        raise ConfigurationError("The new password has characters that SCRAM does not allow.") from None
     salt, stored, server_key = (base64.b64encode(part).decode() for part in made[:3])
     return f"SCRAM-SHA-256${made[3]}:{salt}${stored}:{server_key}"
 
