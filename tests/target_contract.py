@@ -33,7 +33,7 @@ import pytest
 
 from rotation_lab.leaks import LeakSearch
 from rotation_lab.model.secrets_manager import CURRENT, PENDING, STEPS, Secret, SecretsManager
-from secret_rotation import catalogue, handler, targets
+from secret_rotation import catalogue, handler, loading
 from secret_rotation.credential import PUBLIC_FIELDS
 from secret_rotation.errors import (
     AuthenticationError,
@@ -590,7 +590,7 @@ class TargetContract:
         monkeypatch.setitem(sys.modules, driver, None)
         monkeypatch.delitem(sys.modules, f"secret_rotation.targets.{self.target}", raising=False)
         with pytest.raises(ConfigurationError, match="make layer") as caught:
-            targets.load(self.target)
+            loading.load(self.target)
         assert about["driver"] in str(caught.value)
 
     def test_nothing_secret_is_shown(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:

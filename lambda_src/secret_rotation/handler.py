@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws, errors, settings, targets
+from . import aws, errors, loading, settings
 from .deadline import Deadline, LambdaContext
 from .errors import InternalError, MalformedEventError, RotationError, TargetError, UnknownStepError
 from .logs import Log, silence_libraries
@@ -106,7 +106,7 @@ def _function() -> Function:
     found = settings.read(os.environ)
     return Function(
         settings=found,
-        target=None if found.target is None else targets.load(found.target),
+        target=None if found.target is None else loading.load(found.target),
         deadline=_DEADLINE,
         client=aws.clients(_DEADLINE, found.endpoint_url),
     )

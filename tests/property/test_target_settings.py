@@ -14,7 +14,7 @@ from botocore.exceptions import EndpointConnectionError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from secret_rotation import catalogue, targets
+from secret_rotation import catalogue, loading
 from secret_rotation.errors import RotationError, SettingError
 from secret_rotation.target import Credential
 from tests.support.contexts import context
@@ -94,7 +94,7 @@ def test_any_settings_and_any_secret_end_in_an_error_that_explains_itself(
 def run(kind: str, step: str, chosen: dict[str, str], fields: dict[str, Any]) -> None:
     """A step must end in an error: there is nothing that it could have reached."""
     try:
-        chosen, module = catalogue.target_settings(kind, chosen), targets.load(kind)
+        chosen, module = catalogue.target_settings(kind, chosen), loading.load(kind)
     except SettingError:
         return
     if getattr(module, step) is None:

@@ -11,7 +11,7 @@ import pytest
 
 from rotation_lab.model.secrets_manager import STEPS, SecretsManager
 from rotation_lab.services import door
-from secret_rotation import targets
+from secret_rotation import loading
 from secret_rotation.errors import RotationError, SettingError
 from secret_rotation.target import Target
 from tests.support.function import RotationFunction
@@ -39,7 +39,7 @@ def zip_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def load(zip_root: Path, text: str | None) -> Target:
     if text is not None:
         (zip_root / "custom_target.py").write_text(text)
-    return targets.load("python")
+    return loading.load("python")
 
 
 def test_a_file_with_the_two_functions_is_loaded(zip_root: Path) -> None:

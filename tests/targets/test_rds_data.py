@@ -224,7 +224,7 @@ def test_the_probe_is_written_once_in_a_rotation(world: World) -> None:
 
 @pytest.mark.parametrize("database", ["postgres", None])
 def test_without_a_database_the_usual_one_is_used(service: Role, database: str | None) -> None:
-    make(service, database=database or "").rotate()
+    make(service, dbname=database or "").rotate()
     assert {request["database"] for request in service.api.requests if "database" in request} == {"postgres"}
 
 
@@ -377,9 +377,9 @@ def test_an_administrator_without_the_right_is_a_configuration_error(world: Worl
 
 
 def test_a_database_that_is_not_there_is_a_configuration_error(service: Role) -> None:
-    world = make(service, database="missing")
+    world = make(service, dbname="missing")
     token = world.until("createSecret")
-    assert "'database'" in world.refused(ConfigurationError, "setSecret", token)
+    assert "'dbname'" in world.refused(ConfigurationError, "setSecret", token)
 
 
 def test_a_wrong_administrator_is_told_apart_from_a_wrong_value(world: World, service: Role) -> None:

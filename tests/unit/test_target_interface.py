@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from secret_rotation import catalogue, errors, targets
+from secret_rotation import catalogue, errors, loading
 from secret_rotation.deadline import Deadline
 from secret_rotation.logs import Log
 from secret_rotation.target import Context, Credential, Target, explained
@@ -113,7 +113,7 @@ def test_a_target_or_setting_that_is_not_known_is_refused_with_those_that_are(
 
 @pytest.mark.parametrize("kind", ["redis", "http", "iam_access_key"])
 def test_a_target_is_loaded_by_its_type(kind: str) -> None:
-    found = targets.load(kind)
+    found = loading.load(kind)
     assert found.set_secret.__module__ == f"secret_rotation.targets.{kind}"
 
 
@@ -121,10 +121,10 @@ def test_the_caller_s_target_takes_any_setting_and_must_have_both_functions(monk
     module = types.ModuleType("custom_target")
     monkeypatch.setitem(sys.modules, "custom_target", module)
     with pytest.raises(errors.SettingError, match=r"set_secret.*test_secret"):
-        targets.load("python")
+        loading.load("python")
     module.set_secret = module.test_secret = lambda _: None  # type: ignore[attr-defined]
     assert catalogue.target_settings("python", {"any": "x"}) == {"any": "x"}
-    assert targets.load("python") == Target(module.set_secret, module.test_secret)
+    assert loading.load("python") == Target(module.set_secret, module.test_secret)
 
 
 def functions(**more: object) -> types.SimpleNamespace:

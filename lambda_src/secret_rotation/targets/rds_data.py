@@ -146,7 +146,7 @@ class Cluster:
     def execute(self, login: Login, sql: str) -> Any:
         """ExecuteStatement, repeated while a paused cluster starts. Errors become those of this package."""
         # No database means one that is named like the user, for PostgreSQL.
-        name = self.context.settings.get("database") or self.engine.database
+        name = self.context.settings.get("dbname") or self.engine.database
         request = {
             "resourceArn": self.context.setting("cluster_arn"),
             "secretArn": login.secret_arn,
@@ -363,8 +363,8 @@ _HINTS = {
     "1396": "There is no such user for that host. Create it first, and see the setting 'user_host'.",
     "42501": "The administrator is not allowed to: it needs CREATEROLE, or ADMIN OPTION on the role.",
     "1227": "The administrator is not allowed to: it needs the privilege CREATE USER.",
-    "3D000": "There is no such database: see the setting 'database'.",
-    "1049": "There is no such database: see the setting 'database'.",
+    "3D000": "There is no such database: see the setting 'dbname'.",
+    "1049": "There is no such database: see the setting 'dbname'.",
     "1819": "The password does not meet the server's policy: see the module's `password`.",
     "1064": "If passwords may have a colon, add it to `exclude_characters`: it may be taken for a parameter.",
 }

@@ -86,10 +86,10 @@ def test_an_error_of_any_aws_service_is_named(error: Exception, kind: type[Rotat
     [
         ("ERROR: s3cret; SQLState: 42704", ["42704", "role"]),
         ("ERROR: s3cret; SQLState: 42501", ["42501", "CREATEROLE", "ADMIN OPTION"]),
-        ("ERROR: s3cret; SQLState: 3D000", ["3D000", "'database'"]),
+        ("ERROR: s3cret; SQLState: 3D000", ["3D000", "'dbname'"]),
         ("s3cret; error code: 1396", ["1396", "'user_host'"]),
         ("s3cret; Error code: 1227", ["1227", "CREATE USER"]),
-        ("s3cret; Error code: 1049; SQLState: 42000", ["1049", "'database'"]),
+        ("s3cret; Error code: 1049; SQLState: 42000", ["1049", "'dbname'"]),
         ("s3cret; Error code: 1819", ["1819", "`password`"]),
         ("s3cret; Error code: 1064", ["1064", "`exclude_characters`", "colon"]),
     ],
@@ -406,7 +406,7 @@ def test_a_statement_is_sent_to_the_cluster_by_the_secret_of_who_logs_in(
             requests.append(request)
             return {}
 
-    settings = {**SETTINGS, "engine": engine, **({"database": database} if database else {})}
+    settings = {**SETTINGS, "engine": engine, **({"dbname": database} if database else {})}
     given = context(credential("new"), client=lambda service: Client() if service == "rds-data" else None, **settings)
     cluster = rds_data.Cluster.of(given)
     assert cluster.statements_as(cluster.admin).run("SELECT 1") == []
