@@ -16,14 +16,14 @@ def start(aws: Sandbox) -> Iterator[dict[str, object]]:
     """Run the service, and put the first password of its user in a secret."""
     first = secrets.token_urlsafe(24)
     with door.start() as service, stored.secret(aws, "app/door", {"username": "app", "password": first}):
-        service.set("app", first)
         _running[:] = [service]
+        service.put("app", door.State(first))
         yield {"url": service.url}
 
 
 def check(value: str) -> str:
     """Log in with the secret's current value."""
     document = json.loads(value)
-    if not _running[0].accepts(document["username"], document["password"]):
+    if _running[0].state(document["username"]).password != document["password"]:
         raise RuntimeError("the service does not accept the current password")
     return "the service accepts the current password"

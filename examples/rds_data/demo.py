@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 
 from rotation_lab.sandbox.client import Sandbox
-from rotation_lab.services import postgresql, rds_data_server, stored
+from rotation_lab.services import data_api, postgresql, stored
 
 APP, ADMIN = "app/aurora", "admin/aurora"
 _server: list[postgresql.PostgreSQL] = []
@@ -33,7 +33,8 @@ def start(aws: Sandbox) -> Iterator[dict[str, object]]:
         _server[:], _passwords[:] = [server], [first]
         stack.enter_context(stored.secret(aws, APP, {"engine": "postgres", "username": "app", "password": first}))
         stack.enter_context(stored.secret(aws, ADMIN, {"username": "operator", "password": admin}))
-        api = stack.enter_context(rds_data_server.start(rds_data_server.postgresql(server.port), read))
+        api = stack.enter_context(data_api.start(server))
+        api.read_secret = read
         aws.use_data_api(api.url.removeprefix("http://"))
         stack.callback(aws.use_data_api, None)
         yield {"cluster_arn": "arn:aws:rds:us-east-1:123456789012:cluster:app"}

@@ -3,12 +3,10 @@
 import contextlib
 import json
 import secrets
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from rotation_lab.sandbox.client import Sandbox
-from rotation_lab.services import authority, network, redis_server, stored
+from rotation_lab.services import network, redis_server, stored
 
 APP, ADMIN = "app/redis", "admin/redis"
 _server: list[redis_server.RedisServer] = []
@@ -22,14 +20,13 @@ def start(aws: Sandbox) -> Iterator[dict[str, object]]:
     first, operator = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
     users = (f"app on >{first} ~app:* +@read +@write", f"operator on >{operator} +acl|getuser +acl|setuser +acl|save")
     with contextlib.ExitStack() as stack:
-        ca = authority.make(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        server = stack.enter_context(redis_server.start(*users, authority=ca))
+        server = stack.enter_context(redis_server.start(*users))
         _server[:], _passwords[:] = [server], [first]
         value = {"host": "localhost", "port": server.port, "username": "app", "password": first}
         stack.enter_context(stored.secret(aws, APP, value))
         administrator = {"host": "localhost", "username": "operator", "password": operator}
         stack.enter_context(stored.secret(aws, ADMIN, administrator))
-        yield {**stack.enter_context(network.start(aws)), "tls_ca": ca.pem}
+        yield {**stack.enter_context(network.start(aws)), "tls_ca": server.ca}
 
 
 def check(value: str) -> str:

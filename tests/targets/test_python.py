@@ -105,16 +105,14 @@ def test_of_an_exception_in_the_file_the_class_and_the_line_are_told_and_not_the
 
 class DoorService(Service):
     def __init__(self, service: door.Door) -> None:
-        self.door = service
-        service.set("app", "first-Pa55word")
-        self.setup = Setup({"url": service.url}, json.dumps({"username": "app", "password": "first-Pa55word"}))
+        self.door = service.credential()
+        self.setup = Setup({"url": service.url}, json.dumps({"username": "app", **self.door.reset()}))
 
     def login(self, value: str) -> bool:
-        document = json.loads(value)
-        return self.door.accepts(document["username"], document["password"])
+        return self.door.opens(value)
 
     def lock_out(self) -> None:
-        self.door.set("app", "nobody-Pa55word")
+        self.door.lock_out()
 
     def at(self, host: str, port: int) -> Setup:
         """The address is a setting; what a version of the secret could change is the user."""

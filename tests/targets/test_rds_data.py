@@ -13,10 +13,10 @@ import pytest
 from botocore.config import Config
 
 from rotation_lab.model.secrets_manager import SecretsManager
-from rotation_lab.services import mariadb, postgresql, rds_data_server
+from rotation_lab.services import data_api, mariadb, postgresql
+from rotation_lab.services.data_api import Data, DataApi, DataApiError
 from rotation_lab.services.mariadb import MariaDB
 from rotation_lab.services.postgresql import PostgreSQL
-from rotation_lab.services.rds_data_server import Data, DataApi, DataApiError
 from secret_rotation.errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -150,7 +150,7 @@ def server() -> Iterator[PostgreSQL]:
 
 @pytest.fixture(scope="session")
 def api(server: PostgreSQL) -> Iterator[DataApi]:
-    with rds_data_server.start(rds_data_server.postgresql(server.port), lambda arn: None) as running:
+    with data_api.start(server) as running:
         yield running
 
 
@@ -162,7 +162,7 @@ def mariadb_server() -> Iterator[MariaDB]:
 
 @pytest.fixture(scope="session")
 def mysql_api(mariadb_server: MariaDB) -> Iterator[DataApi]:
-    with rds_data_server.start(rds_data_server.mysql(mariadb_server.port), lambda arn: None) as running:
+    with data_api.start(mariadb_server) as running:
         yield running
 
 

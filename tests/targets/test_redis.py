@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rotation_lab.model.secrets_manager import SecretsManager
-from rotation_lab.services import authority, redis_server
+from rotation_lab.services import redis_server
 from rotation_lab.services.redis_server import RedisServer
 from secret_rotation.errors import (
     AuthenticationError,
@@ -28,13 +28,8 @@ ITSELF = "+acl|getuser +acl|setuser +acl|save +config|rewrite +config|get"
 
 
 @pytest.fixture(scope="module")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> authority.Authority:
-    return authority.make(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="module")
-def secure(ca: authority.Authority) -> Iterator[RedisServer]:
-    with redis_server.start(authority=ca) as server:
+def secure() -> Iterator[RedisServer]:
+    with redis_server.start() as server:
         yield server
 
 
@@ -48,9 +43,9 @@ def _no_other_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
 class RedisService(Service):
     """The user ``app`` of a server that speaks TLS only. The user changes its own password."""
 
-    def __init__(self, server: RedisServer, authority: authority.Authority, password: str = "first-Pa55word") -> None:
+    def __init__(self, server: RedisServer, password: str = "first-Pa55word") -> None:
         document = {"host": "localhost", "port": server.port, "username": "app", "password": password}
-        self.setup = Setup({"tls_ca": authority.pem}, json.dumps(document))
+        self.setup = Setup({"tls_ca": server.ca}, json.dumps(document))
         self.address, self.server = ("localhost", server.port), server
         server.run("ACL SETUSER", "app", "reset", "on", f">{password}", *f"{ITSELF} ~app:* +get".split())
         server.run("ACL SETUSER", "root", "reset", "on", ">root", "~*", "&*", "+@all")
@@ -64,7 +59,7 @@ class RedisService(Service):
 
     @contextmanager
     def without_tls(self) -> Iterator[Setup]:
-        with redis_server.start("app on >first-Pa55word +@all") as plain_text:
+        with redis_server.start("app on >first-Pa55word +@all", tls=False) as plain_text:
             yield self.at("localhost", plain_text.port)
 
     def logs(self) -> str:
@@ -77,8 +72,8 @@ class TestRedis(TargetContract):
     required_keys = ("host",)
 
     @pytest.fixture
-    def service(self, secure: RedisServer, ca: authority.Authority) -> Service:  # type: ignore[override]
-        return RedisService(secure, ca)
+    def service(self, secure: RedisServer) -> Service:  # type: ignore[override]
+        return RedisService(secure)
 
 
 class AdministeredService(RedisService):
@@ -111,13 +106,13 @@ class TestRedisByAdministrator(TestRedis):
     )
 
     @pytest.fixture
-    def service(self, secure: RedisServer, ca: authority.Authority) -> Service:  # type: ignore[override]
-        return AdministeredService(secure, ca)
+    def service(self, secure: RedisServer) -> Service:  # type: ignore[override]
+        return AdministeredService(secure)
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[RedisServer]:
-    with redis_server.start() as server:
+    with redis_server.start(tls=False) as server:
         yield server
 
 
@@ -242,7 +237,7 @@ def test_any_password_is_taken_as_it_is(server: RedisServer, password: str) -> N
 
 @pytest.mark.parametrize(("acl_file", "persist"), [(True, None), (True, "acl-save"), (False, "config-rewrite")])
 def test_both_passwords_survive_a_restart(acl_file: bool, persist: str | None) -> None:
-    with redis_server.start(f"app on >one {ITSELF}", acl_file=acl_file) as server:
+    with redis_server.start(f"app on >one {ITSELF}", tls=False, acl_file=acl_file) as server:
         settings = {} if persist is None else {"persist": persist}
         redis.set_secret(step(server, "two", "one", **settings))
         server.stop()
@@ -264,7 +259,7 @@ def test_a_retry_saves_what_an_earlier_try_set(server: RedisServer) -> None:
 
 @pytest.mark.parametrize(("acl_file", "persist"), [(False, "acl-save"), (True, "config-rewrite")])
 def test_a_server_that_cannot_save_is_told_with_what_to_do(acl_file: bool, persist: str) -> None:
-    with redis_server.start(f"app on >one {ITSELF}", acl_file=acl_file) as server:
+    with redis_server.start(f"app on >one {ITSELF}", tls=False, acl_file=acl_file) as server:
         with pytest.raises(ConfigurationError, match="'persist'"):
             redis.set_secret(step(server, "two", "one", persist=persist))
         assert accepted(server, "one", "two") == ["one", "two"]
@@ -364,25 +359,23 @@ def test_a_host_that_nobody_tells_is_asked_for() -> None:
 
 
 def test_a_server_that_is_down_is_a_network_fault() -> None:
-    with redis_server.start() as server:
+    with redis_server.start(tls=False) as server:
         server.stop()
         with pytest.raises(NetworkError, match=f"localhost:{server.port}"):
             redis.test_secret(step(server, "one", None))
 
 
-def test_a_certificate_of_a_given_authority_is_trusted(secure: RedisServer, ca: authority.Authority) -> None:
-    RedisService(secure, ca, password="one")
-    given = step(secure, "two", "one", tls="verify", tls_ca=ca.pem)
+def test_a_certificate_of_a_given_authority_is_trusted(secure: RedisServer) -> None:
+    RedisService(secure, password="one")
+    given = step(secure, "two", "one", tls="verify", tls_ca=secure.ca)
     redis.set_secret(given)
     redis.test_secret(given)
     assert accepted(secure, "one", "two") == ["one", "two"]
 
 
 @pytest.mark.parametrize("settings", [{}, {"host": "127.0.0.1", "tls_ca": "given"}])
-def test_a_certificate_that_is_not_trusted_is_refused(
-    secure: RedisServer, ca: authority.Authority, settings: dict[str, str]
-) -> None:
-    given = {name: ca.pem if text == "given" else text for name, text in settings.items()}
+def test_a_certificate_that_is_not_trusted_is_refused(secure: RedisServer, settings: dict[str, str]) -> None:
+    given = {name: secure.ca if text == "given" else text for name, text in settings.items()}
     with pytest.raises(ConfigurationError, match="'tls_ca'"):
         redis.test_secret(context(value(secure, "one"), **given))
 

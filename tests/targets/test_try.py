@@ -30,7 +30,7 @@ def test_secret(context):
 
 
 def run(file: Path, service: door.Door, monkeypatch: pytest.MonkeyPatch, **variables: str) -> int:
-    service.set("app", "first-password")
+    service.put("app", door.State("first-password"))
     for name, value in {"SETTINGS": json.dumps({"url": service.url}), **variables}.items():
         monkeypatch.setenv(name, value)
     return try_target.main([str(file)])

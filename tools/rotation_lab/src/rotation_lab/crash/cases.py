@@ -1,18 +1,18 @@
 """What is examined: each target with each kind of secret."""
 
-import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from rotation_lab.model.secrets_manager import ACCOUNT
+from rotation_lab.model.secrets_manager import ACCOUNT, REGION
+from rotation_lab.services import data_api, door, iam, mariadb, postgresql, rabbitmq, redis_server
+from rotation_lab.services.base import USER, Nothing, Service, alone
 
 from . import document
 from .document import Document
-from .services import iam, servers, stand_in
-from .services.base import Nothing, Service, other_arn
 
 HERE = Path(__file__).parents[5] / "tests/faults"
 Variables = Mapping[str, str]
@@ -63,11 +63,15 @@ class Case:
 
 
 def _nothing(*keys: str) -> Callable[[], AbstractContextManager[Service]]:
-    @contextlib.contextmanager
-    def start() -> Iterator[Service]:
-        yield Nothing(keys)
+    return lambda: nullcontext(Nothing(keys))
 
-    return start
+
+def _door(key: str, *, issues: bool = False) -> Callable[[], AbstractContextManager[Service]]:
+    return lambda: alone(door.start(), key=key, issues=issues)
+
+
+def _administered(module: Any) -> Callable[[], AbstractContextManager[Service]]:
+    return lambda: alone(module.start(tls=False), may_change_itself=False)
 
 
 def _address(host: str, port: int) -> Variables:
@@ -88,7 +92,18 @@ def _rabbitmq(**settings: str) -> Callable[[str, int], Variables]:
     return made
 
 
-ADMIN = {"admin_secret_arn": other_arn(1, "admin")}
+def _other_arn(number: int, name: str) -> str:
+    """The ARN of the ``number``-th of the other secrets, counted from 1."""
+    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-{number:06}"
+
+
+DATA_API = {
+    "cluster_arn": f"arn:aws:rds:{REGION}:{ACCOUNT}:cluster:app",
+    "engine": "postgresql",
+    "admin_secret_arn": _other_arn(1, "admin"),
+    "probe_secret_arn": _other_arn(2, "probe"),
+}
+ADMIN = {"admin_secret_arn": _other_arn(1, "admin")}
 SEVERAL = ("password", "token", "salt")
 PASSWORD = ("password",)
 GENERATORS = json.dumps({"token": {"type": "hex", "bytes": 24}, "salt": {"type": "base64"}})
@@ -96,33 +111,39 @@ CASES = (
     Case("none/plain text", (), _nothing()),
     Case("none/one key", PASSWORD, _nothing("password")),
     Case("none/several keys", SEVERAL, _nothing(*SEVERAL), variables=(("GENERATORS", GENERATORS),)),
-    Case("python/plain text", (), stand_in.start, _address, folder=HERE / "targets/password", thin=True),
-    Case("python/one key", PASSWORD, lambda: stand_in.start("password"), folder=HERE / "targets/password", thin=True),
+    Case("python/plain text", (), _door(""), _address, folder=HERE / "targets/password", thin=True),
+    Case("python/one key", PASSWORD, _door("password"), folder=HERE / "targets/password", thin=True),
     Case(
         "python/issued by the service",
         ("api_key",),
-        lambda: stand_in.start("api_key", issues=True),
+        _door("api_key", issues=True),
         folder=HERE / "targets/issuing",
         thin=True,
     ),
-    Case("http/the user itself", PASSWORD, servers.start_rabbitmq, _rabbitmq(), thin=True),
-    Case("http/an administrator", PASSWORD, servers.start_rabbitmq, _rabbitmq(**ADMIN), quick=False),
-    Case("postgresql/the role itself", PASSWORD, servers.start_postgresql, _no_tls(), thin=True),
-    Case("postgresql/an administrator", PASSWORD, servers.start_postgresql, _no_tls(**ADMIN), quick=False),
+    Case("http/the user itself", PASSWORD, lambda: alone(rabbitmq.start(tls=False)), _rabbitmq(), thin=True),
+    Case(
+        "http/an administrator",
+        PASSWORD,
+        _administered(rabbitmq),
+        _rabbitmq(**ADMIN),
+        quick=False,
+    ),
+    Case("postgresql/the role itself", PASSWORD, lambda: alone(postgresql.start()), _no_tls(), thin=True),
+    Case("postgresql/an administrator", PASSWORD, lambda: alone(postgresql.start()), _no_tls(**ADMIN), quick=False),
     Case(
         "postgresql/two roles take turns",
         PASSWORD,
-        servers.start_postgresql,
+        lambda: alone(postgresql.start()),
         _no_tls(strategy="alternating", **ADMIN),
         varies=("username",),
         thin=True,
     ),
-    Case("mysql/the user itself", PASSWORD, servers.start_mariadb, _no_tls(), thin=True),
-    Case("mysql/an administrator", PASSWORD, servers.start_mariadb, _no_tls(**ADMIN), quick=False),
+    Case("mysql/the user itself", PASSWORD, lambda: alone(mariadb.start()), _no_tls(), thin=True),
+    Case("mysql/an administrator", PASSWORD, lambda: alone(mariadb.start()), _no_tls(**ADMIN), quick=False),
     Case(
         "mysql/two users take turns",
         PASSWORD,
-        servers.start_mariadb,
+        lambda: alone(mariadb.start()),
         _no_tls(strategy="alternating", **ADMIN),
         varies=("username",),
         quick=False,
@@ -130,17 +151,23 @@ CASES = (
     Case(
         "rds_data/an administrator",
         PASSWORD,
-        servers.start_data_api,
-        lambda host, port: servers.DataApi.settings,
+        lambda: alone(data_api.over(postgresql.start())),
+        lambda host, port: DATA_API,
         thin=True,
     ),
-    Case("redis/the user itself", PASSWORD, servers.start_redis, _no_tls(), thin=True),
-    Case("redis/an administrator", PASSWORD, servers.start_redis, _no_tls(**ADMIN), quick=False),
+    Case("redis/the user itself", PASSWORD, lambda: alone(redis_server.start(tls=False)), _no_tls(), thin=True),
+    Case(
+        "redis/an administrator",
+        PASSWORD,
+        _administered(redis_server),
+        _no_tls(**ADMIN),
+        quick=False,
+    ),
     Case(
         "iam_access_key/issued by IAM",
         iam.KEYS,
-        iam.start,
-        lambda host, port: {"user_arn": f"arn:aws:iam::{ACCOUNT}:user/{iam.USER}"},
+        lambda: nullcontext(iam.Iam().credential()),
+        lambda host, port: {"user_arn": f"arn:aws:iam::{ACCOUNT}:user/{USER}"},
         public=("access_key_id",),
         thin=True,
     ),

@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
+from rotation_lab.services.base import BusyError
+
 from .faults import PERSON, SECOND, TWICE
 from .history import Outcome
-from .services.base import BusyError
 from .world import World
 
 

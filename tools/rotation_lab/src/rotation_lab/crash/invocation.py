@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rotation_lab import amazon
 from rotation_lab.points import AFTER, CONNECT, REQUEST, Point, Turns
 
-from . import amazon
 from .environment import Environment
 from .faults import DENIED, EXCEPTION, KILLED, OVERLAPS, TIMEOUT, Fault
 from .history import Outcome

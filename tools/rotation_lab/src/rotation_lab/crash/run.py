@@ -1,6 +1,7 @@
 """Examine one case in this process: its environment variables and modules are then those of the function."""
 
 import importlib
+import json
 import logging
 import os
 import sys
@@ -9,13 +10,12 @@ from pathlib import Path
 
 import boto3
 
-from rotation_lab.model.secrets_manager import SecretsManager
+from rotation_lab.services.base import Answers, Service
 
 from .campaign import Choice, Result, examine
 from .cases import Case
 from .environment import Handler
 from .proxy import Listener
-from .services.base import Service
 from .world import Subject
 
 OURS = Path(__file__).parents[5] / "lambda_src"
@@ -48,7 +48,7 @@ def run(case: Case, function: Path | None, choice: Choice, tell: Callable[[str],
             service=service,
             listener=listener,
             explains="RotationError" if ours else "",
-            others=service.others(HOST, port),
+            others={name: json.dumps(text) if text else None for name, text in service.others(HOST, port).items()},
         )
         _warm(service)
         return examine(case.name, subject, choice, tell)
@@ -74,6 +74,7 @@ def _warm(service: Service) -> None:
     """Read boto3's models once, before the process is forked."""
     level, logging.getLogger().level = logging.getLogger().level, logging.WARNING
     boto3.setup_default_session()
-    for name in ("secretsmanager", *service.apis(SecretsManager())):
+    more = service.apis(lambda arn: None) if isinstance(service, Answers) else {}
+    for name in ("secretsmanager", *more):
         boto3.client(name)  # type: ignore[call-overload]
     logging.getLogger().setLevel(level)

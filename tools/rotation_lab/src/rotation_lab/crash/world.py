@@ -8,18 +8,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from rotation_lab import amazon
 from rotation_lab.model.secrets_manager import CURRENT, PENDING, STEPS, Secret, SecretsManager
 from rotation_lab.points import Point
+from rotation_lab.services.base import Ages, Answers, Follows, Issues, Service
 
-from . import amazon
-from .abilities import Ages, Follows, Issues
 from .document import Document
 from .environment import Environment, Handler
 from .faults import PERSON, SECOND, Fault
 from .history import AT_REST, END, MOVED, Ended, History, Outcome, Seen, Stuck
 from .invocation import Invocation
 from .proxy import Link, Listener
-from .services.base import Service
 
 ROTATION_TOKEN = "rTk9-" + "Vw3xQz7pLm" * 4
 
@@ -69,8 +68,13 @@ class World:
         self._current = self._secret.holder(CURRENT)
         for name, text in subject.others.items():
             self.manager.create(text, name, rotation_enabled=False)
-        self._apis = {"secretsmanager": amazon.secrets_manager(self.manager), **subject.service.apis(self.manager)}
+        self._apis = {"secretsmanager": amazon.secrets_manager(self.manager)}
+        if isinstance(subject.service, Answers):
+            self._apis |= subject.service.apis(self._read)
         self._changed = True
+
+    def _read(self, arn: str) -> str | None:
+        return self.manager.secrets[arn].text() if arn in self.manager.secrets else None
 
     # What the service and people do.
 
@@ -86,7 +90,7 @@ class World:
 
     def put_by_hand(self, *, in_service: bool) -> None:
         """A person puts another value, which the service accepts only if the person sets it there too."""
-        values = self.subject.service.by_hand() if in_service else self._mistyped()
+        values = self.subject.service.change() if in_service else self._mistyped()
         self._changed = True
         self.manager.put(self.arn, self.subject.document.text(values))
         self._current = self._secret.holder(CURRENT)

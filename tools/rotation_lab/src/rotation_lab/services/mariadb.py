@@ -4,21 +4,20 @@ import contextlib
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pymysql
 
-from . import authority
+from . import authority, process
+from .base import ADMIN, ADMIN_PASSWORD, FIRST, USER, Address, Login, Misbehaviour, Values
 
 INSTALL = "apt-get install mariadb-server"
-START_SECONDS = 60
 SUPERUSER, PASSWORD = "superuser", "superuser-password"
 
 _CONFIGURATION = """\
@@ -37,9 +36,12 @@ innodb-flush-log-at-trx-commit = 0
 innodb-fast-shutdown = 2
 performance-schema = off
 """
+_CERTIFICATE = {"ca": "ca.pem", "cert": "server.pem", "key": "server.key"}
+"""The server's own one, which a client may show as well."""
 _TLS = """\
 ssl-cert = {folder}/server.pem
 ssl-key = {folder}/server.key
+ssl-ca = {folder}/ca.pem
 """
 
 
@@ -50,6 +52,31 @@ class MariaDB:
     folder: Path
     port: int
     ca: str
+    _owners: "dict[int, pymysql.Connection[Any]]" = field(default_factory=dict, repr=False)
+    _others: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, repr=False)
+
+    def credential(self, name: str = USER, admin: str = ADMIN) -> "Account":
+        """An account of its own, and an administrator of its own, who has not all rights."""
+        return Account(self, name, admin)
+
+    @property
+    def owner(self) -> "pymysql.Connection[Any]":
+        """A connection of the superuser that stays open, in this process; it logs no statement."""
+        if os.getpid() not in self._owners:
+            self._owners[os.getpid()] = self._connect(SUPERUSER, PASSWORD)
+            self.owner.cursor().execute("SET SESSION sql_log_off = 1")
+        return self._owners[os.getpid()]
+
+    @cached_property
+    def plain(self) -> "MariaDB":
+        """Another server, without TLS, which runs as long as this one."""
+        return self._others.enter_context(start(tls=False))
+
+    def close(self) -> None:
+        """Close this process's own connection, and end the other server if there is one."""
+        self._others.close()
+        if os.getpid() in self._owners:
+            self._owners.pop(os.getpid()).close()
 
     def run(self, statement: str, *values: str) -> Any:
         """A statement of the superuser, which is not logged."""
@@ -58,10 +85,10 @@ class MariaDB:
             cursor.execute(statement, values)
             return cursor.fetchall()
 
-    def accepts(self, username: str, password: str) -> bool:
-        """Whether the user can log in with the password."""
+    def accepts(self, username: str, password: str, *, certificate: bool = False) -> bool:
+        """Whether the user can log in with the password, and with a client certificate of the server's authority."""
         try:
-            self._connect(username, password).close()
+            self._connect(username, password, certificate=certificate).close()
         except pymysql.OperationalError as error:
             if error.args[0] == 1045:
                 return False
@@ -72,12 +99,92 @@ class MariaDB:
         """All that the server has logged, with every statement that is not the superuser's."""
         return (self.folder / "output.log").read_text(errors="replace")
 
-    def _connect(self, username: str, password: str) -> "pymysql.Connection[Any]":
-        # Without TLS: that is for what is tested, not for what asks.
-        return pymysql.connect(
-            host="localhost", port=self.port, user=username, password=password.encode(), ssl_disabled=True,
-            autocommit=True, connect_timeout=10, read_timeout=10, write_timeout=10,
+    def _connect(self, username: str, password: str, *, certificate: bool = False) -> "pymysql.Connection[Any]":
+        # Without TLS, unless it has to be: that is for what is tested, not for what asks.
+        own: Any = {f"ssl_{name}": str(self.folder / file) for name, file in _CERTIFICATE.items()}
+        made: pymysql.Connection[Any] = pymysql.connect(
+            host="localhost", port=self.port, user=username, password=password.encode(), ssl_disabled=not certificate,
+            autocommit=True, connect_timeout=10, read_timeout=10, write_timeout=10, **(own if certificate else {}),
         )  # fmt: skip
+        return made
+
+
+class Account(Login):
+    """One account, which changes its own password, and an administrator with CREATE USER."""
+
+    engine = "mysql"
+    misbehaviours: ClassVar[Mapping[str, Misbehaviour]] = {
+        "read-only by default": Misbehaviour(
+            ("SET GLOBAL tx_read_only = 1",),
+            ("SET GLOBAL tx_read_only = 0",),
+        ),
+        "double quotes are names": Misbehaviour(
+            ("SET GLOBAL sql_mode = 'ANSI'",),
+            ("SET GLOBAL sql_mode = DEFAULT",),
+        ),
+        "locked after three wrong passwords": Misbehaviour(
+            ("SET GLOBAL max_password_errors = 3",),
+            ("SET GLOBAL max_password_errors = DEFAULT", "FLUSH PRIVILEGES"),
+        ),
+        "a client certificate is required": Misbehaviour(
+            ("ALTER USER %(name)s@'%%' REQUIRE X509",),
+            ("ALTER USER %(name)s@'%%' REQUIRE NONE",),
+        ),
+    }
+
+    def __init__(self, server: MariaDB, name: str, admin: str) -> None:
+        super().__init__(name, admin)
+        self.server, self._before, self._certificate = server, len(server.log()), False
+        self._run("CREATE USER %s@'%%' IDENTIFIED BY %s", name, FIRST)
+        self._run("CREATE USER %s@'%%' IDENTIFIED BY %s", admin, ADMIN_PASSWORD)
+        self._run("GRANT CREATE USER ON *.* TO %s@'%%'", admin)
+        self._run("GRANT SELECT ON mysql.* TO %s@'%%'", admin)
+
+    @property
+    def upstream(self) -> Address:
+        return "127.0.0.1", self.server.port
+
+    @property
+    def ca(self) -> str:
+        return self.server.ca
+
+    def reset(self) -> Values:
+        """The first passwords; an account that a rotation made is dropped."""
+        self._run("DROP USER IF EXISTS %s@'%%'", f"{self.name}_clone")
+        return super().reset()
+
+    def set_password(self, name: str, password: str) -> None:
+        self._run("ALTER USER %s@'%%' IDENTIFIED BY %s", name, password)
+
+    def accepts(self, username: str, password: str) -> bool:
+        return self.server.accepts(username, password, certificate=self._certificate)
+
+    def logs(self) -> str:
+        return self.server.log()[self._before :]
+
+    @contextlib.contextmanager
+    def misbehave(self, name: str) -> Iterator[None]:
+        with super().misbehave(name):
+            self._certificate = name == "a client certificate is required"
+            try:
+                yield
+            finally:
+                self._certificate = False
+
+    @contextlib.contextmanager
+    def without_tls(self) -> Iterator[Address]:
+        """On another server, with the same account and administrator; once for each credential."""
+        self.server.plain.credential(self.name, self.admin)
+        yield "localhost", self.server.plain.port
+
+    def do(self, statements: tuple[str, ...]) -> None:
+        for statement in statements:
+            with self.server.owner.cursor() as cursor:
+                cursor.execute(statement, {"name": self.name})
+
+    def _run(self, statement: str, *values: str) -> None:
+        with self.server.owner.cursor() as cursor:
+            cursor.execute(statement, values)
 
 
 def version() -> str:
@@ -87,14 +194,15 @@ def version() -> str:
 
 
 @contextlib.contextmanager
-def start(*, tls: bool = True) -> Iterator[MariaDB]:
-    """Run a server until the block ends. It takes about two seconds to be ready."""
+def start(*, tls: bool = True, **settings: str) -> Iterator[MariaDB]:
+    """Run a server until the block ends, with further lines of my.cnf. It takes about two seconds to be ready."""
     server, install = _program("mariadbd"), _program("mariadb-install-db")
-    folder, port = Path(tempfile.mkdtemp(prefix="mariadb-")), _free_port()
+    folder, port = Path(tempfile.mkdtemp(prefix="mariadb-")), process.free_port()
     try:
         made = authority.make(folder)
         configuration = _CONFIGURATION + f"port = {port}\n" + (_TLS if tls else "skip-ssl\n")
-        (folder / "my.cnf").write_text(configuration.format(folder=folder))
+        more = "".join(f"{name} = {value}\n" for name, value in settings.items())
+        (folder / "my.cnf").write_text(configuration.format(folder=folder) + more)
         (folder / "start.sql").write_text(
             f"CREATE USER '{SUPERUSER}'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';\n"
             f"GRANT ALL ON *.* TO '{SUPERUSER}'@'127.0.0.1' WITH GRANT OPTION;\n"
@@ -107,12 +215,12 @@ def start(*, tls: bool = True) -> Iterator[MariaDB]:
                 [install, f"--defaults-file={folder}/my.cnf", *options],
                 cwd=folder, user=_user(), env=_environment(), stdout=output, stderr=output, check=True,
             )  # fmt: skip
-        with _running(
-            [server, f"--defaults-file={folder}/my.cnf", f"--init-file={folder}/start.sql"], folder
-        ) as process:
-            running = MariaDB(folder, port, made.pem)
-            _wait(running, process)
+        command = [server, f"--defaults-file={folder}/my.cnf", f"--init-file={folder}/start.sql"]
+        running = MariaDB(folder, port, made.pem)
+        with process.running(command, folder, user=_user(), environment=_environment()) as started:
+            process.wait("MariaDB", lambda: _ready(running), started, running.log)
             yield running
+            running.close()
     finally:
         shutil.rmtree(folder)
 
@@ -133,32 +241,9 @@ def _environment() -> dict[str, str]:
     return {"PATH": f"{os.environ['PATH']}:/usr/sbin", "LC_ALL": "C.UTF-8"}
 
 
-@contextlib.contextmanager
-def _running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / "output.log").open("ab") as output:
-        process = subprocess.Popen(
-            command, cwd=folder, user=_user(), env=_environment(), stdin=subprocess.DEVNULL, stdout=output,
-            stderr=output,
-        )  # fmt: skip
+def _ready(server: MariaDB) -> bool:
     try:
-        yield process
-    finally:
-        process.kill()  # at once; nothing is to be kept
-        process.wait()
-
-
-def _wait(server: MariaDB, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            server.run("SELECT 1")
-        except pymysql.OperationalError:
-            time.sleep(0.05)
-        else:
-            return
-    raise RuntimeError(f"MariaDB did not start:\n{(server.folder / 'output.log').read_text()[-3000:]}")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+        server.run("SELECT 1")
+    except pymysql.OperationalError:
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 import contextlib
 import getpass
+import json
 import os
 import shutil
 import signal
@@ -9,18 +10,18 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pg8000 import native
 
-from . import authority
+from . import authority, process
+from .base import ADMIN, ADMIN_PASSWORD, FIRST, USER, Address, BusyError, Login, Misbehaviour, Values
 
 PROGRAMS = "/usr/lib/postgresql/*/bin"
 INSTALL = "apt-get install postgresql"
-START_SECONDS = 60
 SUPERUSER, PASSWORD = "postgres", "superuser-password"
 
 _ACCESS = """\
@@ -50,6 +51,19 @@ class PostgreSQL:
     folder: Path
     port: int
     ca: str
+    _owners: dict[int, native.Connection] = field(default_factory=dict, repr=False)
+
+    def credential(self, name: str = USER, admin: str = ADMIN) -> "Role":
+        """A role of its own, and an administrator of its own, who is not a superuser."""
+        return Role(self, name, admin)
+
+    @property
+    def owner(self) -> native.Connection:
+        """A connection of the superuser that stays open, in this process; it logs no statement."""
+        if os.getpid() not in self._owners:
+            self._owners[os.getpid()] = self._connect(SUPERUSER, PASSWORD, "postgres")
+            self.owner.run("SET log_statement = none")
+        return self._owners[os.getpid()]
 
     def run(self, statement: str, **values: str) -> Any:
         """A statement of the superuser, which is not logged."""
@@ -58,9 +72,8 @@ class PostgreSQL:
 
     def run_quoted(self, template: str, *values: str) -> None:
         """A statement of the superuser with values in the places of %I (a name) and %L (a text)."""
-        marks = {f"value{n}": value for n, value in enumerate(values)}
-        arguments = "".join(f", CAST(:{mark} AS text)" for mark in marks)
-        self.run(self.run(f"SELECT format('{template}'{arguments})", **marks)[0][0])
+        with contextlib.closing(self._connect(SUPERUSER, PASSWORD, "postgres")) as connection:
+            run_quoted(connection, template, *values)
 
     def accepts(self, username: str, password: str, database: str = "postgres") -> bool:
         """Whether the user can log in with the password."""
@@ -77,11 +90,11 @@ class PostgreSQL:
         return (self.folder / "output.log").read_text(errors="replace")
 
     @contextlib.contextmanager
-    def without_tls(self) -> Iterator[None]:
+    def without_tls(self) -> Iterator[Address]:
         """Meanwhile new connections cannot have TLS; each test's server is the same one."""
         self.set_tls("off")
         try:
-            yield
+            yield "localhost", self.port
         finally:
             self.set_tls("on")
 
@@ -89,10 +102,15 @@ class PostgreSQL:
         """Whether new connections can have TLS: "on" or "off"."""
         self.run(f"ALTER SYSTEM SET ssl = {state}")
         self.run("SELECT pg_reload_conf()")
-        end = time.monotonic() + START_SECONDS
+        end = time.monotonic() + process.START_SECONDS
         while self.run("SHOW ssl") != [[state]]:  # a new connection asks each time
             assert time.monotonic() < end
             time.sleep(0.02)
+
+    def close(self) -> None:
+        """Close this process's own connection."""
+        if os.getpid() in self._owners:
+            self._owners.pop(os.getpid()).close()
 
     def _connect(self, username: str, password: str, database: str) -> native.Connection:
         channel = socket.create_connection(("localhost", self.port), timeout=10)
@@ -105,6 +123,93 @@ class PostgreSQL:
             raise
 
 
+class Role(Login):
+    """One role, which changes its own password, and an administrator with CREATEROLE."""
+
+    engine, more = "postgres", {"dbname": "postgres"}
+    misbehaviours: ClassVar[Mapping[str, Misbehaviour]] = {
+        "read-only by default": Misbehaviour(
+            ("ALTER ROLE %1$I SET default_transaction_read_only = on",),
+            ("ALTER ROLE %1$I RESET default_transaction_read_only",),
+        ),
+        "md5 by default, SCRAM only": Misbehaviour(
+            ("ALTER ROLE %1$I SET password_encryption = md5", "ALTER ROLE %2$I SET password_encryption = md5"),
+            ("ALTER ROLE %1$I RESET password_encryption", "ALTER ROLE %2$I RESET password_encryption"),
+        ),
+    }
+
+    def __init__(self, server: PostgreSQL, name: str, admin: str) -> None:
+        super().__init__(name, admin)
+        self.server, self._before = server, len(server.log())
+        self._run("CREATE ROLE %I LOGIN PASSWORD %L", name, FIRST)
+        self._run("CREATE ROLE %I LOGIN CREATEROLE PASSWORD %L", admin, ADMIN_PASSWORD)
+        # The same verifiers at each reset, so that the answers to the same logins are known already.
+        self._kept = {password: self._state(of)[0] for of, password in ((name, FIRST), (admin, ADMIN_PASSWORD))}
+        self._asked: dict[tuple[Any, ...], bool] = {}
+
+    @property
+    def upstream(self) -> Address:
+        return "127.0.0.1", self.server.port
+
+    @property
+    def ca(self) -> str:
+        return self.server.ca
+
+    def reset(self) -> Values:
+        """The first passwords; a role that a rotation made is dropped."""
+        self._run("DROP ROLE IF EXISTS %I", f"{self.name}_clone")
+        return super().reset()
+
+    def change(self) -> Values:
+        """Another password, unless the role is locked."""
+        self.server.owner.run("SET lock_timeout = '1s'")
+        try:
+            return super().change()
+        except native.DatabaseError:
+            raise BusyError from None
+        finally:
+            self.server.owner.run("SET lock_timeout = 0")
+
+    def set_password(self, name: str, password: str) -> None:
+        self._run("ALTER ROLE %I PASSWORD %L", name, self._kept.get(password, password))
+
+    def opens(self, text: str) -> bool:
+        found = json.loads(text)
+        return self.accepts(found["username"], found["password"], found.get("dbname", "postgres"))
+
+    def accepts(self, username: str, password: str, database: str = "postgres") -> bool:
+        """Log in, once for each state of the role."""
+        asked = (*self._state(username), username, password, database)
+        if asked not in self._asked:
+            self._asked[asked] = self.server.accepts(username, password, database)
+        return self._asked[asked]
+
+    def without_tls(self) -> contextlib.AbstractContextManager[Address]:
+        return self.server.without_tls()
+
+    def logs(self) -> str:
+        return self.server.log()[self._before :]
+
+    def do(self, statements: tuple[str, ...]) -> None:
+        for statement in statements:
+            self._run(statement, self.name, self.admin)
+
+    def _run(self, template: str, *values: str) -> None:
+        run_quoted(self.server.owner, template, *values)
+
+    def _state(self, name: str) -> tuple[Any, ...]:
+        columns = "rolpassword, rolcanlogin, rolvaliduntil"
+        rows = self.server.owner.run(f"SELECT {columns} FROM pg_authid WHERE rolname = CAST(:name AS text)", name=name)
+        return tuple(rows[0]) if rows else (None,)
+
+
+def run_quoted(connection: native.Connection, template: str, *values: str) -> None:
+    """A statement with values in the places of %I (a name) and %L (a text)."""
+    marks = {f"value{n}": value for n, value in enumerate(values)}
+    arguments = "".join(f", CAST(:{mark} AS text)" for mark in marks)
+    connection.run(connection.run(f"SELECT format('{template}'{arguments})", **marks)[0][0])
+
+
 def version() -> str:
     """The version of the installed server. Raises ``RuntimeError`` when there is none."""
     text = subprocess.run([_program("postgres"), "--version"], capture_output=True, text=True, check=True).stdout
@@ -112,8 +217,8 @@ def version() -> str:
 
 
 @contextlib.contextmanager
-def start() -> Iterator[PostgreSQL]:
-    """Run a server until the block ends. It takes about two seconds to be ready."""
+def start(**settings: str) -> Iterator[PostgreSQL]:
+    """Run a server until the block ends, with further lines of postgresql.conf. It takes about two seconds."""
     initdb, postgres = _program("initdb"), _program("postgres")
     folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     try:
@@ -125,17 +230,20 @@ def start() -> Iterator[PostgreSQL]:
             folder, initdb, "--pgdata=data", f"--username={SUPERUSER}", "--pwfile=password", "--encoding=UTF8",
             "--locale=C.UTF-8", "--no-sync", "--no-instructions",
         )  # fmt: skip
-        data, port = folder / "data", _free_port()
+        data, port = folder / "data", process.free_port()
         for name in ("server.pem", "server.key"):
             shutil.move(folder / name, data / name)
         (data / "pg_hba.conf").write_text(_ACCESS)
         with (data / "postgresql.conf").open("a") as configuration:
             configuration.write(f"{_CONFIGURATION}port = {port}\n")
-        with _running([postgres, "-D", "data"], folder) as process:
-            server = PostgreSQL(folder, port, made.pem)
-            _wait(server, process)
+            configuration.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+        command, server = [postgres, "-D", "data"], PostgreSQL(folder, port, made.pem)
+        # SIGQUIT: at once, with all its children; nothing is to be kept.
+        with process.running(command, folder, user=_user(), environment=_environment(), end=signal.SIGQUIT) as started:
+            process.wait("PostgreSQL", lambda: _ready(server), started, server.log)
             server.run(f"ALTER ROLE {SUPERUSER} SET log_statement = none")
             yield server
+            server.close()
     finally:
         shutil.rmtree(folder)
 
@@ -165,41 +273,9 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
 
 
-@contextlib.contextmanager
-def _running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / "output.log").open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            user=_user(),
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
+def _ready(server: PostgreSQL) -> bool:
     try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGQUIT)  # at once, with all its children; nothing is to be kept
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait(server: PostgreSQL, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            server.run("SELECT 1")
-        except (native.Error, OSError):
-            time.sleep(0.05)
-        else:
-            return
-    raise RuntimeError(f"PostgreSQL did not start:\n{server.log()[-3000:]}")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+        server.run("SELECT 1")
+    except (native.Error, OSError):
+        return False
+    return True

@@ -5,11 +5,7 @@ import contextlib
 import json
 import os
 import shutil
-import signal
-import socket
 import ssl
-import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,12 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from . import authority
+from . import authority, process
+from .base import ADMIN as OPERATOR
+from .base import USER, Address, Login
 
 PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 """Debian's own wrapper in /usr/sbin changes the user to rabbitmq, who may not write in our folder."""
 INSTALL = "apt-get install rabbitmq-server"
-START_SECONDS = 60
 ADMIN, PASSWORD = "admin", "hQ7-mK2x-Zp9w"
 
 
@@ -39,6 +36,10 @@ class RabbitMQ:
     ca: str
     admin: str = ADMIN
     admin_password: str = PASSWORD
+
+    def credential(self, name: str = USER, admin: str = OPERATOR, *, may_change_itself: bool = True) -> "User":
+        """A user of its own, and an administrator who may change users."""
+        return User(self, name, admin, may_change_itself=may_change_itself)
 
     @property
     def url(self) -> str:
@@ -82,6 +83,35 @@ class RabbitMQ:
         return self.status(self.request("/api/whoami", username, password)) == 200
 
 
+class User(Login):
+    """One user of the management API; RabbitMQ lets only administrators change users, themselves included."""
+
+    engine = "rabbitmq"
+
+    def __init__(self, server: RabbitMQ, name: str, admin: str, *, may_change_itself: bool) -> None:
+        super().__init__(name, admin)
+        self.server, self._before = server, len(server.output())
+        self.tags = "administrator" if may_change_itself else "management"
+        self.reset()
+
+    @property
+    def upstream(self) -> Address:
+        return "127.0.0.1", self.server.port
+
+    @property
+    def ca(self) -> str:
+        return self.server.ca
+
+    def set_password(self, name: str, password: str) -> None:
+        self.server.put_user(name, password, "administrator" if name == self.admin else self.tags)
+
+    def accepts(self, username: str, password: str) -> bool:
+        return self.server.accepts(username, password)
+
+    def logs(self) -> str:
+        return self.server.output()[self._before :]
+
+
 def version() -> str:
     """The version of the installed server. Raises ``RuntimeError`` when there is none."""
     found = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*"))
@@ -97,13 +127,14 @@ def start(*, tls: bool = True) -> Iterator[RabbitMQ]:
     with TemporaryDirectory(prefix="rabbitmq-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         made = authority.make(folder) if tls else None
-        ports = dict(zip(("epmd", "dist", "amqp", "http"), _free_ports(4), strict=True))
+        ports = dict(zip(("epmd", "dist", "amqp", "http"), process.free_ports(4), strict=True))
         environment = _environment(folder, ports, made)
         # Our own epmd: the one that Erlang starts by itself is a daemon that nothing stops.
-        stack.enter_context(_running([_epmd(), "-port", str(ports["epmd"])], environment, folder))
-        process = stack.enter_context(_running([PROGRAM], environment, folder))
+        for command in ([_epmd(), "-port", str(ports["epmd"])], [PROGRAM]):
+            running = process.running(command, folder, environment=environment, family=True)
+            started = stack.enter_context(running)
         server = RabbitMQ(folder, ports["http"], made.pem if made else "")
-        _wait(server, process)
+        process.wait("RabbitMQ", lambda: _ready(server), started, server.output)
         yield server
 
 
@@ -149,42 +180,9 @@ def _epmd() -> str:
     return found
 
 
-@contextlib.contextmanager
-def _running(command: list[str], environment: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / "output.log").open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,  # Erlang has children of its own; they end together
-        )
+def _ready(server: RabbitMQ) -> bool:
+    """Whether the API answers."""
     try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _wait(server: RabbitMQ, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the API answers."""
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            if server.accepts(server.admin, server.admin_password):
-                return
-        except OSError:
-            pass
-        time.sleep(0.2)
-    raise RuntimeError(f"RabbitMQ did not start:\n{server.output()[-3000:]}")
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        return server.accepts(server.admin, server.admin_password)
+    except OSError:
+        return False

@@ -2,11 +2,9 @@
 
 import contextlib
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,10 +12,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from .authority import Authority
+from . import authority, process
+from .base import ADMIN, USER, Address, Login
 
 INSTALL = "apt-get install redis-server"
-START_SECONDS = 20
+CHANGES_PASSWORDS = "+acl|getuser +acl|setuser +acl|save +config|rewrite +config|get"
+"""What a user needs to change passwords, its own included, and to save them."""
 
 
 @dataclass
@@ -27,25 +27,28 @@ class RedisServer:
     folder: Path
     port: int
     arguments: Sequence[str] = ()
-    authority: Authority | None = None
+    made: authority.Authority | None = None
     """Given: the server speaks TLS only."""
-    _process: subprocess.Popen[bytes] | None = None
+    _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    @property
+    def ca(self) -> str:
+        """Its authority's certificate in PEM; "" without TLS."""
+        return self.made.pem if self.made else ""
+
+    def credential(self, name: str = USER, admin: str = ADMIN, *, may_change_itself: bool = True) -> "User":
+        """A user of its own, and an administrator who may change users and nothing else."""
+        return User(self, name, admin, may_change_itself=may_change_itself)
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        program = shutil.which("redis-server")
-        if program is None:
-            raise RuntimeError(f"Redis is not installed. Install it: {INSTALL}")
-        with (self.folder / "output.log").open("ab") as output:
-            command = [program, str(self.folder / "redis.conf"), *self.arguments]
-            self._process = subprocess.Popen(command, cwd=self.folder, stdout=output, stderr=output)
-        self._wait()
+        command = [_program(), str(self.folder / "redis.conf"), *self.arguments]
+        started = self._stack.enter_context(process.running(command, self.folder))
+        process.wait("Redis", self._ready, started, self.output)
 
     def stop(self) -> None:
         """Stop it, as a crash does: nothing is saved that was not saved before."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        self._stack.close()
 
     def accepts(self, username: str, password: str) -> bool:
         """Whether the user can log in with the password."""
@@ -69,50 +72,79 @@ class RedisServer:
     def _client(self, username: str, password: str) -> redis.Redis:
         return redis.Redis(
             host="localhost", port=self.port, username=username, password=password, protocol=2, decode_responses=True,
-            retry=Retry(NoBackoff(), 0), ssl=bool(self.authority),
-            ssl_ca_certs=str(self.authority.ca) if self.authority else None,
+            retry=Retry(NoBackoff(), 0), ssl=bool(self.made),
+            ssl_ca_certs=str(self.made.ca) if self.made else None,
         )  # fmt: skip
 
-    def _wait(self) -> None:
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
-            try:
-                self.run("PING")
-            except redis.ConnectionError:
-                time.sleep(0.02)
-            else:
-                return
-        raise RuntimeError(f"Redis did not start:\n{self.output()[-3000:]}")
+    def _ready(self) -> bool:
+        try:
+            self.run("PING")
+        except redis.ConnectionError:
+            return False
+        return True
+
+
+class User(Login):
+    """One ACL user."""
+
+    engine = "redis"
+
+    def __init__(self, server: RedisServer, name: str, admin: str, *, may_change_itself: bool) -> None:
+        super().__init__(name, admin)
+        self.server, self._before = server, len(server.output())
+        self._rights = {name: f"~{USER}:* +get +ping {CHANGES_PASSWORDS if may_change_itself else ''}".split()}
+        self._rights[admin] = CHANGES_PASSWORDS.split()
+        self.reset()
+
+    @property
+    def upstream(self) -> Address:
+        return "127.0.0.1", self.server.port
+
+    @property
+    def ca(self) -> str:
+        return self.server.ca
+
+    def set_password(self, name: str, password: str) -> None:
+        """This password only."""
+        self.server.run("ACL", "SETUSER", name, "reset", "on", f">{password}", *self._rights[name])
+
+    def accepts(self, username: str, password: str) -> bool:
+        return self.server.accepts(username, password)
+
+    @contextlib.contextmanager
+    def without_tls(self) -> Iterator[Address]:
+        """Another server, with the same user."""
+        with start(tls=False) as plain:
+            plain.credential(self.name, self.admin)
+            yield "localhost", plain.port
+
+    def logs(self) -> str:
+        return f"{self.server.run('ACL LIST')}{self.server.run('ACL LOG')}{self.server.output()[self._before :]}"
 
 
 def version() -> str:
     """The version of the installed server. Raises ``RuntimeError`` when there is none."""
-    program = shutil.which("redis-server")
-    if program is None:
-        raise RuntimeError(f"Redis is not installed. Install it: {INSTALL}")
-    text = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run([_program(), "--version"], capture_output=True, text=True, check=True).stdout
     return text.split("v=")[1].split()[0]
 
 
 @contextlib.contextmanager
-def start(*users: str, authority: Authority | None = None, acl_file: bool = True) -> Iterator[RedisServer]:
+def start(*users: str, tls: bool = True, acl_file: bool = True) -> Iterator[RedisServer]:
     """Run a server until the block ends. ``users``: lines of an ACL file, without the word "user".
 
-    There is always a user ``root`` with the password ``root`` and all permissions. With an authority the
-    server speaks TLS only. Without ``acl_file`` the users are in redis.conf.
+    There is always a user ``root`` with the password ``root`` and all permissions. With ``tls`` the server speaks TLS
+    only. Without ``acl_file`` the users are in redis.conf.
     """
     with TemporaryDirectory(prefix="redis-") as name:
-        folder, port = Path(name), _free_port()
+        folder, port = Path(name), process.free_port()
+        made = authority.make(folder) if tls else None
         lines = [f"user {user}\n" for user in ("root on >root ~* &* +@all", *users)]
-        configuration = [f"dir {folder}\n", "bind 127.0.0.1\n", 'save ""\n']
+        configuration = [f"dir {folder}\n", "bind 127.0.0.1\n", 'save ""\n', *_ports(port, made)]
         if acl_file:
             (folder / "users.acl").write_text("".join(lines))
-            configuration.append(f"aclfile {folder}/users.acl\n")
-        else:
-            configuration += lines
-        configuration += _ports(port, authority)
-        (folder / "redis.conf").write_text("".join(configuration))
-        server = RedisServer(folder, port, authority=authority)
+            lines = [f"aclfile {folder}/users.acl\n"]
+        (folder / "redis.conf").write_text("".join([*configuration, *lines]))
+        server = RedisServer(folder, port, made=made)
         try:
             server.start()
             yield server
@@ -120,20 +152,21 @@ def start(*users: str, authority: Authority | None = None, acl_file: bool = True
             server.stop()
 
 
-def _ports(port: int, authority: Authority | None) -> list[str]:
-    if authority is None:
+def _program() -> str:
+    found = shutil.which("redis-server")
+    if found is None:
+        raise RuntimeError(f"Redis is not installed. Install it: {INSTALL}")
+    return found
+
+
+def _ports(port: int, made: authority.Authority | None) -> list[str]:
+    if made is None:
         return [f"port {port}\n"]
     return [
         "port 0\n",
         f"tls-port {port}\n",
-        f"tls-cert-file {authority.certificate}\n",
-        f"tls-key-file {authority.key}\n",
-        f"tls-ca-cert-file {authority.ca}\n",
+        f"tls-cert-file {made.certificate}\n",
+        f"tls-key-file {made.key}\n",
+        f"tls-ca-cert-file {made.ca}\n",
         "tls-auth-clients no\n",
     ]
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

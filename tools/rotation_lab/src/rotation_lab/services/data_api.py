@@ -1,6 +1,8 @@
 """A local RDS Data API: its HTTP protocol in front of a real database, with secrets read by their ARN.
 
-    with rds_data_server.start(postgresql(server.port, ca), read_secret) as api:
+    with postgresql.start() as server, data_api.start(server) as api:
+        service = api.credential("app")
+        api.read_secret = ...
         boto3.client("rds-data", endpoint_url=api.url)
 
 Like AWS's, it logs in with user name and password of the secret's AWSCURRENT value, sends each statement as a prepared
@@ -12,7 +14,8 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
@@ -20,9 +23,14 @@ from typing import Any, Protocol
 import pymysql
 from pg8000 import native
 
+from rotation_lab import amazon
+
+from .base import ADMIN, USER, Login, ReadSecret, Service, Values
+from .mariadb import MariaDB
+from .postgresql import PostgreSQL
+
 Data = dict[str, Any]
-ReadSecret = Callable[[str], str | None]
-"""The AWSCURRENT text of the secret with this ARN; None when there is none."""
+POOLED = "connections stay open"
 
 
 class DataApiError(Exception):
@@ -51,8 +59,8 @@ Connect = Callable[[str, str, str | None], Connection]
 class DataApi:
     """The running server. ``calls`` has the names of the operations, in order."""
 
-    connect: Connect
-    read_secret: ReadSecret
+    server: PostgreSQL | MariaDB
+    read_secret: ReadSecret = lambda arn: None
     url: str = ""
     pooled: bool = False
     delay: float = 0.0
@@ -62,6 +70,10 @@ class DataApi:
     fail: Callable[[str, Data], None] = lambda operation, request: None
     """Raise ``DataApiError`` here to make the service answer so, and nothing is done."""
     _pool: dict[str, Connection] = field(default_factory=dict)
+
+    def credential(self, name: str = USER, admin: str = ADMIN) -> "User":
+        """A user of its own of the database, and an administrator of its own."""
+        return User(self, self.server.credential(name, admin))
 
     def answer(self, operation: str, request: Data) -> Data:
         """Answer one request."""
@@ -104,13 +116,85 @@ class DataApi:
             username, password = found["username"], found["password"]
         except (ValueError, KeyError):
             raise DataApiError("InvalidSecretException") from None
-        return self.connect(username, password, request.get("database"))
+        connect = postgresql if isinstance(self.server, PostgreSQL) else mysql
+        return connect(self.server.port)(username, password, request.get("database"))
+
+
+class User(Service):
+    """A user of the database, an administrator, and the probe, whose secret has no value yet."""
+
+    def __init__(self, api: DataApi, login: Login) -> None:
+        self.api, self.login = api, login
+
+    @property
+    def worlds(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (*self.login.worlds, POOLED)
+
+    def known(self, host: str, port: int) -> Mapping[str, Any]:
+        """No address: the cluster is a setting."""
+        return {"engine": self.login.engine, "username": self.login.name}
+
+    def others(self, host: str, port: int) -> Mapping[str, Mapping[str, Any] | None]:
+        found = self.login.others(host, port)
+        return {**{name: _without_address(text) for name, text in found.items() if text}, "probe": None}
+
+    def reset(self) -> Values:
+        self.api.close()
+        return self.login.reset()
+
+    def opens(self, text: str) -> bool:
+        return self.login.opens(text)
+
+    def change(self) -> Values:
+        return self.login.change()
+
+    def lock_out(self) -> None:
+        self.login.lock_out()
+
+    def apis(self, read: ReadSecret) -> Mapping[str, amazon.Api]:
+        """The Data API, over the same secrets."""
+        self.api.read_secret = read
+        return {"rds-data": self._answer}
+
+    @contextlib.contextmanager
+    def misbehave(self, name: str) -> Iterator[None]:
+        if name != POOLED:
+            with self.login.misbehave(name):
+                yield
+            return
+        self.api.pooled = True
+        try:
+            yield
+        finally:
+            self.api.pooled = False
+            self.api.close()
+
+    def logs(self) -> str:
+        return self.login.logs()
+
+    def _answer(self, request: amazon.Request) -> amazon.Answer:
+        try:
+            return amazon.json_answer(self.api.answer(request.action, json.loads(request.body)))
+        except DataApiError as error:
+            status, headers, body = amazon.json_answer({"message": error.message}, 400)
+            return status, {**headers, "x-amzn-errortype": error.code}, body
+
+
+def _without_address(text: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in text.items() if name in ("engine", "username", "password")}
 
 
 @contextlib.contextmanager
-def start(connect: Connect, read_secret: ReadSecret) -> Iterator[DataApi]:
+def over(started: AbstractContextManager[PostgreSQL | MariaDB]) -> Iterator[DataApi]:
+    """The Data API of a database that is started, without a port of its own: ``Answers.apis`` are how to reach it."""
+    with started as server:
+        yield DataApi(server)
+
+
+@contextlib.contextmanager
+def start(server: PostgreSQL | MariaDB) -> Iterator[DataApi]:
     """Run it until the block ends."""
-    api = DataApi(connect, read_secret)
+    api = DataApi(server)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -140,13 +224,13 @@ def start(connect: Connect, read_secret: ReadSecret) -> Iterator[DataApi]:
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        api.url = f"http://127.0.0.1:{server.server_address[1]}"
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    with Server(("127.0.0.1", 0), Handler) as http:
+        api.url = f"http://127.0.0.1:{http.server_address[1]}"
+        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         try:
             yield api
         finally:
-            server.shutdown()
+            http.shutdown()
             api.close()
 
 

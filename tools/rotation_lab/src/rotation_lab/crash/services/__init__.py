@@ -1,1 +1,0 @@
-"""The services that secrets open: stand-ins for a quick run, and the real servers."""
