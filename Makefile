@@ -69,6 +69,10 @@ build/drivers.zip: tools/requirements/layer.txt tools/dev/layer.py | install
 debian: ## Install the servers that the tests use, where missing (Debian packages).
 	@bash tools/dev/debian.sh
 
+.PHONY: docs
+docs: install ## Write docs/settings.md, the settings of targets and generators, from the catalogue.
+	@$(PYTHON) -m tools.dev.settings_page
+
 .PHONY: clean
 clean: ## Remove everything that the other commands made.
 	rm -rf $(VENV) .cache build .pytest_cache .mypy_cache .ruff_cache .hypothesis

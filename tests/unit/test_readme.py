@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.dev import settings_page
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 MADE = (".", "build")  # what the commands of the Makefile leave behind
@@ -26,6 +28,17 @@ def test_each_variable_and_output_is_in_the_readme(name: str) -> None:
 def test_each_target_is_in_the_readme() -> None:
     targets = json.loads((ROOT / "lambda_src/secret_rotation/catalogue.json").read_text())["targets"]
     assert not [name for name in targets if f"| `{name}` |" not in README]
+
+
+def test_the_page_of_settings_is_what_the_catalogue_says() -> None:
+    assert settings_page.PAGE.read_text() == settings_page.page(), "run `make docs`"
+
+
+def test_a_setting_s_default_and_what_is_allowed_are_on_the_page() -> None:
+    page = settings_page.page()
+    assert "| `port` | the secret's key `port`, or `6379` | 1 to 65535 |" in page
+    assert "| `tls` | `verify` | `verify`, `disable` |" in page
+    assert "| `user_arn` | required | arn:" in page
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
