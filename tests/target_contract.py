@@ -395,11 +395,7 @@ class TargetContract:
         if kind not in self.passwords:
             pytest.skip(f"not for this target: a password with {kind}")
 
-        def give(request: Mapping[str, Any]) -> dict[str, str]:
-            world.manager.made.append(self.passwords[kind])
-            return {"RandomPassword": self.passwords[kind]}
-
-        with mock.patch.object(world.manager, "_GetRandomPassword", give):
+        with mock.patch.object(world.manager, "random_password", return_value=self.passwords[kind]):
             new = world.rotate()
         assert self.passwords[kind] in _members(new).values()
         assert world.service.login(new)

@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from rotation_lab.sandbox.client import Sandbox, SandboxError
-from tests.lab.conftest import LOGS, SECRETS, Function, Secret, _create, permit
+from tests.lab.conftest import Function, Secret, _create, permit
 
 Make = Callable[..., Function]
 ROOT = Path(__file__).resolve().parents[2]
@@ -270,22 +270,3 @@ def test_the_log_has_no_secret_value(secret: Secret, template: Function, aws: Sa
     text = Path(aws.log_path).read_text() + json.dumps([aws.state(secret.name), aws.calls()])
     assert "marker-value" not in text
     assert secret.value() not in text
-
-
-def test_the_temporary_version_of_a_test_can_be_empty(tmp_path: Path) -> None:
-    source = """
-import boto3
-def lambda_handler(event, context):
-    client = boto3.client("secretsmanager")
-    try:
-        client.get_secret_value(SecretId=event["SecretId"], VersionId=event["ClientRequestToken"])
-    except client.exceptions.ResourceNotFoundException:
-        return
-    raise AssertionError("it has a value")
-"""
-    with Sandbox.start(log=tmp_path / "log", test_value="empty", attempts=1) as own:
-        function = Function(own, "tester", _create(own, "tester", source, {}, {}), "tester")
-        function.allow(SECRETS, LOGS)
-        permit(function)
-        own.client("secretsmanager").create_secret(Name="s", SecretString="initial")
-        assert Secret(own, "s", "").rotated(function, RotateImmediately=False)["result"] == "ok"

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import random
 import string
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from rotation_lab.model.errors import ServiceError
+from rotation_lab.model.passwords import random_password
 from rotation_lab.sandbox.client import Sandbox
-from rotation_lab.sandbox.errors import ApiError
-from rotation_lab.sandbox.passwords import random_password
 
 ALL = set(string.ascii_letters + string.digits + string.punctuation)
 
 
 def password(**request: Any) -> str:
-    return random_password(request)["RandomPassword"]
+    return random_password(request, random.SystemRandom())
 
 
 def test_the_default_is_32_characters_with_each_type() -> None:
@@ -67,8 +68,8 @@ def test_the_length_can_be_1_to_4096(length: int) -> None:
     ],
 )
 def test_the_impossible_is_refused(request_: dict[str, Any]) -> None:
-    with pytest.raises(ApiError) as refused:
-        random_password(request_)
+    with pytest.raises(ServiceError) as refused:
+        random_password(request_, random.SystemRandom())
     assert refused.value.code == "InvalidParameterException"
 
 

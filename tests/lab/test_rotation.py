@@ -201,13 +201,30 @@ def lambda_handler(event, context):
     assert secret.rotated(make_function(source, permission={}), RotateImmediately=False)["result"] == "ok"
 
 
+def test_the_temporary_version_of_a_secret_without_a_value_is_empty(
+    make_secret: MakeSecret, make_function: Make
+) -> None:
+    source = """
+import boto3
+def lambda_handler(event, context):
+    client = boto3.client("secretsmanager")
+    try:
+        client.get_secret_value(SecretId=event["SecretId"], VersionId=event["ClientRequestToken"])
+    except client.exceptions.ResourceNotFoundException:
+        return
+    raise AssertionError("it has a value")
+"""
+    function = make_function(source, permission={})
+    assert make_secret(None).rotated(function, RotateImmediately=False)["result"] == "ok"
+
+
 def test_rotation_needs_a_function(secret: Secret, aws: Sandbox) -> None:
     with pytest.raises(ClientError, match="No Lambda rotation function ARN"):
         secret.rotate()
     with pytest.raises(ClientError, match="No Lambda rotation function ARN"):
         aws.client("secretsmanager").cancel_rotate_secret(SecretId=secret.name)
     arn = "arn:aws:lambda:us-east-1:123456789012:function:nowhere"
-    with pytest.raises(ClientError, match="Lambda does not exist"):
+    with pytest.raises(ClientError, match=r"AccessDeniedException.*Secrets Manager cannot invoke"):
         secret.rotate(RotationLambdaARN=arn)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from rotation_lab.sandbox import schedule
+from rotation_lab.model import schedule
 from rotation_lab.sandbox.client import Sandbox
 from tests.lab.conftest import Function, Secret
 
@@ -77,8 +77,8 @@ def test_rules_that_aws_refuses(rules: dict[str, Any]) -> None:
     ],
 )
 def test_the_next_window(rules: dict[str, Any], after: str, start: str, end: str) -> None:
-    window = schedule.next_window(rules, datetime.fromisoformat(after).replace(tzinfo=UTC).timestamp())
-    assert [datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M") for moment in window] == [start, end]
+    window = schedule.parse(rules).next_window(datetime.fromisoformat(after).replace(tzinfo=UTC))
+    assert [moment.strftime("%Y-%m-%d %H:%M") for moment in window] == [start, end]
 
 
 @pytest.mark.parametrize("rules", [{"AutomaticallyAfterDays": 1000}, {"ScheduleExpression": "rate(999 days)"}])

@@ -43,7 +43,7 @@ class Subject:
 class _Manager(SecretsManager):
     """Its clock is the one that the function reads."""
 
-    def _now(self) -> datetime:
+    def now(self) -> datetime:
         return datetime.now(UTC)
 
 

@@ -55,7 +55,7 @@ def _serve(listener: socket.socket, port: int, arguments: argparse.Namespace) ->
         else:
             report(arguments.ready_descriptor, port)
 
-    policy = Policy(arguments.attempts, arguments.backoff, arguments.test_value)
+    policy = Policy(arguments.attempts, arguments.backoff)
     server = Server(listener, Path(tempfile.gettempdir()), policy)
     asyncio.run(server.run(started, until_end_of_input=arguments.ready_descriptor is not None))
 
@@ -66,13 +66,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", choices=["127.0.0.1", "localhost"], help=argparse.SUPPRESS)
     parser.add_argument("--attempts", type=int, default=3, help="attempts of a failing rotation (default: 3)")
     parser.add_argument("--backoff", type=float, default=0.2, help="seconds before the second one (default: 0.2)")
-    parser.add_argument("--test-value", choices=["current", "empty"], default="current", help=_TEST_VALUE)
     parser.add_argument("--log", type=Path, help="a file for the log (default: standard error)")
     parser.add_argument("--ready-descriptor", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
-
-
-_TEST_VALUE = "what the temporary version of RotateImmediately=false holds (default: current)"
 
 
 def _log_to(path: Path | None) -> None:

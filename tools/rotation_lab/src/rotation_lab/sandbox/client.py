@@ -69,16 +69,14 @@ class Sandbox:
         attempts: int = 3,
         backoff: float = 0.2,
         log: Path | None = None,
-        test_value: str = "current",
     ) -> Self:
         """Starts a process and waits until it serves.
 
         ``port`` 0 is a free one. A failing rotation has ``attempts``; ``backoff`` seconds before the second, twice
-        that before the third. ``test_value`` is what the temporary version of RotateImmediately=false holds,
-        "current" or "empty". Raises ``SandboxError`` with the end of the log.
+        that before the third. Raises ``SandboxError`` with the end of the log.
         """
         path = log or Path(tempfile.mkdtemp(prefix="sandbox-log-")) / "sandbox.log"
-        options = {"port": port, "attempts": attempts, "backoff": backoff, "log": path, "test-value": test_value}
+        options = {"port": port, "attempts": attempts, "backoff": backoff, "log": path}
         reader, writer = os.pipe()
         command = [sys.executable, "-m", "rotation_lab.sandbox", "--ready-descriptor", str(writer)]
         command += [text for name, value in options.items() for text in (f"--{name}", str(value))]

@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from rotation_lab.sandbox import additions, emulator, versions
+from rotation_lab.model import values
+from rotation_lab.model.secret import Secret
+from rotation_lab.sandbox import additions
 from rotation_lab.sandbox.calls import Calls, FaultError, Faults
 from rotation_lab.sandbox.clock import Clock
 from rotation_lab.sandbox.endpoint import LostAnswer
 from rotation_lab.sandbox.rotation import Rotations
 from rotation_lab.sandbox.secrets_manager import Secrets
-from rotation_lab.sandbox.versions import Record
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -103,22 +104,22 @@ class Control:
     def _state(self, data: dict[str, Any]) -> dict[str, Any]:
         wanted = data.get("secret")
         with self._secrets.lock:
-            secrets = [secret for _, _, secret in emulator.all_secrets()]
-            found = [secret for secret in secrets if wanted in (None, secret["Name"], secret["ARN"])]
+            secrets = self._secrets.vault.secrets.values()
+            found = [secret for secret in secrets if wanted in (None, secret.name, secret.arn)]
             if wanted and not found:
                 raise KeyError(wanted)
-            return {"now": self._clock.now(), "secrets": {secret["Name"]: self._about(secret) for secret in found}}
+            return {"now": self._clock.now(), "secrets": {secret.name: self._about(secret) for secret in found}}
 
-    def _about(self, secret: Record) -> dict[str, Any]:
+    def _about(self, secret: Secret) -> dict[str, Any]:
         state = self._rotations.state(secret)
-        scheduled = secret.get("RotationEnabled") and secret.get("RotationRules")
+        scheduled = secret.rotation_enabled and secret.rules
         return {
-            "arn": secret["ARN"],
-            "rotating": state.running,
+            "arn": secret.arn,
+            "rotating": secret.rotating,
             "result": state.result,
             "log": list(state.log),
-            "stages": {version: versions.labels(secret, version) for version in secret["Versions"]},
-            "next": list(self._secrets.next_window(secret)) if scheduled else None,
+            "stages": {version: sorted(about.labels) for version, about in secret.versions.items()},
+            "next": [moment.timestamp() for moment in values.next_window(secret)] if scheduled else None,
         }
 
     def _advance(self, data: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextvars
 import importlib.metadata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 MINISTACK = "1.5.33"
@@ -78,18 +78,6 @@ def caller(headers: dict[str, str], query: Json) -> str:
     return str(iam_evaluator.request_caller_arn(headers, query))
 
 
-def find_secret(secret_id: str | None) -> Json | None:
-    """The record of a secret, by name, ARN or ARN without its suffix."""
-    record: Json | None = secretsmanager._resolve(secret_id)[1]
-    return record
-
-
-def all_secrets() -> Iterator[tuple[str, str, Json]]:
-    """(account, region, record) of every secret."""
-    for key, record in list(secretsmanager._secrets.to_dict().items()):
-        yield key[0], key[1], record
-
-
 def in_scope(account_id: str, region_name: str, function: Callable[[], None]) -> None:
     """Calls ``function`` as if in a request to that account and region."""
 
@@ -119,7 +107,6 @@ def xml_error(code: str, message: str, status: int = 400) -> Answer:
     return answer
 
 
-def json_answer(content: Any) -> Answer:
-    """A success as Secrets Manager writes it."""
-    answer: Answer = responses.json_response(content, content_type="application/x-amz-json-1.1")
-    return answer
+def json_body(body: bytes, status: int = 200) -> Answer:
+    """An answer as Secrets Manager writes it."""
+    return status, {"Content-Type": "application/x-amz-json-1.1"}, body

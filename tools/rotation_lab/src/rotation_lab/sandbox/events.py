@@ -7,16 +7,16 @@ import logging
 import time
 from typing import Any
 
+from rotation_lab.model.secret import Secret
 from rotation_lab.sandbox import emulator
-from rotation_lab.sandbox.versions import Record
 
 _log = logging.getLogger("sandbox")
 _SERVICE = "secretsmanager.amazonaws.com"
 
 
-def publish(name: str, secret: Record, version: str, now: float) -> None:
+def publish(name: str, secret: Secret, version: str, now: float) -> None:
     """Publishes RotationStarted and the like, when a trail is logging: without one AWS publishes nothing."""
-    _log.info("%s: %s, version %s", secret["Name"], name, version)
+    _log.info("%s: %s, version %s", secret.name, name, version)
     if not _trail_is_logging():
         return
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
@@ -40,7 +40,7 @@ def _trail_is_logging() -> bool:
     return any(trail.get("IsLogging") and key[0] == emulator.account() for key, trail in trails)
 
 
-def _detail(name: str, secret: Record, version: str, moment: str) -> dict[str, Any]:
+def _detail(name: str, secret: Secret, version: str, moment: str) -> dict[str, Any]:
     return {
         "eventVersion": "1.08",
         "userIdentity": {"accountId": emulator.account(), "invokedBy": _SERVICE},
@@ -52,7 +52,7 @@ def _detail(name: str, secret: Record, version: str, moment: str) -> dict[str, A
         "userAgent": _SERVICE,
         "requestParameters": None,
         "responseElements": None,
-        "additionalEventData": {"SecretId": secret["ARN"], "VersionId": version},
+        "additionalEventData": {"SecretId": secret.arn, "VersionId": version},
         "eventID": emulator.new_id(),
         "readOnly": False,
         "eventType": "AwsServiceEvent",

@@ -5,20 +5,22 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from rotation_lab.model.errors import ServiceError
+from rotation_lab.model.secret import Secret
 from rotation_lab.sandbox import emulator
-from rotation_lab.sandbox.errors import ApiError
-from rotation_lab.sandbox.versions import Record
 
+Record = dict[str, Any]
 _PRINCIPAL = "secretsmanager.amazonaws.com"
 
 
-def check_may_invoke(secret: Record, arn: str) -> Record:
-    """The function's record, when its resource policy lets Secrets Manager call it for this secret."""
+def check_may_invoke(secret: Secret, arn: str) -> Record:
+    """The function's record, when its resource policy lets Secrets Manager call it for this secret.
+
+    A function that is not there is refused in the same words.
+    """
     function = emulator.find_function(arn)
-    if function is None:
-        raise ApiError("ResourceNotFoundException", "Lambda does not exist or could not be accessed")
-    if not _policy_allows(function, arn, secret["ARN"]):
-        raise ApiError(
+    if function is None or not _policy_allows(function, arn, secret.arn):
+        raise ServiceError(
             "AccessDeniedException",
             "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants "
             f"access to the principal {_PRINCIPAL}.",

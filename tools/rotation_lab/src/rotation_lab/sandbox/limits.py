@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
+from rotation_lab.model.errors import ServiceError
 from rotation_lab.sandbox import emulator
-from rotation_lab.sandbox.errors import ApiError
 
 MAX_ENVIRONMENT, MAX_FUNCTION_POLICY, MAX_ROLE_POLICIES, MAX_ACCESS_KEYS = 4096, 20 * 1024, 10_240, 2
 _FAILED = (
@@ -34,19 +34,19 @@ def check_environment(config: Mapping[str, Any]) -> None:
     """The environment variables of a function: 4 KB, and not Lambda's own names."""
     variables = (config.get("Environment") or {}).get("Variables") or {}
     if reserved := sorted(_RESERVED & set(variables)):
-        raise ApiError(
+        raise ServiceError(
             "InvalidParameterValueException",
             f"{_FAILED} contains reserved keys that are currently not supported for modification. "
             f"Reserved keys used in this request: {', '.join(reserved)}",
         )
     if len(json.dumps(variables, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_ENVIRONMENT:
-        raise ApiError("InvalidParameterValueException", f"{_FAILED} exceeded the 4KB limit.")
+        raise ServiceError("InvalidParameterValueException", f"{_FAILED} exceeded the 4KB limit.")
 
 
 def check_function_policy(policy: Mapping[str, Any]) -> None:
     """The resource policy of a function: 20 KB."""
     if len(json.dumps(policy, separators=(",", ":")).encode()) > MAX_FUNCTION_POLICY:
-        raise ApiError(
+        raise ServiceError(
             "PolicyLengthExceededException", f"The final policy size is bigger than the limit ({MAX_FUNCTION_POLICY})."
         )
 

@@ -12,22 +12,21 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from xml.sax.saxutils import escape
 
-from rotation_lab.sandbox import emulator, lambda_logs, limits, permissions, requests
+from rotation_lab.model import wire
+from rotation_lab.model.errors import ServiceError
+from rotation_lab.sandbox import bridge, emulator, lambda_logs, limits, permissions, requests
 from rotation_lab.sandbox.emulator import Answer
-from rotation_lab.sandbox.errors import ApiError
 from rotation_lab.sandbox.runtime import Code, Pool
-from rotation_lab.sandbox.secrets_manager import Secrets
+from rotation_lab.sandbox.secrets_manager import Secrets, here
 
-_SUFFIX = len("-XXXXXX")  # of a secret's ARN
 Service = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[Answer]]
 
 
 def apply(secrets: Secrets, pool: Pool) -> None:
     """Makes all changes; once for a process."""
     swaps: list[tuple[Any, str, Callable[[Any], Any]]] = [
-        (emulator.secretsmanager, "handle_request", lambda old: _secrets_manager(old, secrets)),
-        (emulator.secretsmanager, "_resolve", _resolve),
-        (emulator.iam_actions, "request_tag_context", _condition_keys),
+        (emulator.secretsmanager, "handle_request", lambda old: _secrets_manager(secrets)),
+        (emulator.iam_actions, "request_tag_context", lambda old: _condition_keys(old, secrets)),
         (emulator.lambda_svc, "_execute_function_warm", lambda old: _run_function(old, pool)),
         (emulator.lambda_svc, "_emit_lambda_logs", _no_second_log),
         (emulator.lambda_svc, "_emit_lambda_metrics", _metrics),
@@ -41,50 +40,51 @@ def apply(secrets: Secrets, pool: Pool) -> None:
     for owner, name, make in swaps:
         emulator.replace(owner, name, make)
     limits.apply()
+    bridge.apply(secrets)
 
 
 # Secrets Manager
 
 
-def _secrets_manager(old: Service, secrets: Secrets) -> Service:
+def _secrets_manager(secrets: Secrets) -> Service:
     async def handle_request(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
     ) -> Answer:
         action = headers.get("x-amz-target", "").rpartition(".")[2]
-        if action not in secrets.handlers:
-            return await old(method, path, headers, body, query)
         try:
-            request = requests.parse(body)
-            requests.check(action, request)
-            key = emulator.router.extract_access_key_id(headers, query)
-            permissions.check_kms(key, action, request)
-            if action == "RotateSecret":
-                permissions.check_rotation_caller(key, request)
-            return emulator.json_answer(secrets.handle(action, request))
-        except ApiError as error:
-            return emulator.json_error(error.code, error.message)
+            requests.check(action, requests.parse(body))
+            key = emulator.router.extract_access_key_id(headers, query) or ""
+            answer = _checked(secrets, key, action, wire.decode(body))
+            return emulator.json_body(wire.encode(answer))
+        except ServiceError as error:
+            return emulator.json_body(wire.encode_error(error), 400)
 
     return handle_request
 
 
-def _resolve(old: Callable[..., Any]) -> Callable[..., Any]:
-    def resolve(secret_id: str | None, *, use_arn_scope: bool = False) -> Any:
-        # A full ARN holds the name, by which records are kept; ministack would compare the ARN of each of them.
-        name = str(secret_id).partition(":secret:")[2][:-_SUFFIX]
-        record = emulator.secretsmanager._secrets.get(name) if name and not use_arn_scope else None
-        return (name, record) if record and record["ARN"] == secret_id else old(secret_id, use_arn_scope=use_arn_scope)
+def _checked(secrets: Secrets, key: str, action: str, request: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a request, once KMS and Lambda have been asked what the caller may do there."""
+    secret = secrets.lookup(request.get("SecretId"))
+    permissions.check_kms(key, action, request, secret)
+    if action == "RotateSecret":
+        permissions.check_rotation_caller(key, request, secret)
 
-    return resolve
+    def check(read: str, arn: str) -> None:
+        permissions.check_secret(key, read, arn)
+        permissions.check_kms(key, read, {}, secrets.vault.secrets.get(arn))
+
+    return secrets.handle(here(check), action, request)
 
 
-def _condition_keys(old: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+def _condition_keys(old: Callable[..., dict[str, Any]], secrets: Secrets) -> Callable[..., dict[str, Any]]:
     def request_tag_context(service: str, action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
         keys = dict(old(service, action, body, params))
         if service == "secretsmanager":
             try:
-                keys |= permissions.condition_keys(requests.parse(body))
-            except ApiError:
+                request = requests.parse(body)
+            except ServiceError:
                 return keys  # the request is refused when it is handled
+            keys |= permissions.condition_keys(request, secrets.lookup(request.get("SecretId")))
         if function := permissions.function_of(str(emulator.iam_evaluator.caller_arn())):
             keys["lambda:SourceFunctionArn"] = function
         return keys
@@ -167,7 +167,7 @@ def _create_function(old: Callable[..., Answer], pool: Pool) -> Callable[..., An
     def create(data: dict[str, Any]) -> Answer:
         try:
             _check_function(data.get("FunctionName"), data)
-        except ApiError as error:
+        except ServiceError as error:
             return emulator.json_error(error.code, error.message)
         pool.prepare(str(data.get("Runtime", "")))
         answer = old(data)
@@ -186,7 +186,7 @@ def _update_config(old: Callable[..., Answer]) -> Callable[..., Answer]:
         try:
             if current:
                 _check_function(name, {**current, **data})
-        except ApiError as error:
+        except ServiceError as error:
             return emulator.json_error(error.code, error.message)
         return old(name, data)
 
@@ -207,7 +207,7 @@ def _add_permission(old: Callable[..., Answer]) -> Callable[..., Answer]:
         if status == 201 and function is not None:
             try:
                 limits.check_function_policy(function["policy"])
-            except ApiError as error:
+            except ServiceError as error:
                 function["policy"]["Statement"] = before
                 return emulator.json_error(error.code, error.message)
         return status, headers, body

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from rotation_lab.sandbox import emulator, versions
-from rotation_lab.sandbox.errors import ApiError
+from rotation_lab.model.errors import ServiceError
+from rotation_lab.model.secret import Secret, has_value
+from rotation_lab.sandbox import emulator
 
 _KMS_ACTIONS = {
     "GetSecretValue": ("kms:Decrypt",),
@@ -49,34 +50,33 @@ def function_credentials(config: Mapping[str, Any]) -> dict[str, str]:
     return credentials
 
 
-def condition_keys(request: Mapping[str, Any]) -> dict[str, str]:
+def condition_keys(request: Mapping[str, Any], secret: Secret | None) -> dict[str, str]:
     """The ``secretsmanager:*`` condition keys of a request."""
-    secret = emulator.find_secret(request.get("SecretId")) or {}
     keys = {f"secretsmanager:{name}": _text(request[name]) for name in _REQUEST_KEYS if request.get(name) is not None}
-    if secret.get("RotationLambdaARN"):
-        keys["secretsmanager:resource/AllowRotationLambdaArn"] = secret["RotationLambdaARN"]
-    if secret.get("_PrimaryRegion"):
-        keys["secretsmanager:SecretPrimaryRegion"] = secret["_PrimaryRegion"]
-    tags = secret.get("Tags") or []
-    return keys | {f"secretsmanager:ResourceTag/{tag['Key']}": tag["Value"] for tag in tags}
+    if secret is None:
+        return keys
+    if secret.function:
+        keys["secretsmanager:resource/AllowRotationLambdaArn"] = secret.function
+    if secret.primary:
+        keys["secretsmanager:SecretPrimaryRegion"] = secret.primary.split(":")[3]
+    return keys | {f"secretsmanager:ResourceTag/{key}": value for key, value in (secret.tags or {}).items()}
 
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def check_kms(access_key: str, action: str, request: Mapping[str, Any]) -> None:
-    """``ApiError`` when the caller may not use the customer managed key that the secret's value needs."""
-    secret = emulator.find_secret(request.get("SecretId")) or {}
-    key = request.get("KmsKeyId") or secret.get("KmsKeyId")
-    changes_nothing = action in ("CreateSecret", "UpdateSecret") and not versions.has_value(dict(request))
+def check_kms(access_key: str, action: str, request: Mapping[str, Any], secret: Secret | None) -> None:
+    """``ServiceError`` when the caller may not use the customer managed key that the secret's value needs."""
+    key = request.get("KmsKeyId") or (secret.kms_key if secret else None)
+    changes_nothing = action in ("CreateSecret", "UpdateSecret") and not has_value(dict(request))
     if action not in _KMS_ACTIONS or not key or "alias/aws/secretsmanager" in key or changes_nothing:
         return
     arn = _usable_key(str(key), action)
     context = {
         "kms:ViaService": f"secretsmanager.{emulator.region()}.amazonaws.com",
         "kms:CallerAccount": emulator.account(),
-        "kms:EncryptionContext:SecretARN": secret.get("ARN", ""),
+        "kms:EncryptionContext:SecretARN": secret.arn if secret else "",
         "kms:EncryptionContextKeys": ["SecretARN", "SecretVersionId"],
     }
     for needed in _KMS_ACTIONS[action]:
@@ -84,25 +84,39 @@ def check_kms(access_key: str, action: str, request: Mapping[str, Any]) -> None:
             access_key, needed, "kms", emulator.region(), resource_arn=arn, service_context=context
         )
         if denied:
-            raise ApiError("AccessDeniedException", "Access to KMS is not allowed")
+            raise ServiceError("AccessDeniedException", "Access to KMS is not allowed")
 
 
 def _usable_key(key: str, action: str) -> str:
     record = emulator.kms._resolve_key(key)
     if record is None or record["KeyState"] != "Enabled":
         if action == "GetSecretValue":
-            raise ApiError("DecryptionFailure", "Secrets Manager can't decrypt the secret value: check the KMS key.")
-        raise ApiError("EncryptionFailure", "Secrets Manager can't encrypt the secret value: check the KMS key.")
+            raise ServiceError(
+                "DecryptionFailure", "Secrets Manager can't decrypt the secret value: check the KMS key."
+            )
+        raise ServiceError("EncryptionFailure", "Secrets Manager can't encrypt the secret value: check the KMS key.")
     return str(record["Arn"])
 
 
-def check_rotation_caller(access_key: str, request: Mapping[str, Any]) -> None:
-    """``ApiError`` when who calls RotateSecret may not invoke the function."""
-    secret = emulator.find_secret(request.get("SecretId")) or {}
-    arn = request.get("RotationLambdaARN") or secret.get("RotationLambdaARN")
+def check_rotation_caller(access_key: str, request: Mapping[str, Any], secret: Secret | None) -> None:
+    """``ServiceError`` when who calls RotateSecret may not invoke the function."""
+    arn = request.get("RotationLambdaARN") or (secret.function if secret else None)
     action = "lambda:InvokeFunction"
     if arn and emulator.iam_evaluator.enforce(access_key, action, "lambda", emulator.region(), resource_arn=arn):
-        raise ApiError("AccessDeniedException", f"The caller is not authorized to perform {action} on {arn}")
+        raise ServiceError("AccessDeniedException", f"The caller is not authorized to perform {action} on {arn}")
+
+
+def check_secret(access_key: str, action: str, arn: str) -> None:
+    """``ServiceError`` when the caller may not do this with one of the secrets that a request finds."""
+    denied = emulator.iam_evaluator.enforce(
+        access_key, f"secretsmanager:{action}", "secretsmanager", emulator.region(), resource_arn=arn
+    )
+    if denied:
+        who = getattr(denied, "principal_arn", "")
+        raise ServiceError(
+            "AccessDeniedException",
+            f"User: {who} is not authorized to perform: secretsmanager:{action} on resource: {arn}",
+        )
 
 
 def role_allows(config: Mapping[str, Any], action: str, resource: str) -> bool:
@@ -123,18 +137,18 @@ def role_allows(config: Mapping[str, Any], action: str, resource: str) -> bool:
 
 
 def check_role(config: Mapping[str, Any]) -> None:
-    """``ApiError`` for a role that Lambda cannot assume, or that lacks what the function's settings need."""
+    """``ServiceError`` for a role that Lambda cannot assume, or that lacks what the function's settings need."""
     role = emulator.iam._roles.get(str(config.get("Role", "")).rsplit("/", 1)[-1])
     if role is None:
         return  # ministack refuses that itself
     if not _trusts_lambda(role["AssumeRolePolicyDocument"]):
-        raise ApiError(
+        raise ServiceError(
             "InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda."
         )
     for action, name in _needed(config):
         resource = (config.get("DeadLetterConfig") or {}).get("TargetArn") if not action.startswith("ec2:") else "*"
         if not role_allows(config, action, str(resource)):
-            raise ApiError(
+            raise ServiceError(
                 "InvalidParameterValueException",
                 f"The provided execution role does not have permissions to call {name}",
             )

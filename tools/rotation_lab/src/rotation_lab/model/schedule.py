@@ -100,17 +100,12 @@ def parse(rules: Mapping[str, Any]) -> Schedule:
     return _rate(str(expression), duration) or _cron(str(expression), duration)
 
 
-def next_window(rules: Mapping[str, Any], after: float) -> tuple[float, float]:
-    """``Schedule.next_window`` in seconds since the epoch."""
-    start, end = parse(rules).next_window(datetime.fromtimestamp(after, UTC))
-    return start.timestamp(), end.timestamp()
-
-
-def days_between(rules: Mapping[str, Any], after: float) -> int:
+def days_between(rules: Mapping[str, Any], after: datetime) -> int:
     """The ``AutomaticallyAfterDays`` that DescribeSecret shows for a ``ScheduleExpression``."""
-    first, _ = next_window(rules, after)
-    second, _ = next_window(rules, first)
-    return max(1, round((second - first) / DAY.total_seconds()))
+    every = parse(rules)
+    first, _ = every.next_window(after)
+    second, _ = every.next_window(first)
+    return max(1, round((second - first) / DAY))
 
 
 def _duration(text: str | None) -> timedelta | None:
