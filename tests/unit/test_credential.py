@@ -66,7 +66,7 @@ def test_what_is_written_to_a_secret_is_hidden() -> None:
 
 
 def test_a_secret_that_is_not_there_has_no_value() -> None:
-    assert Secrets(lambda _: SecretsManager().client(), Log()).read_current("arn:none") is None
+    assert Secrets(lambda _: SecretsManager().client(), Log()).read_current("no-such-secret") is None
 
 
 def test_nothing_nested_in_the_administrator_s_secret_is_shown() -> None:
