@@ -100,9 +100,9 @@ Address = tuple[int, int, int, str, Any]
 """What ``getaddrinfo`` says of one address: family, kind, protocol, name, and where to connect to."""
 
 
-def connect(host: str, port: int, limit: Limit) -> Socket:
-    """Connect to the address of the host that answers first. Raises ``NetworkError``."""
-    where = f"{host}:{port}"
+def connect(host: str, port: int, limit: Limit, where: str = "") -> Socket:
+    """Connect to the address of the host that answers first. Raises ``NetworkError``, in which ``where`` names it."""
+    where = where or f"{host}:{port}"
     with explained(lambda error: limit.unanswered(where, error, "the host's name, the VPC's DNS"), OSError):
         addresses = _resolve(host, port, limit)
     with explained(lambda error: limit.unanswered(where, error, "host and port"), OSError), _Race() as race:
