@@ -1,7 +1,7 @@
 """The value of one version of a secret, which prints as its version and never as its value."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -64,6 +64,12 @@ class Credential:
         if not found:
             raise SecretError(f"The secret has no value for the key {key!r}, which the target needs.")
         return found
+
+    def with_value(self, value: str) -> "Credential":
+        """The same secret, in which all that rotates is ``value``."""
+        if not self.keys:
+            return replace(self, text=value)
+        return replace(self, text=self.document.replace({place(key): value for key in self.keys}).text)
 
     def check_can_hold(self, values: Mapping[str, str]) -> None:
         """Raise a ``SecretError`` unless the secret can be stored with these values of its keys.

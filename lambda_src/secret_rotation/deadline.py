@@ -1,5 +1,6 @@
 """How much of the function's time is left."""
 
+import math
 from typing import Protocol
 
 from .errors import DeadlineError
@@ -35,6 +36,12 @@ class Deadline:
         """Seconds to allow for one call to a service. Raises ``DeadlineError`` when the time is over."""
         self.require(0.1, "call the service")
         return min(most, self.remaining())
+
+    def share(self) -> float:
+        """Seconds to allow for one exchange that may be slow: what is left, but for a quarter, in which another one
+        can find out what has become of it. Raises ``DeadlineError`` when the time is over.
+        """
+        return self.timeout(math.inf) * 3 / 4
 
     def require(self, seconds: float, what: str) -> None:
         """Raise ``DeadlineError`` unless ``seconds`` are left to do ``what``."""

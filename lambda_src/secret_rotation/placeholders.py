@@ -5,6 +5,7 @@ of a path, a header. So a value is escaped for where it stands by construction, 
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -59,6 +60,12 @@ def for_header(value: str) -> str:
     )
 
 
+def kind_of(content_type: str) -> str:
+    """The kind of body that a Content-Type says: JSON also as application/vnd.api+json and the like."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return JSON if re.fullmatch(r"[^/]+/[^/]+\+json", kind) else kind
+
+
 def parse_body(kind: str, text: str) -> Any:
     """The body's structure, with placeholders in it. Raises ``ConfigurationError`` when it is not of this kind."""
     if kind == FORM:
@@ -70,14 +77,14 @@ def parse_body(kind: str, text: str) -> Any:
             'The body is not JSON. Placeholders stand within strings: {"password": "{{pending.password}}"}.'
         )
         with explained(lambda _: problem, ValueError, RecursionError):
-            return json.loads(text)
+            return json.loads(text, parse_float=_finite, parse_constant=_finite)
     raise ConfigurationError(f"The body is {kind!r}; allowed as Content-Type: {JSON}, {FORM}, {TEXT}.")
 
 
 def fill_body(kind: str, parsed: Any, values: Values) -> bytes:
     """What ``parse_body`` gave, filled in and written."""
     if kind == FORM:
-        return urlencode([(name, fill(text, values)) for name, text in parsed]).encode()
+        return urlencode([(fill(name, values), fill(text, values)) for name, text in parsed]).encode()
     filled = _fill_json(parsed, values)
     return (filled if kind == TEXT else json.dumps(filled)).encode()
 
@@ -88,8 +95,23 @@ def _fill_json(node: Any, values: Values) -> Any:
     if isinstance(node, list):
         return [_fill_json(item, values) for item in node]
     if isinstance(node, dict):
-        return {key: _fill_json(item, values) for key, item in node.items()}
+        return _fill_object(node, values)
     return node
+
+
+def _fill_object(node: Mapping[str, Any], values: Values) -> dict[str, Any]:
+    filled = {fill(key, values): _fill_json(item, values) for key, item in node.items()}
+    if len(filled) < len(node):
+        raise SecretError("A value of the secret that stands as a key in the body is another key of it too.")
+    return filled
+
+
+def _finite(number: str) -> float:
+    """Raise ``ValueError`` for NaN, Infinity, and what Python would read as such: JSON has none of them."""
+    found = float(number)
+    if math.isfinite(found):
+        return found
+    raise ValueError
 
 
 def _value(placeholder: str, values: Values) -> str:

@@ -75,3 +75,17 @@ def test_nothing_nested_in_the_administrator_s_secret_is_shown() -> None:
     step = context(None, client=lambda _: manager.client(), admin_secret_arn=arn)
     assert administrator.read(step).value == "admin-password"
     assert [shown(step.log, text) for text in CONFIDENTIAL] == [HIDDEN] * len(CONFIDENTIAL)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "expected"),
+    [
+        ("old", (), "new"),
+        ('{"a": "old", "b": "old"}', ("a",), '{"a": "new", "b": "old"}'),
+        ('{"a": "old", "b": "old", "c": 1}', ("a", "b"), '{"a": "new", "b": "new", "c": 1}'),
+    ],
+)
+def test_a_secret_with_another_value_differs_in_what_rotates_alone(
+    text: str, keys: tuple[str, ...], expected: str
+) -> None:
+    assert Credential("v1", text, keys).with_value("new") == Credential("v1", expected, keys)

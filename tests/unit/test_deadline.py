@@ -43,6 +43,16 @@ def test_a_timeout_is_what_is_asked_for_or_what_is_left() -> None:
     assert started(3).timeout(5) == 3 - MARGIN
 
 
+@pytest.mark.parametrize("seconds", [10, 60, 900])
+def test_an_exchange_leaves_a_quarter_of_the_time_for_another_one(seconds: float) -> None:
+    assert started(seconds).share() == (seconds - MARGIN) * 3 / 4
+
+
+def test_without_time_no_exchange_is_begun() -> None:
+    with pytest.raises(errors.DeadlineError, match=r"function\.timeout"):
+        started(0.5).share()
+
+
 @pytest.mark.parametrize("seconds", [0, 0.5, 0.55])
 def test_without_time_no_call_is_begun(seconds: float) -> None:
     with pytest.raises(errors.DeadlineError, match=r"function\.timeout"):

@@ -74,7 +74,7 @@ def body(kind: str, text: str) -> bytes:
 def test_a_value_stays_one_string_of_a_json_body() -> None:
     template = {"a": ["{{pending}}", 1, None, True], "b": {"c": "x{{pending}}y"}, "{{pending}}": "d"}
     found = json.loads(body(placeholders.JSON, json.dumps(template)))
-    assert found == {"a": [HOSTILE, 1, None, True], "b": {"c": f"x{HOSTILE}y"}, "{{pending}}": "d"}
+    assert found == {"a": [HOSTILE, 1, None, True], "b": {"c": f"x{HOSTILE}y"}, HOSTILE: "d"}
 
 
 def test_a_value_stays_one_field_of_a_form() -> None:
@@ -97,3 +97,40 @@ def test_an_unknown_content_type_is_refused_with_those_that_are_allowed() -> Non
     kinds = (placeholders.JSON, placeholders.FORM, placeholders.TEXT)
     with refused(ConfigurationError, "'application/xml'", "Content-Type", *kinds):
         placeholders.parse_body("application/xml", "<a/>")
+
+
+def test_a_value_is_one_key_of_a_json_body_and_no_other_one() -> None:
+    with refused(SecretError, "key"):
+        body(placeholders.JSON, json.dumps({"{{pending}}": "a", "{{ pending }}": "b"}))
+
+
+def test_a_value_is_the_name_of_one_field_of_a_form() -> None:
+    assert parse_qsl(body(placeholders.FORM, "a=1&{{pending}}=2").decode()) == [("a", "1"), (HOSTILE, "2")]
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity", "-Infinity", "1" * 5000])
+def test_a_number_that_json_does_not_have_is_refused(number: str) -> None:
+    with refused(ConfigurationError, "JSON"):
+        placeholders.parse_body(placeholders.JSON, f'{{"n": [{number}]}}')
+
+
+@pytest.mark.parametrize("number", ["1e300", "-0.5", "12345678901234567890"])
+def test_a_number_of_a_json_body_is_kept(number: str) -> None:
+    found = body(placeholders.JSON, f'{{"n": {number}}}')
+    assert json.loads(found)["n"] == json.loads(number)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "kind"),
+    [
+        ("application/json; charset=utf-8", placeholders.JSON),
+        ("application/vnd.api+json", placeholders.JSON),
+        ("Application/Merge-Patch+JSON;charset=utf-8", placeholders.JSON),
+        ("application/x-www-form-urlencoded", placeholders.FORM),
+        ("text/plain", placeholders.TEXT),
+        ("application/xml", "application/xml"),
+        ("+json", "+json"),
+    ],
+)
+def test_the_kind_of_a_body_is_that_of_its_content_type(content_type: str, kind: str) -> None:
+    assert placeholders.kind_of(content_type) == kind

@@ -48,7 +48,7 @@ class Limit:
         """What to say of a service that gave no answer; ``check`` names what the reader is to check."""
         return NetworkError(
             f"{where}: no answer after {self.waited():.1f} s ({type(error).__name__}). Check {check}, and the "
-            "function's network and security groups."
+            "function's network and security groups. If the service is slow, raise `function.timeout`."
         )
 
 

@@ -3,33 +3,46 @@
 URLs, headers and bodies have placeholders: ``{{pending.KEY}}``, ``{{current.KEY}}`` and ``{{login.KEY}}`` for a key of
 the JSON secret, ``{{pending}}`` and so on for the rotated value itself. ``login`` is the credential that the request
 logs in with: in the test the value to be tested; in the set the administrator's, or else one stored value after the
-other (pending, current, previous, versions without a label) until the API does not answer 401 or 403.
+other (pending, current, previous, versions without a label) until the API does not refuse the login.
 
 Every template is parsed before it is filled, so a value can change neither the structure of a body, nor the path, nor
-add a header, nor name another host. A retry after a crash logs in with the pending value and sets it again. Should the
-API then refuse a password that is not new, the pending value is in use already if the test passes.
+add a header, nor name another host.
+
+Whether the pending value is in use is looked up before the set request, which an API may refuse to repeat, and after
+one that failed: its answer may have been lost. A test that passes proves this only if it fails with a wrong value.
 """
 
 import base64
-import http.client
 import json
 import os
 import re
-import socket
+import secrets
 import ssl
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from ..kit import address, administrator, tls
-from ..placeholders import JSON, PLACEHOLDER, Values, fill, fill_body, for_header, for_url, names, parse_body
+from ..kit import address, administrator, certificate, http_client, tls
+from ..kit.connection import Limit
+from ..kit.http_client import Request
+from ..placeholders import (
+    JSON,
+    PLACEHOLDER,
+    Values,
+    fill,
+    fill_body,
+    for_header,
+    for_url,
+    kind_of,
+    names,
+    parse_body,
+)
 from ..target import (
     AuthenticationError,
     ConfigurationError,
@@ -39,14 +52,21 @@ from ..target import (
     NetworkError,
     RotationError,
     SecretError,
-    explained,
 )
 
 AUTHENTICATIONS = ("none", "basic", "bearer", "sigv4")
 
-PORTS = {"https": 443, "http": 80}
+SCHEMES = ("https", "http")
 
-REFUSED = (401, 403)
+LOCKED, TOO_MANY = 423, 429
+TRANSIENT = {408, LOCKED, 425, TOO_MANY}
+"""Statuses below 500 of a request that may succeed later."""
+
+_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+"""What RFC 9110 allows as a header's name."""
+_LINE = r"[\t\x20-\x7e\xa0-\xff]*"
+"""What can be sent as a header's value: Latin-1 without control characters."""
+_FRAMING = {"content-length", "transfer-encoding"}
 
 
 def identity(credential: Credential) -> dict[str, str]:
@@ -55,19 +75,20 @@ def identity(credential: Credential) -> dict[str, str]:
 
 
 def set_secret(context: Context) -> None:
-    """Send the set request, logged in with whichever stored value the API accepts."""
+    """Send the set request, logged in with whichever stored value the API accepts, unless it has the value already."""
     call, test = Call.of(context, "set"), Call.of(context, "test")
-    values = {"pending": context.pending, "current": context.current}
-    test.check({**values, "login": context.pending})
-    call.check({**values, "login": context.pending})
-    for login in _logins(context, call):
-        status = _try(context, call, {**values, "login": login})
-        if status in call.expected or _is_set_already(context, test, login, status, values):
-            return
-        if status is not None and status not in REFUSED:
-            raise call.problem(status)
-        context.log.info("The set request was refused with this value.", candidate=login.version)
-    raise AuthenticationError(_refused(context, call))
+    values = {"pending": context.pending, "current": context.current, "login": context.pending}
+    test.check(values)
+    call.check(values)
+    status = test.send(context, values) if test.uses_value() else None
+    if status in test.expected and _is_proof(context, test, values):
+        context.log.info("The API accepts the pending value already.")
+        return
+    if status in (LOCKED, TOO_MANY):  # each further login makes it worse
+        raise test.problem(status)
+    problem = _set(context, call, values, refused=status in test.refused)
+    if problem is not None and not _is_in_use(context, test, values):
+        raise problem
 
 
 def test_secret(context: Context) -> None:
@@ -80,6 +101,25 @@ def test_secret(context: Context) -> None:
         raise call.problem(status)
 
 
+def _set(context: Context, call: "Call", values: Values, *, refused: bool) -> RotationError | None:
+    """Send the set request with one login after the other; why it did not succeed, None if it did.
+
+    ``refused``: the API is known to refuse a login with the pending value.
+    """
+    for login in _logins(context, call):
+        known = refused and login is context.pending and call.logs_in()
+        try:
+            status = None if known else _try(context, call, {**values, "login": login})
+        except NetworkError as error:
+            return error
+        if status in call.expected:
+            return None
+        if status is not None and status not in call.refused:
+            return call.problem(status)
+        context.log.info("A login with this value was refused.", candidate=login.version)
+    return AuthenticationError(_refused(context, call))
+
+
 def _logins(context: Context, call: "Call") -> Iterator[Credential]:
     if administrator.SETTING in context.settings:
         yield administrator.read(context)
@@ -90,7 +130,7 @@ def _logins(context: Context, call: "Call") -> Iterator[Credential]:
 
 
 def _try(context: Context, call: "Call", values: Values) -> int | None:
-    """The status, or None when an older value lacks a key that the login needs."""
+    """The status, or None when an older value lacks a key that the login needs, or cannot be sent."""
     try:
         return call.send(context, values)
     except SecretError:
@@ -99,31 +139,31 @@ def _try(context: Context, call: "Call", values: Values) -> int | None:
         return None
 
 
-def _is_set_already(context: Context, test: "Call", login: Credential, status: int | None, values: Values) -> bool:
-    # The API let the pending value in, and refused to set it: perhaps since it is not another one than it has.
-    if login is not context.pending or status is None or status in REFUSED or status >= 500:
-        return False
-    return test.send(context, {**values, "login": login}) in test.expected
+def _is_in_use(context: Context, test: "Call", values: Values) -> bool:
+    with suppress(RotationError):  # what went wrong before says more
+        return test.uses_value() and test.send(context, values) in test.expected and _is_proof(context, test, values)
+    return False
+
+
+def _is_proof(context: Context, test: "Call", values: Values) -> bool:
+    """Whether the test, which has passed, fails with a wrong value: some URLs answer 200 whoever asks."""
+    wrong = context.pending.with_value(secrets.token_urlsafe(24))
+    if test.send(context, {**values, "pending": wrong, "login": wrong}) not in test.expected:
+        return True
+    context.log.warning("The test request succeeds with a wrong value too: ask in 'test_url' for what needs the value.")
+    return False
 
 
 def _refused(context: Context, call: "Call") -> str:
+    statuses = f"refused ({call.listed_refused()})"
     if administrator.SETTING in context.settings:
-        return f"{call} was refused with the administrator's credential. Check the secret in 'admin_secret_arn'."
+        return f"{call} was {statuses} with the administrator's credential. Check the secret in 'admin_secret_arn'."
     if not call.logs_in():
-        return f"{call} was refused (401 or 403). Check 'set_auth', and what the function's role may do."
+        return f"{call} was {statuses}. Check 'set_auth', and what the function's role may do."
     return (
-        f"{call} was refused with every stored value: pending, current, previous and the versions without a label. "
+        f"{call} was {statuses} with every stored value: pending, current, previous and the versions without a label. "
         "Put a working one by hand, or give 'admin_secret_arn'."
     )
-
-
-class Request(NamedTuple):
-    """A request with all values in it."""
-
-    target: str
-    """Path and query."""
-    headers: dict[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True)
@@ -138,6 +178,8 @@ class Call:
     auth: tuple[str, ...]
     """The kind of authentication, and its templates."""
     expected: frozenset[int]
+    refused: frozenset[int]
+    """Statuses that mean a refused login."""
     trust: ssl.SSLContext | None
     """None: no TLS."""
 
@@ -152,8 +194,9 @@ class Call:
             headers=_headers(context, f"{name}_headers"),
             body=context.setting(f"{name}_body", ""),
             auth=_auth(context, f"{name}_auth"),
-            expected=_statuses(context, f"{name}_status"),
-            trust=tls.context({**context.settings, "tls": "verify"}) if url.scheme == "https" else None,
+            expected=_statuses(context, f"{name}_status", "200-299"),
+            refused=_statuses(context, "refused_status", "401,403"),
+            trust=_trust(context, url),
         )
         call.logs_in()  # looks at every placeholder
         return call
@@ -164,8 +207,19 @@ class Call:
 
     def logs_in(self) -> bool:
         """Whether it is another request for another login. Raises ``ConfigurationError`` for a wrong placeholder."""
+        return "login" in self._roots()
+
+    def uses_value(self) -> bool:
+        """Whether it is another request for another pending value that logs in."""
+        return bool({"login", "pending"} & self._roots())
+
+    def listed_refused(self) -> str:
+        """The statuses that mean a refused login, for a message."""
+        return " or ".join(map(str, sorted(self.refused)))
+
+    def _roots(self) -> set[str]:
         texts = (self.url.path, self.url.query, *self.headers.values(), self.body, *self.auth[1:])
-        return "login" in [root for text in texts for root, _ in names(text)]
+        return {root for text in texts for root, _ in names(text)}
 
     def check(self, values: Values) -> None:
         """Fill in everything once, so that what is missing is told before anything is sent."""
@@ -186,38 +240,37 @@ class Call:
         Raises ``NetworkError``, or ``ConfigurationError`` when the server's certificate is not trusted.
         """
         request = self._fill(values)
-        headers = self._sign(request) if self.auth[0] == "sigv4" else request.headers
-        timeout = context.deadline.timeout()
-        connection = self._connect(timeout)
-        with (
-            closing(connection),
-            explained(self._explain, OSError, http.client.HTTPException),
-            _ended_after(timeout, connection),
-        ):
-            connection.request(self.method, request.target, request.body or None, headers)
-            return connection.getresponse().status
+        if self.auth[0] == "sigv4":
+            request = request._replace(headers=self._sign(request))
+        return http_client.send(str(self), request, Limit(context.deadline.share()), self.trust).status
 
     def problem(self, status: int) -> RotationError:
         """What an unexpected status means. The answer's body is not told: it may repeat what was sent."""
-        if status in REFUSED:
+        if status in self.refused:
             return AuthenticationError(f"{self} answered {status}: the value was refused.")
-        if status == 429 or status >= 500:
+        if status == LOCKED:
+            return NetworkError(f"{self} answered 423: locked. Unlock it there; the rotation is tried again.")
+        if status in TRANSIENT or status >= 500:
             return NetworkError(f"{self} answered {status}: the service is in trouble. The rotation is tried again.")
         if 300 <= status < 400:
             return ConfigurationError(f"{self} answered {status}. Redirects are not followed: give the final URL.")
-        return ConfigurationError(f"{self} answered {status}, which is not in '{self.name}_status'.")
+        return ConfigurationError(
+            f"{self} answered {status}, which is not in '{self.name}_status'. If it means a refused login: "
+            "'refused_status'."
+        )
 
     def _fill(self, values: Values) -> Request:
         target = fill(self.url.path, values, for_url) or "/"
         if self.url.query:
             target += "?" + fill(self.url.query, values, for_url)
         headers = {name: fill(text, values, for_header) for name, text in self.headers.items()}
-        return Request(target, {**headers, **_authorization(self.auth, values)}, self._fill_body(values))
+        headers = _merged(headers, _authorization(self.auth, values))
+        return Request(self.method, self.url, target, headers, self._fill_body(values))
 
     def _fill_body(self, values: Values) -> bytes:
         if not self.body:
             return b""
-        kind = self.headers["Content-Type"].partition(";")[0].strip().lower()
+        kind = kind_of(next(text for name, text in self.headers.items() if name.lower() == "content-type"))
         return fill_body(kind, parse_body(kind, self.body), values)
 
     def _sign(self, request: Request) -> dict[str, str]:
@@ -230,39 +283,6 @@ class Call:
             raise ConfigurationError(f"{self}: the function has no AWS credentials to sign with.")
         SigV4Auth(credentials, name, region).add_auth(signed)
         return dict(signed.headers.items())
-
-    def _connect(self, timeout: float) -> http.client.HTTPConnection:
-        # Without a port the library would look for one in an IPv6 address.
-        host, port = str(self.url.hostname), self.url.port or PORTS[self.url.scheme]
-        if self.trust is None:
-            return http.client.HTTPConnection(host, port, timeout=timeout)
-        return http.client.HTTPSConnection(host, port, timeout=timeout, context=self.trust)
-
-    def _explain(self, error: Exception) -> RotationError:
-        if isinstance(error, ssl.SSLError):
-            return tls.problem(str(self), error)
-        return NetworkError(
-            f"{self}: no answer ({type(error).__name__}). Check the URL, the function's network and security groups."
-        )
-
-
-@contextmanager
-def _ended_after(seconds: float, connection: http.client.HTTPConnection) -> Iterator[None]:
-    """Break the connection off: a socket's timeout is for one read, and an answer may come byte by byte."""
-
-    def end() -> None:
-        ended.set()
-        with suppress(OSError, AttributeError):  # closed, or not connected yet
-            connection.sock.shutdown(socket.SHUT_RDWR)
-
-    ended, timer = threading.Event(), threading.Timer(seconds, end)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-    if ended.is_set():
-        raise TimeoutError  # what was read until then looks like a whole answer
 
 
 def _method(context: Context, name: str) -> str:
@@ -291,30 +311,48 @@ def _url(context: Context, name: str) -> SplitResult:
 def _split(text: str) -> SplitResult | None:
     try:
         url = urlsplit(text)
-        usable = url.scheme in PORTS and address.is_host(url.hostname or "") and url.port != 0
+        usable = url.scheme in SCHEMES and address.is_host(url.hostname or "") and url.port != 0
     except ValueError:
         return None
     printable = re.fullmatch(r"[\x21-\x7e]*", PLACEHOLDER.sub("", text))
     return url if usable and printable and "@" not in url.netloc and not url.fragment else None
 
 
+def _trust(context: Context, url: SplitResult) -> ssl.SSLContext | None:
+    if url.scheme == "http":
+        return None
+    return tls.context({**context.settings, "tls": "verify"}, certificate.of(context))
+
+
 def _headers(context: Context, name: str) -> dict[str, str]:
-    try:
-        headers: Any = json.loads(context.setting(name, "{}"))
-    except ValueError:
-        headers = None
-    if not isinstance(headers, dict) or not all(map(_is_header, headers.items())):
-        raise ConfigurationError(f"The setting {name!r} must be a JSON object of headers: name => text.")
-    by_name = {key.title(): text for key, text in headers.items()}
     defaults = {"User-Agent": "secret-rotation"}  # some APIs refuse a request without
     if context.settings.get(f"{name.removesuffix('_headers')}_body"):
         defaults["Content-Type"] = JSON
-    return {**defaults, **by_name}
+    return _merged(defaults, _parse_headers(name, context.setting(name, "{}")))
 
 
-def _is_header(item: tuple[str, object]) -> bool:
-    name, text = item
-    return bool(re.fullmatch(r"[A-Za-z0-9-]+", name)) and isinstance(text, str) and "\n" not in text
+def _parse_headers(name: str, text: str) -> dict[str, str]:
+    try:
+        headers: Any = json.loads(text)
+    except ValueError:
+        headers = None
+    if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
+        raise ConfigurationError(f"The setting {name!r} must be a JSON object of headers: name => text.")
+    for header, value in headers.items():
+        if not re.fullmatch(_NAME, header) or header.lower() in _FRAMING:
+            raise ConfigurationError(f"The setting {name!r} has the header {header!r}, which cannot be set.")
+        if not re.fullmatch(_LINE, PLACEHOLDER.sub("", value)):
+            raise ConfigurationError(
+                f"The setting {name!r}: the header {header!r} has a line break, another control character, or one "
+                "outside Latin-1, and cannot be sent."
+            )
+    return headers
+
+
+def _merged(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """Both, where ``more`` replaces headers of the same name: upper and lower case are the same."""
+    replaced = {name.lower() for name in more}
+    return {**{name: text for name, text in headers.items() if name.lower() not in replaced}, **more}
 
 
 def _auth(context: Context, name: str) -> tuple[str, ...]:
@@ -332,8 +370,8 @@ def _auth(context: Context, name: str) -> tuple[str, ...]:
     return (kind,)
 
 
-def _statuses(context: Context, name: str) -> frozenset[int]:
-    text = context.setting(name, "200-299")
+def _statuses(context: Context, name: str, default: str) -> frozenset[int]:
+    text = context.setting(name, default)
     found: set[int] = set()
     for part in text.split(","):
         match = re.fullmatch(r"\s*([1-5]\d\d)(?:-([1-5]\d\d))?\s*", part)

@@ -41,7 +41,16 @@ def step(**settings: str) -> Context:
         ("set_method", "put", ["'put'", "PUT"]),
         ("set_headers", "[]", ["JSON"]),
         ("set_headers", "X: 1", ["JSON"]),
-        ("set_headers", '{"": "1"}', ["JSON"]),
+        ("set_headers", '{"": "1"}', ["''"]),
+        ("set_headers", '{"a b": "1"}', ["'a b'"]),
+        ("set_headers", '{"Content-length": "1"}', ["'Content-length'"]),
+        ("set_headers", '{"Transfer-Encoding": "chunked"}', ["'Transfer-Encoding'"]),
+        ("set_headers", '{"X-Key": "a\\rb"}', ["'X-Key'", "Latin-1"]),
+        ("test_headers", '{"X-Key": "a\\nb"}', ["'X-Key'", "Latin-1"]),
+        ("test_headers", '{"X-Key": "a\\u20acb"}', ["'X-Key'", "Latin-1"]),
+        ("test_headers", '{"X-Key": "a\\u0000b"}', ["'X-Key'", "Latin-1"]),
+        ("refused_status", "4xx", ["'4xx'", "200,204"]),
+        ("refused_status", "", ["''"]),
         ("set_auth", "digest", ["'digest'", "none, basic, bearer, sigv4"]),
         ("set_status", "2xx", ["'2xx'", "200-299"]),
         ("set_status", "600", ["'600'", "200-299"]),
@@ -90,11 +99,11 @@ def test_a_url_without_a_port_is_asked_at_the_usual_one_by_address_too(
 ) -> None:
     asked: list[tuple[str, int]] = []
 
-    def connect(where: tuple[str, int], *_: object) -> None:
-        asked.append(where)
+    def connect(host: str, port: int, *_: object) -> None:
+        asked.append((host, port))
         raise ConnectionRefusedError
 
-    monkeypatch.setattr("socket.create_connection", connect)
+    monkeypatch.setattr("secret_rotation.kit.http_client.connect", connect)
     with refused(NetworkError):
         http.test_secret(step(test_url=url, tls="disable"))
     assert asked == [address]
@@ -113,6 +122,10 @@ def test_a_server_that_is_not_reached_is_named_with_what_to_check() -> None:
         (400, ConfigurationError, "'test_status'"),
         (401, AuthenticationError, ""),
         (403, AuthenticationError, ""),
+        (404, ConfigurationError, "'refused_status'"),
+        (408, NetworkError, ""),
+        (423, NetworkError, "locked"),
+        (425, NetworkError, ""),
         (428, ConfigurationError, "'test_status'"),
         (429, NetworkError, ""),
         (499, ConfigurationError, "'test_status'"),
