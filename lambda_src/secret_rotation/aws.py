@@ -82,7 +82,7 @@ def calling(action: str) -> AbstractContextManager[None]:
 
 
 def explain(error: Exception, action: str) -> RotationError:
-    """What an exception of boto3 means for the operator. Its own text is told only where AWS names the permission."""
+    """What an exception of boto3 means for the operator. Its own text is shown only where AWS names the permission."""
     if isinstance(error, RotationError):
         return error
     if isinstance(error, ClientError):
@@ -105,7 +105,7 @@ def _explain_answer(answer: Mapping[str, Any], action: str) -> RotationError:
         return AccessDeniedError(f"{action}: not allowed. {answer.get('Message', '')}{_kms_hint(answer)}")
     if code in _BAD_CREDENTIAL:
         return AuthenticationError(f"{action}: AWS refused the credential ({code}).")
-    # Other messages may repeat parameters of the request, so only the code is told.
+    # Other messages may repeat parameters of the request, so only the code is shown.
     return _failed(action, f"AWS answered {code}")
 
 

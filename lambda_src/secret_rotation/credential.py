@@ -53,7 +53,7 @@ class Credential:
     def get(self, key: str, default: str | None = None) -> str | None:
         """A member of a JSON secret as text; ``default`` when it is absent or null.
 
-        Raises ``SecretError`` when it is no whole text: JSON can write half a character, which nobody can send.
+        Raises ``SecretError`` when it is no whole text: JSON can write half a character, which cannot be sent.
         """
         found = self.fields.get(key)
         return default if found is None else _whole(str(found), f"The secret's key {key!r}")
@@ -83,7 +83,7 @@ class Credential:
         yield self.text
         try:
             members = self.fields
-        except SecretError:  # nothing in it can be told apart
+        except SecretError:  # its fields are not known
             return
         for key, value in members.items():
             if not (isinstance(value, str) and key in PUBLIC_FIELDS.difference(self.keys)):

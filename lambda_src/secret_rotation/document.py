@@ -191,7 +191,7 @@ def _refuse_duplicates(members: Iterable[Member], places: Iterable[Place]) -> No
     seen: set[Place] = set()
     for member in members:
         if member.place in seen:
-            # Only the caller's own key names are told: another name may be part of what is secret.
+            # Only the names in `keys` are shown: another name may be part of what is secret.
             name = repr(member.place[-1]) if member.place in places else "another than those to rotate"
             raise DuplicateKeyError(f"The JSON object has a key twice ({name}). Keep one of them.")
         seen.add(member.place)

@@ -1,8 +1,8 @@
 """Every way in which a rotation is refused or fails, each a class of its own.
 
 The class name reaches the operator as Lambda's ``errorType``, the message as ``errorMessage``. A message says what is
-wrong and what to do; it never holds a value of a secret. The four bases below tell the kind of fault: what the
-operator mends is the configuration, the secret, the credential or the network.
+wrong and what to do; it never holds a value of a secret. The four bases below are the kinds of fault: what the
+operator fixes is the configuration, the secret, the credential or the network.
 """
 
 from collections.abc import Callable, Iterator
@@ -127,7 +127,7 @@ class TargetError(RotationError):
 
 
 class InternalError(RotationError):
-    """A defect of this function: only the kind and the place of the exception are told."""
+    """A defect of this function: only the class and the place of the exception are shown."""
 
 
 @contextmanager

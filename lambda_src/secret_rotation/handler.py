@@ -101,7 +101,7 @@ def _run(event: Event, context: LambdaContext, log: Log) -> None:
 
 @functools.cache
 def _function() -> Function:
-    """Read the settings and load the target, once; a failure is not kept, so each invocation tells it."""
+    """Read the settings and load the target, once; a failure is not kept, so each invocation reports it."""
     silence_libraries()
     found = settings.read(os.environ)
     return Function(

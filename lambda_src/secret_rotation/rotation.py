@@ -6,7 +6,7 @@ What a crash leaves behind, and why the next try converges:
   second one, so the retry keeps the first. No token ever has two values.
 - in setSecret: the service accepts the old value, or the pending one, which is stored. The retry tries to log in with
   the pending value first, then with the others.
-- AWSPENDING is cleared by hand after setSecret: the service accepts a value that only an unlabelled version holds. The
+- AWSPENDING is removed after setSecret: the service accepts a value that only an unlabelled version holds. The
   next rotation finds it, since it offers those versions too.
 - in finishSecret: AWSCURRENT has moved or has not. The retry sees which. finishSecret tests once more, since its event
   may come without the test before it, and moving AWSCURRENT is what everybody else sees.
@@ -148,7 +148,7 @@ class Rotation:
             return self._store.value(version)
         current = self._store.fresh_value(version)
         if current is None:
-            raise NoValueError("The AWSCURRENT version has no value. Put a value by hand and rotate again.")
+            raise NoValueError("The AWSCURRENT version has no value. Put a value into it and rotate again.")
         return current
 
     def _check_document(self, current: Credential | None) -> None:
@@ -238,7 +238,7 @@ class Rotation:
         if different:
             raise IdentityMismatchError(
                 f"The pending value differs from the current one in {', '.join(different)}. It is not used. "
-                "Put a value by hand to abandon this rotation."
+                "To abandon this rotation, put a new value into the secret."
             )
 
     def _differences(self, one: Credential | None, other: Credential | None) -> list[str]:

@@ -23,7 +23,7 @@ READS = 3
 
 @dataclass(frozen=True)
 class Description:
-    """What DescribeSecret tells: whether rotation is enabled, and the labels of each labelled version."""
+    """What DescribeSecret returns: whether rotation is enabled, and the labels of each labelled version."""
 
     rotation_enabled: bool
     labels: Mapping[str, frozenset[str]]
@@ -33,7 +33,7 @@ class Description:
         return next((version for version, labels in self.labels.items() if label in labels), None)
 
     def promoted(self, version: str) -> "Description":
-        """The labels once AWSCURRENT has moved to ``version``: told, not read, since a read may lag behind."""
+        """The labels once AWSCURRENT has moved to ``version``, computed and not read, since a read may lag behind."""
         former = self.holder(CURRENT)
         labels = {v: found - {CURRENT, PREVIOUS} for v, found in self.labels.items()}
         labels |= {v: labels[v] | {label} for v, label in ((former, PREVIOUS), (version, CURRENT)) if v is not None}

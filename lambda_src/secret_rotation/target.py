@@ -117,8 +117,8 @@ class Context:
     def candidates(self) -> Iterator[Credential]:
         """Credentials that may open the service now: pending, current, previous, then versions without a label.
 
-        After a rotation that was broken off, or whose AWSPENDING was cleared by hand, the only working value may be in
-        any of them. The service is asked with one after the other until one is accepted. Those that hold no usable
+        After a rotation that was interrupted, or whose AWSPENDING was removed, the only working value may be in any of
+        them. The service is asked with one after the other until one is accepted. Those that hold no usable
         value are left out.
         """
         seen: set[str] = set()

@@ -7,7 +7,7 @@ def host(context: Context, credential: Credential) -> str:
     """The setting 'host', which goes before the secret's key. Raises ``ConfigurationError`` when there is neither."""
     found = context.settings.get("host") or credential.get("host")
     if not found:
-        raise ConfigurationError("The host is not known: give the setting 'host', or the secret a key 'host'.")
+        raise ConfigurationError("The host is not known. Use the setting 'host', or add a key 'host' to the secret.")
     if not is_host(found):
         raise ConfigurationError(
             "The host is not a name or an address: correct the setting, or the secret's key 'host'."

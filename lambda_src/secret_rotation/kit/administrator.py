@@ -25,7 +25,7 @@ def check_host(context: Context, admin: Credential, host: str) -> None:
     trusted = context.settings.get("host") or admin.get("host")
     if not trusted:
         raise ConfigurationError(
-            "The administrator's secret has no key 'host', as it is for those that RDS makes: give the setting 'host'."
+            "The administrator's secret has no key 'host' (those that RDS creates have none). Use the setting 'host'."
         )
     if trusted != host:
         raise IdentityMismatchError(
@@ -34,8 +34,8 @@ def check_host(context: Context, admin: Credential, host: str) -> None:
 
 
 def no_password_accepted(server: str, username: str) -> AuthenticationError:
-    """What to tell when the server has refused all that Secrets Manager holds."""
+    """The error when the server rejected every stored value."""
     return AuthenticationError(
         f"{server} accepts no stored password of {username!r}: pending, current, previous and the versions without a "
-        "label were tried. Put a working value by hand, or give 'admin_secret_arn'."
+        "label were tried. Put a value that works into the secret, or set 'admin_secret_arn'."
     )

@@ -182,7 +182,7 @@ def _split_at_account(grant: str, username: str, host: str) -> tuple[str, str]:
         head, found, tail = grant.rpartition(f"{quote}{name}{quote}@{quote}{place}{quote}")
         if found:
             return head, tail
-    raise TargetError("SHOW GRANTS gave a line without the account; the clone has to be made by hand.")
+    raise TargetError("SHOW GRANTS returned a line without the account. Create the clone yourself.")
 
 
 def _explain(error: Exception, server: Server, username: str = "") -> RotationError:

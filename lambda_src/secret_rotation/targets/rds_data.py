@@ -183,7 +183,7 @@ class Engine(Protocol):
     """What differs between the databases."""
 
     database: str | None
-    """Where to connect unless told otherwise."""
+    """Where to connect without the setting."""
 
     def __init__(self, host: str) -> None:
         """``host``: from where the user logs in, for MySQL."""
@@ -274,7 +274,7 @@ ENGINES: Mapping[str, Callable[[str], Engine]] = {"postgresql": Postgresql, "mys
 
 @dataclass(frozen=True)
 class Probe:
-    """The secret by which a value is tested. Nobody else reads or writes it."""
+    """The secret by which a value is tested. Only this function reads and writes it."""
 
     context: Context
     arn: str
@@ -404,7 +404,7 @@ def _explain(error: Exception, login: Login) -> RotationError:
 
 
 def _explain_database(login: Login, said: str) -> RotationError:
-    """The server's own text may hold the statement, so only its codes are told."""
+    """The server's own text may hold the statement, so only its codes are shown."""
     states = [state or number for state, number in _STATE.findall(said)]
     if any(state.startswith("28") for state in states) or re.search(
         r"password authentication failed|^Access denied for user", said

@@ -7,7 +7,7 @@ same step twice at once, ends in the same two passwords. What a crash may leave:
 
 - before ACL SETUSER: nothing changed. After it, before it is saved: the pending password works, which is stored; the
   retry logs in with it and saves.
-- AWSPENDING cleared by hand after ACL SETUSER: current still works, so the next rotation logs in with it, and drops
+- AWSPENDING removed after ACL SETUSER: current still works, so the next rotation logs in with it, and drops
   the abandoned password.
 """
 
@@ -41,7 +41,7 @@ except ImportError:
 SAVE_COMMANDS = {"acl-save": "ACL SAVE", "config-rewrite": "CONFIG REWRITE", "none": None}
 """How the new password survives a restart of the server.
 
-ACL SAVE unless told otherwise: without it a restart brings back passwords that no version of the secret may hold any
+ACL SAVE by default: without it a restart brings back passwords that no version of the secret may hold any
 more, and a server that cannot do it says so at the first rotation, while the old password still works.
 """
 
@@ -137,7 +137,7 @@ class Server:
         if isinstance(error, redis.exceptions.NoPermissionError):
             return ConfigurationError(
                 f"{where}: the user {username!r} may not change passwords. Grant it +acl|getuser, +acl|setuser and "
-                "what 'persist' needs, or give the setting 'admin_secret_arn'."
+                "what 'persist' needs, or set 'admin_secret_arn'."
             )
         if isinstance(error.__context__, ssl.SSLError):
             return tls.problem(where, error.__context__)

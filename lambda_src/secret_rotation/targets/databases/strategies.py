@@ -163,7 +163,7 @@ def _check_username(context: Context, credential: Credential) -> str:
     if username != (other(expected) if _alternates(context) else expected):
         raise IdentityMismatchError(
             f"The pending value is for the user {username!r}, and the current one for {expected!r}. It is not used. "
-            "Put a value by hand to abandon this rotation."
+            "To abandon this rotation, put a new value into the secret."
         )
     return username
 
