@@ -10,7 +10,8 @@ import pytest
 from rotation_lab import cli
 from rotation_lab.services import door
 from rotation_lab.trial.options import Options, UsageError
-from secret_rotation import generate, settings
+from secret_rotation import settings
+from secret_rotation.password import Password
 from tests.lab.foreign import TEMPLATE
 from tools.dev import try_target
 
@@ -99,9 +100,9 @@ def test_options_come_from_makes_variables(tmp_path: Path) -> None:
 
 def test_what_is_given_is_what_the_function_makes_values_with() -> None:
     made = settings.read(read(GENERATORS='{"password": {"type": "hex", "bytes": 16}}').environment).generators
-    assert isinstance(made["password"], generate.Text)
-    made = settings.read(read(LENGTH="20", EXCLUDE="+/").environment).generators
-    assert made == {"password": generate.Password(length=20, exclude_characters="+/")}
+    assert made["password"].settings == {"bytes": "16"}
+    found = settings.read(read(LENGTH="20", EXCLUDE="+/").environment)
+    assert found.password == Password(length=20, exclude_characters="+/")
 
 
 def test_a_secret_that_is_not_a_json_object_is_plain_text() -> None:
