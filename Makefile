@@ -44,8 +44,9 @@ test: install debian layer lint ## Run all tests: checks, unit, property, target
 
 .PHONY: faults
 faults: install debian ## Break the function at every call it makes; TARGET=name, FUNCTION=folder of another one, ALL=1, QUICK=1.
-	@$(PYTHON) -m rotation_lab.crash $(if $(TARGET),--target "$(TARGET)") $(if $(FUNCTION),--function "$(FUNCTION)") \
-		$(if $(ALL),--all) $(if $(QUICK),--quick) $(if $(DOCS),--docs)
+	@$(PYTHON) -m rotation_lab.crash --function "$(or $(FUNCTION),lambda_src)" $(if $(FUNCTION),,--cases tests/faults/cases.py) \
+		$(if $(TARGET),--case "$(TARGET)") $(if $(ALL),--all) $(if $(QUICK),--quick) $(if $(DOCS),--json build/faults.json)
+	@$(if $(DOCS),$(PYTHON) -m tools.dev.safety build/faults.json)
 
 .PHONY: mutants
 mutants: install debian ## Change the function's code in small ways and list the changes that no test notices; FILE=rotation.py.

@@ -4,19 +4,19 @@ import re
 
 import pytest
 
-from rotation_lab.crash.cases import CASES
 from secret_rotation import catalogue
 from tools.dev.mutants import ROWS, examiners, modules
 
+from .cases import CASES
 from .harness import ROOT
 
 
 def test_every_target_has_a_case_in_the_fault_harness() -> None:
-    assert {case.target for case in CASES} == set(catalogue.targets())
+    assert {case.group for case in CASES} == set(catalogue.targets())
 
 
 def test_the_tests_examine_every_target() -> None:
-    assert {case.target for case in CASES if case.quick} == set(catalogue.targets())
+    assert {case.group for case in CASES if case.quick} == set(catalogue.targets())
 
 
 def test_the_figures_of_the_mutation_check_are_of_modules_that_exist() -> None:

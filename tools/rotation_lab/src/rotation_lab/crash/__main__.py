@@ -1,4 +1,8 @@
-"""`python -m rotation_lab.crash`: examine this project's function, or another one, and print a line for each target."""
+"""``rotation-lab crash --function FOLDER``: breaks a rotation function at every call, and prints a line for each case.
+
+A case is a service and the secret that opens it. Without ``--cases`` there are those that need nothing of the function
+but what AWS documents: choose the one that it rotates, such as ``--case postgresql``.
+"""
 
 import argparse
 import json
@@ -13,49 +17,64 @@ from typing import Any
 
 from . import report
 from .campaign import Choice
-from .cases import CASES, Case, chosen
-from .run import run
+from .case import Case, CasesError, chosen, load
+from .run import Function, FunctionError, run
+
+GENERIC = "rotation_lab.crash.generic"
 
 
 def main() -> int:
     """0 when no invariant was breached, 1 when one was, 2 when something could not be examined."""
     options = _options()
-    if options.case:
-        _one(options)
+    try:
+        function, cases = Function.of(options.function, options.handler, options.env), _cases(options)
+    except (CasesError, FunctionError) as error:
+        print(f"crash: {error}", file=sys.stderr)
+        return 2
+    if options.alone:
+        _alone(cases[0], function, options)
         return 0
-    cases = [case for case in chosen(options.target) if case.quick or not options.quick]
-    function = Path(options.function).resolve() if options.function else None
-    results = _all(cases, function, options)
+    return _examine(cases, options)
+
+
+def _examine(cases: list[Case], options: argparse.Namespace) -> int:
+    results = _all(cases, options)
     print(report.table(results))
     for line in report.findings(results):
         print(line)
     if options.json:
         Path(options.json).write_text(json.dumps(results, indent=1))
-    if options.docs:
-        report.write(results)
     return report.status(results)
 
 
 def _options() -> argparse.Namespace:
-    names = ", ".join(dict.fromkeys(case.target for case in CASES))
-    parser = argparse.ArgumentParser(prog="python -m rotation_lab.crash", description=__doc__)
-    parser.add_argument("--function", metavar="FOLDER", help="a folder with lambda_function.py (default: ours)")
-    parser.add_argument("--target", action="append", default=[], help=f"one of {names}, or a case such as none/one key")
+    parser = argparse.ArgumentParser(prog="rotation-lab crash", description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("--function", metavar="FOLDER", required=True, help="the folder with the handler's module")
+    parser.add_argument("--handler", default="lambda_function.lambda_handler", help="default: %(default)s")
+    parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="one of its variables")
+    parser.add_argument("--cases", default=GENERIC, metavar="FILE", help="a Python file or module that has CASES")
+    parser.add_argument("--case", action="append", default=[], help='such as "key-value", or the first part of a name')
     parser.add_argument("--all", action="store_true", help="each fault with each way of going on, not one in turn")
-    parser.add_argument("--quick", action="store_true", help="the subset of the tests: fewer ways of dying at a point")
+    parser.add_argument("--quick", action="store_true", help="fewer faults at a point, and fewer cases")
     parser.add_argument("--only", metavar="TEXT", help='only runs whose description has the text; "" for a clean run')
-    parser.add_argument("--jobs", type=int, default=2, help="cases examined at the same time")
+    parser.add_argument("--jobs", type=int, default=2, help="cases examined at the same time (default: 2)")
     parser.add_argument("--json", metavar="FILE", help="write the results there too")
-    parser.add_argument("--docs", action="store_true", help="write the tables in docs/safety.md")
-    parser.add_argument("--case", help=argparse.SUPPRESS)
+    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _one(options: argparse.Namespace) -> None:
+def _cases(options: argparse.Namespace) -> list[Case]:
+    known = load(options.cases)
+    if options.cases == GENERIC and not options.case:
+        names = ", ".join(case.name for case in known)
+        raise CasesError(f"Say with --case which secret the function rotates: {names}.")
+    found = chosen(known, options.case)
+    return [case for case in found if case.quick or not options.quick or case.name in options.case]
+
+
+def _alone(case: Case, function: Function, options: argparse.Namespace) -> None:
     """The process for one case: progress goes to stderr, the result to a file."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that its servers are stopped
-    (case,) = chosen([options.case])
-    function = Path(options.function) if options.function else None
     choice = Choice(options.all or options.only is not None, options.quick and case.thin, options.only)
     result = run(case, function, choice, tell=lambda text: print(text, file=sys.stderr, flush=True))
     summary: dict[str, Any] = asdict(result)
@@ -64,7 +83,7 @@ def _one(options: argparse.Namespace) -> None:
     Path(options.json).write_text(json.dumps(summary))
 
 
-def _all(cases: list[Case], function: Path | None, options: argparse.Namespace) -> list[dict[str, Any]]:
+def _all(cases: list[Case], options: argparse.Namespace) -> list[dict[str, Any]]:
     waiting, running = list(enumerate(cases)), dict[int, subprocess.Popen[bytes]]()
     found: dict[int, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +91,7 @@ def _all(cases: list[Case], function: Path | None, options: argparse.Namespace) 
             while len(found) < len(cases):
                 while waiting and len(running) < options.jobs:
                     number, case = waiting.pop(0)
-                    running[number] = _start(case, function, options, Path(folder, f"{number}.json"))
+                    running[number] = _start(case, options, Path(folder, f"{number}.json"))
                 for number in [number for number, process in running.items() if process.poll() is not None]:
                     status = running.pop(number).returncode
                     found[number] = _result(cases[number].name, status, Path(folder, f"{number}.json"))
@@ -84,9 +103,10 @@ def _all(cases: list[Case], function: Path | None, options: argparse.Namespace) 
     return [found[number] for number in range(len(cases))]
 
 
-def _start(case: Case, function: Path | None, options: argparse.Namespace, file: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "rotation_lab.crash", "--case", case.name, "--json", str(file)]
-    command += ["--function", str(function)] if function else []
+def _start(case: Case, options: argparse.Namespace, file: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "rotation_lab.crash", "--alone", "--case", case.name, "--json", str(file)]
+    command += ["--function", options.function, "--handler", options.handler, "--cases", options.cases]
+    command += [text for variable in options.env for text in ("--env", variable)]
     command += ["--quick"] if options.quick else []
     command += ["--all"] if options.all else []
     command += ["--only", options.only] if options.only is not None else []

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,21 +43,25 @@ def plain() -> Document:
     return Document((), ())
 
 
-def json_object(keys: tuple[str, ...], known: Mapping[str, Any], *, simple: bool = False) -> Document:
-    """A JSON object with ``known`` members, the rotated ``keys``, and whatever else JSON allows around them.
+def simple(keys: Sequence[str], known: Mapping[str, Any]) -> Document:
+    """A JSON object with ``known`` members and the rotated ``keys``, as Python's ``json.dumps`` writes it.
 
-    ``simple``: formatted as Python's ``json.dumps`` does, for functions that write the document again.
+    So a function that parses the document and writes it again changes no byte.
     """
     head = json.dumps(dict(known))[1:-1]
-    if simple:
-        pieces = ["{" + (f"{head}, " if head else "") + f'"{keys[0]}": ', *(f', "{key}": ' for key in keys[1:])]
-        return Document(keys, (*pieces, f', "note": "{MARKER}-note"}}'), (f"{MARKER}-note",))
+    pieces = ["{" + (f"{head}, " if head else "") + f'"{keys[0]}": ', *(f', "{key}": ' for key in keys[1:])]
+    return Document(tuple(keys), (*pieces, f', "note": "{MARKER}-note"}}'), (f"{MARKER}-note",))
+
+
+def awkward(keys: Sequence[str], known: Mapping[str, Any]) -> Document:
+    """The same, with whatever else JSON allows around the values: a function must leave it byte for byte."""
+    head = json.dumps(dict(known))[1:-1]
     pieces = [f'{{ {head}{"," if head else ""}\r\n\t"{keys[0]}" :', *(f',  "{key}":\t' for key in keys[1:])]
     tail = (
         f', "big": 1e400, "one": 1.0, "note":"{MARKER}-n\\u00f6te \u00e9\\/", '
         '"deep": {"a": 1, "a": [2, -0.0, {"password": "inner"}]}, "empty": null }\n'
     )
-    return Document(keys, (*pieces, tail), (f"{MARKER}-note",))
+    return Document(tuple(keys), (*pieces, tail), (f"{MARKER}-note",))
 
 
 def _loads(text: str) -> str:

@@ -1,13 +1,10 @@
-"""What is told of the results: the table on the terminal, and the one in the documentation."""
+"""What the terminal shows of the results."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from .invariants import NAMES
 
-DOCUMENT = Path(__file__).parents[5] / "docs/safety.md"
 Results = Sequence[Mapping[str, Any]]
 MOST_UNREACHED = 0.05
 """Part of the runs."""
@@ -63,42 +60,6 @@ def _unreached(runs: Sequence[str]) -> str:
 def progress(result: Mapping[str, Any]) -> str:
     """One line when a case is done."""
     return f"{result['case']}: {result['runs']} runs, {len(result['breaches'])} breaches, {result['seconds']:.0f} s"
-
-
-def outcomes(results: Results) -> str:
-    """A Markdown table: how the step that was hit ended, by way of dying; only counts that never vary."""
-    ways = dict.fromkeys(way for result in results for way, *_ in result["outcomes"])
-    lines = ["| what happens at the point | the step ends with (number of runs) |", "| --- | --- |"]
-    for way in ways:
-        counts: Counter[str] = Counter()
-        for found, _, ended, count in (row for result in results for row in result["outcomes"]):
-            counts[ended] += count if found == way else 0
-        shown = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()) if count)
-        lines.append(f"| {way} | {shown} |")
-    return "\n".join(lines)
-
-
-def markdown(results: Results) -> str:
-    """The table of the documentation: without times, which vary."""
-    head = ("target and secret", "calls", "points", "runs", "breaches", "by a person")
-    lines = [f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
-    return "\n".join([*lines, *map(line, results)])
-
-
-def line(result: Mapping[str, Any]) -> str:
-    """A case's line in the documentation."""
-    cells = [result["case"], len(result["calls"]), result["points"], result["runs"], *_row(result)[3:5]]
-    return f"| {' | '.join(map(str, cells))} |"
-
-
-def write(results: Results) -> None:
-    """Replace the generated parts of the documentation."""
-    text = DOCUMENT.read_text("utf-8")
-    for name, made in (("points", markdown(results)), ("outcomes", outcomes(results))):
-        start, end = f"<!-- {name}: made by `make faults QUICK=1 DOCS=1` -->\n", f"<!-- end of {name} -->"
-        before, _, rest = text.partition(start)
-        text = f"{before}{start}\n{made}\n\n{end}{rest.partition(end)[2]}"
-    DOCUMENT.write_text(text, "utf-8")
 
 
 def _row(result: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
@@ -13,12 +14,11 @@ import boto3
 from rotation_lab.services.base import Answers, Service
 
 from .campaign import Choice, Result, examine
-from .cases import Case
+from .case import Case
 from .environment import Handler
 from .proxy import Listener
 from .world import Subject
 
-OURS = Path(__file__).parents[5] / "lambda_src"
 AWS = {
     "AWS_ACCESS_KEY_ID": "AKIAHARNESS000000000",
     "AWS_SECRET_ACCESS_KEY": "harness",
@@ -31,42 +31,70 @@ AWS = {
 HOST = "localhost"
 
 
-def run(case: Case, function: Path | None, choice: Choice, tell: Callable[[str], None]) -> Result:
-    """Start the service, load the function, and run all faults. ``function``: a folder with ``lambda_function.py``.
+class FunctionError(Exception):
+    """The function cannot be examined; the message says why."""
 
-    A folder with a copy of this project's source counts as ours, so that a change of it can be examined.
-    """
-    folder = function or OURS
-    ours = (folder / "secret_rotation").is_dir()
+
+@dataclass(frozen=True)
+class Function:
+    """The function that is examined."""
+
+    folder: Path
+    module: str
+    name: str
+    environment: Mapping[str, str]
+    """Its environment variables, besides those of the case."""
+
+    @classmethod
+    def of(cls, folder: str, handler: str, environment: Sequence[str] = ()) -> "Function":
+        """From the options of the command line. Raises ``FunctionError``."""
+        module, _, name = handler.rpartition(".")
+        path = Path(folder).resolve()
+        if not (path / f"{module.replace('.', '/')}.py").is_file():
+            raise FunctionError(f"{folder} has no {module}.py, which the handler {handler} needs.")
+        for text in environment:
+            if not text.partition("=")[0] or "=" not in text:
+                raise FunctionError(f"--env {text} has no name: write NAME=VALUE.")
+        return cls(path, module, name, {text.partition("=")[0]: text.partition("=")[2] for text in environment})
+
+    def load(self) -> Handler:
+        """Import it."""
+        sys.path.insert(0, str(self.folder))
+        handler: Handler = getattr(importlib.import_module(self.module), self.name)
+        return handler
+
+
+def run(case: Case, function: Function, choice: Choice, tell: Callable[[str], None]) -> Result:
+    """Start the service, load the function, and run all faults."""
     with case.service() as service:
         listener = Listener(service.upstream) if service.upstream else None
         port = listener.port if listener else 0
-        _become(case.environment(HOST, port))
+        _become({**case.environment(HOST, port), **function.environment})
         subject = Subject(
-            handler=_load(case, folder, ours=ours),
-            document=case.document(service, HOST, port, simple=not ours),
+            handler=_load(case, function),
+            document=case.document(service, HOST, port),
             service=service,
             listener=listener,
-            explains="RotationError" if ours else "",
             others={name: json.dumps(text) if text else None for name, text in service.others(HOST, port).items()},
+            explains=case.explains,
         )
         _warm(service)
         return examine(case.name, subject, choice, tell)
 
 
-def _become(variables: dict[str, str]) -> None:
+def _become(variables: Mapping[str, str]) -> None:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     os.environ.clear()
     os.environ.update({**kept, **AWS, **variables})
 
 
-def _load(case: Case, folder: Path, *, ours: bool) -> Handler:
+def _load(case: Case, function: Function) -> Handler:
     # As Lambda's runtime does: everything is logged to the output, at the most verbose level.
     logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, force=True)
-    sys.path[:0] = [str(folder), *([str(case.folder)] if case.folder else [])]
-    handler: Handler = importlib.import_module("lambda_function").lambda_handler
-    if ours and case.target != "none":  # its drivers take a while to import, which no run has to wait for
-        importlib.import_module(f"secret_rotation.targets.{case.target}")
+    sys.path[:0] = [str(case.folder)] if case.folder else []
+    handler = function.load()
+    for module in case.modules:
+        importlib.import_module(module)
     return handler
 
 

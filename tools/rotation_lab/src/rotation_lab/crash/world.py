@@ -170,6 +170,9 @@ class World:
                 opens[text] = self.subject.service.opens(text)
         self.history.events.append(Seen(moment, when, self._stored(), opens))
 
+    def _read(self, arn: str) -> str | None:
+        return self.manager.secrets[arn].text() if arn in self.manager.secrets else None
+
     @property
     def _secret(self) -> Secret:
         return self.manager.secrets[self.arn]

@@ -1,0 +1,140 @@
+"""What `make faults` examines: each target with each kind of secret."""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from rotation_lab.crash import document
+from rotation_lab.crash.case import Case, other_arn
+from rotation_lab.model.secrets_manager import ACCOUNT, REGION
+from rotation_lab.services import data_api, door, iam, mariadb, postgresql, rabbitmq, redis_server
+from rotation_lab.services.base import USER, Nothing, Service, alone
+
+TARGETS = Path(__file__).parent / "targets"
+Settings = Callable[[str, int], Mapping[str, str]]
+Start = Callable[[], AbstractContextManager[Service]]
+
+
+def case(
+    name: str,
+    keys: tuple[str, ...],
+    service: Start,
+    settings: Settings = lambda host, port: {},
+    generators: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Case:
+    """One target, whose type its name begins with, with one kind of secret."""
+    target = name.partition("/")[0]
+
+    def environment(host: str, port: int) -> dict[str, str]:
+        found = {"TARGET": target, "TARGET_SETTINGS": json.dumps(dict(settings(host, port)))}
+        found |= {"SECRET_KEYS": json.dumps(keys)} if keys else {}
+        return found | ({"GENERATORS": json.dumps(generators)} if generators else {})
+
+    return Case(
+        name,
+        service,
+        keys,
+        environment,
+        layout=document.awkward,
+        modules=(f"secret_rotation.targets.{target}",),
+        explains="RotationError",
+        **options,
+    )
+
+
+def _nothing(*keys: str) -> Start:
+    return lambda: nullcontext(Nothing(keys))
+
+
+def _door(key: str, *, issues: bool = False) -> Start:
+    return lambda: alone(door.start(), key=key, issues=issues)
+
+
+def _administered(module: Any) -> Start:
+    return lambda: alone(module.start(tls=False), may_change_itself=False)
+
+
+def _address(host: str, port: int) -> Mapping[str, str]:
+    return {"host": host, "port": str(port)}
+
+
+def _no_tls(**settings: str) -> Settings:
+    return lambda host, port: {"tls": "disable", **settings}
+
+
+def _rabbitmq(**settings: str) -> Settings:
+    def made(host: str, port: int) -> Mapping[str, str]:
+        base = f"http://{host}:{port}/api"
+        body = json.dumps({"password": "{{pending}}", "tags": "administrator"})
+        urls = {"set_url": f"{base}/users/{{{{pending.username}}}}", "set_body": body, "test_url": f"{base}/whoami"}
+        return {"tls": "disable", "set_auth": "basic", "test_auth": "basic", **urls, **settings}
+
+    return made
+
+
+DATA_API = {
+    "cluster_arn": f"arn:aws:rds:{REGION}:{ACCOUNT}:cluster:app",
+    "engine": "postgresql",
+    "admin_secret_arn": other_arn(1, "admin"),
+    "probe_secret_arn": other_arn(2, "probe"),
+}
+ADMIN = {"admin_secret_arn": other_arn(1, "admin")}
+SEVERAL = ("password", "token", "salt")
+PASSWORD = ("password",)
+GENERATORS = {"token": {"type": "hex", "bytes": 24}, "salt": {"type": "base64"}}
+CASES = (
+    case("none/plain text", (), _nothing()),
+    case("none/one key", PASSWORD, _nothing("password")),
+    case("none/several keys", SEVERAL, _nothing(*SEVERAL), generators=GENERATORS),
+    case("python/plain text", (), _door(""), _address, folder=TARGETS / "password", thin=True),
+    case("python/one key", PASSWORD, _door("password"), folder=TARGETS / "password", thin=True),
+    case(
+        "python/issued by the service",
+        ("api_key",),
+        _door("api_key", issues=True),
+        folder=TARGETS / "issuing",
+        thin=True,
+    ),
+    case("http/the user itself", PASSWORD, lambda: alone(rabbitmq.start(tls=False)), _rabbitmq(), thin=True),
+    case("http/an administrator", PASSWORD, _administered(rabbitmq), _rabbitmq(**ADMIN), quick=False),
+    case("postgresql/the role itself", PASSWORD, lambda: alone(postgresql.start()), _no_tls(), thin=True),
+    case("postgresql/an administrator", PASSWORD, lambda: alone(postgresql.start()), _no_tls(**ADMIN), quick=False),
+    case(
+        "postgresql/two roles take turns",
+        PASSWORD,
+        lambda: alone(postgresql.start()),
+        _no_tls(strategy="alternating", **ADMIN),
+        varies=("username",),
+        thin=True,
+    ),
+    case("mysql/the user itself", PASSWORD, lambda: alone(mariadb.start()), _no_tls(), thin=True),
+    case("mysql/an administrator", PASSWORD, lambda: alone(mariadb.start()), _no_tls(**ADMIN), quick=False),
+    case(
+        "mysql/two users take turns",
+        PASSWORD,
+        lambda: alone(mariadb.start()),
+        _no_tls(strategy="alternating", **ADMIN),
+        varies=("username",),
+        quick=False,
+    ),
+    case(
+        "rds_data/an administrator",
+        PASSWORD,
+        lambda: alone(data_api.over(postgresql.start())),
+        lambda host, port: DATA_API,
+        thin=True,
+    ),
+    case("redis/the user itself", PASSWORD, lambda: alone(redis_server.start(tls=False)), _no_tls(), thin=True),
+    case("redis/an administrator", PASSWORD, _administered(redis_server), _no_tls(**ADMIN), quick=False),
+    case(
+        "iam_access_key/issued by IAM",
+        iam.KEYS,
+        lambda: nullcontext(iam.Iam().credential()),
+        lambda host, port: {"user_arn": f"arn:aws:iam::{ACCOUNT}:user/{USER}"},
+        public=("access_key_id",),
+        thin=True,
+    ),
+)

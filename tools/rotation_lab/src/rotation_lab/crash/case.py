@@ -1,0 +1,118 @@
+"""One case: a service, the secret that opens it, and what the function is told. A module lists its ``CASES``."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from rotation_lab.model.secrets_manager import ACCOUNT, REGION
+from rotation_lab.services.base import Service
+
+from . import document
+from .document import Document
+
+Variables = Mapping[str, str]
+Layout = Callable[[Sequence[str], Mapping[str, Any]], Document]
+
+
+class CasesError(Exception):
+    """The cases cannot be used; the message says why."""
+
+
+def _no_variables(host: str, port: int) -> Variables:
+    return {}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of secret of one service."""
+
+    name: str
+    service: Callable[[], AbstractContextManager[Service]]
+    """Starts the service until a block ends."""
+    keys: tuple[str, ...] = ()
+    """The keys that rotate; empty for plain text."""
+    environment: Callable[[str, int], Variables] = _no_variables
+    """The function's environment variables, for the host and port that it is to use."""
+    more: Mapping[str, Any] | None = None
+    """Further members of the secret."""
+    layout: Layout = document.simple
+    """How the secret's JSON is written."""
+    varies: tuple[str, ...] = ()
+    """Other keys that change with the value, such as the name of one of two users."""
+    public: tuple[str, ...] = ("username",)
+    """Keys whose values name something and open nothing."""
+    folder: Path | None = None
+    """A folder with further modules of the function."""
+    modules: tuple[str, ...] = ()
+    """Modules to import before the first run: drivers take a while, which no run has to wait for."""
+    explains: str = ""
+    """The class of the function's exceptions that say what to do; empty: any class that is not Python's own."""
+    quick: bool = True
+    """Whether ``--quick`` includes it."""
+    thin: bool = False
+    """Whether ``--quick`` has one fault at each of its points, in turn, and not every fault."""
+
+    @property
+    def group(self) -> str:
+        """What its name begins with: cases can be chosen by it."""
+        return self.name.partition("/")[0]
+
+    def document(self, service: Service, host: str, port: int) -> Document:
+        """The secret around the values."""
+        if not self.keys:
+            return document.plain()
+        keys = (*self.varies, *self.keys)
+        members = {**service.known(host, port), **(self.more or {})}
+        known = {name: value for name, value in members.items() if name not in keys}
+        return replace(self.layout(keys, known), public=frozenset(self.public))
+
+
+def other_arn(number: int, name: str) -> str:
+    """The ARN of the ``number``-th of the service's other secrets, counted from 1."""
+    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-{number:06}"
+
+
+def load(given: str) -> tuple[Case, ...]:
+    """``CASES`` of a Python file, or of a module by its name. Raises ``CasesError``."""
+    module = _from_file(Path(given)) if given.endswith(".py") else _by_name(given)
+    cases = getattr(module, "CASES", ())
+    if not cases or not all(isinstance(case, Case) for case in cases):
+        raise CasesError(f"{given} has no CASES, a tuple of rotation_lab.crash.case.Case.")
+    return tuple(cases)
+
+
+def chosen(cases: Sequence[Case], names: Sequence[str]) -> list[Case]:
+    """The cases with these names, or of these groups; all when there are none. Raises ``CasesError``."""
+    for name in names:
+        if not any(name in (case.name, case.group) for case in cases):
+            known = ", ".join(dict.fromkeys(name for case in cases for name in (case.group, case.name)))
+            raise CasesError(f"There is no case {name!r}. Choose from: {known}.")
+    return [case for case in cases if not names or case.name in names or case.group in names]
+
+
+def _from_file(file: Path) -> ModuleType:
+    if not file.is_file():
+        raise CasesError(f"{file} is not a file.")
+    name = f"rotation_lab_cases_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _by_name(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise CasesError(
+            f"There is no module {error.name}. Give a module's name, or a file that ends in .py."
+        ) from None
