@@ -22,11 +22,11 @@ EDITS = {
     ),
     "finishes without testing": (
         "python/one key",
-        '        context = self._context("finishSecret", about)\n'
+        "        context = self._context(about)\n"
         "        _ = context.pending\n"
         "        self._check_identity(context)\n"
-        "        self._target.test_secret(context)\n",
-        "        return\n",
+        "        self._target.test_secret(context)\n\n    def _check_identity",
+        "        return\n\n    def _check_identity",
         "killed before setSecret secretsmanager:DescribeSecret",
         {invariants.VERIFIED},
     ),

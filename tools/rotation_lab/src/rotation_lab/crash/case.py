@@ -80,20 +80,29 @@ def other_arn(number: int, name: str) -> str:
 
 def load(given: str) -> tuple[Case, ...]:
     """``CASES`` of a Python file, or of a module by its name. Raises ``CasesError``."""
-    module = _from_file(Path(given)) if given.endswith(".py") else _by_name(given)
-    cases = getattr(module, "CASES", ())
+    cases = getattr(_imported(given), "CASES", ())
     if not cases or not all(isinstance(case, Case) for case in cases):
         raise CasesError(f"{given} has no CASES, a tuple of rotation_lab.crash.case.Case.")
     return tuple(cases)
 
 
+def _imported(given: str) -> ModuleType:
+    try:
+        return _from_file(Path(given)) if given.endswith(".py") else importlib.import_module(given)
+    except CasesError:
+        raise
+    except Exception as error:
+        raise CasesError(f"{given} cannot be imported: {type(error).__name__}: {error}") from error
+
+
 def chosen(cases: Sequence[Case], names: Sequence[str]) -> list[Case]:
-    """The cases with these names, or of these groups; all when there are none. Raises ``CasesError``."""
+    """The cases with these names, else of these groups; all when there are none. Raises ``CasesError``."""
+    exact, groups = {case.name for case in cases}, {case.group for case in cases}
     for name in names:
-        if not any(name in (case.name, case.group) for case in cases):
-            known = ", ".join(dict.fromkeys(name for case in cases for name in (case.group, case.name)))
-            raise CasesError(f"There is no case {name!r}. Choose from: {known}.")
-    return [case for case in cases if not names or case.name in names or case.group in names]
+        if name not in exact | groups:
+            raise CasesError(f"There is no case {name!r}. Choose from: {', '.join(sorted(exact | groups))}.")
+    wanted = [name for name in names if name not in exact]
+    return [case for case in cases if not names or case.name in names or case.group in wanted]
 
 
 def _from_file(file: Path) -> ModuleType:
@@ -107,12 +116,3 @@ def _from_file(file: Path) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
-
-
-def _by_name(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise CasesError(
-            f"There is no module {error.name}. Give a module's name, or a file that ends in .py."
-        ) from None

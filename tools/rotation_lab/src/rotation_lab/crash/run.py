@@ -89,8 +89,9 @@ def _become(variables: Mapping[str, str]) -> None:
 
 
 def _load(case: Case, function: Function) -> Handler:
-    # As Lambda's runtime does: everything is logged to the output, at the most verbose level.
-    logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, force=True)
+    # As Lambda's runtime does. Unless a variable of the function says otherwise, everything is logged.
+    level = logging.getLevelNamesMapping().get(os.environ["AWS_LAMBDA_LOG_LEVEL"], logging.DEBUG)
+    logging.basicConfig(level=level, stream=sys.stdout, force=True)
     sys.path[:0] = [str(case.folder)] if case.folder else []
     handler = function.load()
     for module in case.modules:

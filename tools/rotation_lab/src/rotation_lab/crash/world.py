@@ -73,9 +73,6 @@ class World:
             self._apis |= subject.service.apis(self._read)
         self._changed = True
 
-    def _read(self, arn: str) -> str | None:
-        return self.manager.secrets[arn].text() if arn in self.manager.secrets else None
-
     # What the service and people do.
 
     def rotation(self, token: str, *, steps: tuple[str, ...] = STEPS) -> Outcome:
