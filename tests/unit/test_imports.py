@@ -101,7 +101,7 @@ RULES: dict[str, tuple[Rule, set[Arrow]]] = {
     ),
     "the lab does not know the function": (
         lambda one, other: within(one, "rotation_lab") and within(other, PACKAGE),
-        {("rotation_lab.crash.run", f"{PACKAGE}.targets")},
+        set(),
     ),
     "the function knows nothing around it": (
         lambda one, other: (
