@@ -56,7 +56,7 @@ mutants: install debian ## Change the function's code in small ways and list the
 lint: install ## Check style and types: ruff, mypy, terraform fmt and validate.
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --check --quiet .
-	@$(VENV)/bin/mypy --no-error-summary lambda_src tools tests/faults tests/types
+	@$(VENV)/bin/mypy --no-error-summary lambda_src tools tests
 	@$(PYTHON) -m tools.dev.validate
 
 .PHONY: layer

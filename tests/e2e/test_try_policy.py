@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def planned(terraform: Terraform, plan: Path) -> list[Statement]:
     return list(json.loads(policy)["Statement"])
 
 
-def rights(statements: list[Statement]) -> dict[str, tuple[str, Any]]:
+def rights(statements: Sequence[Statement]) -> dict[str, tuple[str, Any]]:
     """What each action is allowed with: the resource and the condition."""
     found = {}
     for statement in statements:

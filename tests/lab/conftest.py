@@ -118,7 +118,9 @@ class Secret:
 
     def versions(self) -> dict[str, list[str]]:
         """All versions, those without labels too."""
-        ask, found, more = self.aws.client("secretsmanager").list_secret_version_ids, {}, {}
+        ask = self.aws.client("secretsmanager").list_secret_version_ids
+        found: dict[str, list[str]] = {}
+        more: dict[str, str] = {}
         while True:
             answer = ask(SecretId=self.name, IncludeDeprecated=True, **more)
             found |= {version["VersionId"]: version.get("VersionStages", []) for version in answer["Versions"]}

@@ -23,7 +23,7 @@ ADAPTER = "secrets_manager.py"
 class Adapter:
     """A client, and a version that RotateSecret has made and the function has not filled."""
 
-    def __init__(self, client: Any, rotate: Callable[[str], None]) -> None:
+    def __init__(self, client: Any, rotate: Callable[[str], object]) -> None:
         self.client, self._rotate = client, rotate
 
     def secret(self) -> str:
@@ -46,7 +46,7 @@ def adapter(request: pytest.FixtureRequest) -> Adapter:
     """Each of the two."""
     if request.param == "unit tests":
         manager = SecretsManager()
-        return Adapter(manager.client(), lambda arn: str(manager.rotate(arn)) and None)
+        return Adapter(manager.client(), manager.rotate)
     aws: Sandbox = request.getfixturevalue("aws")
     make: Callable[..., Function] = request.getfixturevalue("make_function")
     client = aws.client("secretsmanager")

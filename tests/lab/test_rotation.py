@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 from botocore.exceptions import ClientError
@@ -285,7 +285,7 @@ def _queue_of_events(aws: Sandbox, arn: str) -> str:
     return _queue(aws, "events", pattern)
 
 
-def _queue(aws: Sandbox, name: str, pattern: dict[str, object]) -> str:
+def _queue(aws: Sandbox, name: str, pattern: Mapping[str, object]) -> str:
     sqs, events = aws.client("sqs"), aws.client("events")
     url = str(sqs.create_queue(QueueName=name)["QueueUrl"])
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

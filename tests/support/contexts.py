@@ -1,7 +1,7 @@
 """What a target gets, made by hand."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from secret_rotation.deadline import Deadline
@@ -28,12 +28,16 @@ def context(
     pending: Credential | None,
     current: Credential | None = None,
     older: Iterable[Credential] = (),
+    /,
     *,
-    seconds: float = 30.0,
-    client: Callable[..., Any] | None = None,
+    seconds: Any = 30.0,
+    client: Any = None,
     **settings: str,
 ) -> Context:
-    """A step of a rotation, with ``seconds`` left and the target's ``settings``."""
+    """A step of a rotation, with ``seconds`` left and the target's ``settings``.
+
+    What is not a setting is ``Any``, so that a test may give its settings as ``**`` of a dictionary.
+    """
     deadline = Deadline()
     deadline.start(LambdaContext(seconds))
     log = Log()

@@ -863,7 +863,7 @@ class TestHttp(TargetContract):
     required_keys = ("username",)
 
     @pytest.fixture
-    def service(self, rabbit: rabbitmq.RabbitMQ) -> Service:  # type: ignore[override]
+    def service(self, rabbit: rabbitmq.RabbitMQ) -> Service:
         return RabbitService(rabbit)
 
 
@@ -889,5 +889,5 @@ class TestHttpByAdministrator(TestHttp):
     }
 
     @pytest.fixture
-    def service(self, rabbit: rabbitmq.RabbitMQ) -> Service:  # type: ignore[override]
+    def service(self, rabbit: rabbitmq.RabbitMQ) -> Service:
         return AdministeredService(rabbit)

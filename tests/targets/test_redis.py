@@ -72,7 +72,7 @@ class TestRedis(TargetContract):
     required_keys = ("host",)
 
     @pytest.fixture
-    def service(self, secure: RedisServer) -> Service:  # type: ignore[override]
+    def service(self, secure: RedisServer) -> Service:
         return RedisService(secure)
 
 
@@ -106,7 +106,7 @@ class TestRedisByAdministrator(TestRedis):
     )
 
     @pytest.fixture
-    def service(self, secure: RedisServer) -> Service:  # type: ignore[override]
+    def service(self, secure: RedisServer) -> Service:
         return AdministeredService(secure)
 
 
@@ -220,7 +220,7 @@ def test_the_default_user_without_a_password_gets_one_and_keeps_what_consumers_s
 def test_passwords_reach_neither_the_servers_acl_log_nor_its_list(server: RedisServer) -> None:
     server.run("CONFIG SET", "slowlog-log-slower-than", "0")  # every command
     redis.set_secret(step(server, "twotwotwo", "wrongwrong", "one"))
-    slow = server.run("SLOWLOG", "GET", 128)  # in two words, since the driver's parser of the answer fails on text
+    slow = server.run("SLOWLOG", "GET", "128")  # in two words, since the driver's parser of the answer fails on text
     assert "SETUSER" in str(slow)
     assert "twotwo" not in f"{server.run('ACL LIST')}{server.run('ACL LOG')}{slow}"
 

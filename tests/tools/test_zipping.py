@@ -8,7 +8,7 @@ import zipfile
 
 from rotation_lab.zipping import zip_bytes
 
-ENTRIES = {"b/é.py": "print('ü')\n" * 400, "a.py": "", "Z.json": b"{}", "b.py": "x"}
+ENTRIES: dict[str, str | bytes] = {"b/é.py": "print('ü')\n" * 400, "a.py": "", "Z.json": b"{}", "b.py": "x"}
 
 
 def test_the_entries_are_sorted_by_name_and_readable_by_all() -> None:

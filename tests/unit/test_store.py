@@ -43,7 +43,7 @@ def put(client: Any, store: Store, labels: list[str]) -> None:
 
 
 def text(found: Credential | None) -> str | None:
-    return found and found.text
+    return found.text if found else None
 
 
 def test_labels_are_described(client: Any, store: Store) -> None:

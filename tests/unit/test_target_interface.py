@@ -133,7 +133,7 @@ def functions(**more: object) -> types.SimpleNamespace:
 
 def test_a_loaded_target_is_its_functions() -> None:
     found = Target.of("x", functions(identity=dict, TEST_WRITES=True))
-    assert (found.set_secret, found.identity, found.create_secret, found.test_writes) == (print, dict, None, True)
+    assert [found.set_secret, found.identity, found.create_secret, found.test_writes] == [print, dict, None, True]
     assert Target.of("x", functions()).test_writes is False
     assert Target.of("x", functions()).identity(Credential("v", JSON)) == {}
 

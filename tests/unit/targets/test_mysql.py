@@ -87,7 +87,12 @@ def test_a_login_method_that_needs_another_package_is_an_error_of_the_configurat
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the driver is asked for when it connects."""
     found: dict[str, Any] = {}
-    monkeypatch.setattr(pymysql, "connect", lambda **options: found.update(options) or Connection())
+
+    def connect(**options: Any) -> Connection:
+        found.update(options)
+        return Connection()
+
+    monkeypatch.setattr(pymysql, "connect", connect)
     return found
 
 
