@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import itertools
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rotation_lab.sandbox.client import Sandbox
 from rotation_lab.zipping import zip_bytes
+from tests.lab import evidence
+from tests.lab.account import Account
 from tests.lab.foreign import TEMPLATE
 
 RUNTIME = "python3.11"
+_RUN = uuid.uuid4().hex[:6] if evidence.ENDPOINT else "0"
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the sandbox when another endpoint is named."""
+    if evidence.ENDPOINT:
+        evidence.elsewhere([item for item in items if item.path.is_relative_to(Path(__file__).parent)])
 
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A sandbox in which a failing rotation has two attempts."""
+    """A sandbox in which a failing rotation has two attempts; or the endpoint that ROTATION_LAB_ENDPOINT names."""
+    if evidence.ENDPOINT:
+        account = Account(evidence.ENDPOINT)
+        yield account  # type: ignore[misc]
+        account.close()
+        return
     log = tmp_path_factory.mktemp("sandbox") / "sandbox.log"
     with Sandbox.start(attempts=2, backoff=0.01, log=log) as started:
         yield started
@@ -29,7 +46,8 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture(autouse=True)
 def _no_faults_left(aws: Sandbox) -> Iterator[None]:
     yield
-    aws.clear_faults()
+    if isinstance(aws, Sandbox):
+        aws.clear_faults()
 
 
 def package(files: dict[str, str]) -> bytes:
@@ -152,7 +170,7 @@ def make_function(aws: Sandbox) -> Callable[..., Function]:
         permission: dict[str, str] | None = None,
         **options: Any,
     ) -> Function:
-        name = f"function-{next(_numbers)}"
+        name = f"function-{_RUN}-{next(_numbers)}"
         function = Function(aws, name, _create(aws, name, source, variables or {}, options), name)
         function.allow(SECRETS, PASSWORDS, LOGS)
         if permission is not None:
@@ -165,7 +183,8 @@ def make_function(aws: Sandbox) -> Callable[..., Function]:
 def _create(aws: Sandbox, name: str, source: str | dict[str, str], variables: dict[str, str], options: Any) -> str:
     trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    role = aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    iam = aws.client("iam")
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
     files = {"lambda_function.py": source} if isinstance(source, str) else source
     defaults = {
         "Runtime": RUNTIME,
@@ -175,8 +194,16 @@ def _create(aws: Sandbox, name: str, source: str | dict[str, str], variables: di
         "Environment": {"Variables": variables},
         "Code": {"ZipFile": package(files)},
     }
-    answer = aws.client("lambda").create_function(FunctionName=name, Role=role, **{**defaults, **options})
-    return str(answer["FunctionArn"])
+    client = aws.client("lambda")
+    create = partial(client.create_function, FunctionName=name, Role=role, **{**defaults, **options})
+    if not isinstance(aws, Account):
+        return str(create()["FunctionArn"])
+    aws.later(partial(iam.delete_role, RoleName=name))
+    aws.later(partial(iam.delete_role_policy, RoleName=name, PolicyName="own"))
+    arn = str(aws.once_roles_work(create)["FunctionArn"])
+    aws.later(partial(client.delete_function, FunctionName=name))
+    client.get_waiter("function_active_v2").wait(FunctionName=name)
+    return arn
 
 
 def permit(function: Function, statement: str = "SecretsManager", **conditions: str) -> None:
@@ -197,9 +224,12 @@ def make_secret(aws: Sandbox) -> Callable[..., Secret]:
     """Makes secrets: ``make_secret(value="initial", **CreateSecret's options)``."""
 
     def make(value: str | None = "initial", **options: Any) -> Secret:
-        name = f"secret/{next(_numbers)}"
+        name = f"secret/{_RUN}/{next(_numbers)}"
         given = {} if value is None else {"SecretString": value}
-        answer = aws.client("secretsmanager").create_secret(Name=name, **given, **options)
+        client = aws.client("secretsmanager")
+        answer = client.create_secret(Name=name, **given, **options)
+        if isinstance(aws, Account):
+            aws.later(partial(client.delete_secret, SecretId=answer["ARN"], ForceDeleteWithoutRecovery=True))
         return Secret(aws, name, answer["ARN"])
 
     return make

@@ -19,6 +19,9 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from rotation_lab.sandbox.client import Sandbox, SandboxError
 from tests.lab.conftest import Function, Secret, _create, permit
+from tests.lab.evidence import own
+
+pytestmark = own("its control routes, its start and its end")
 
 Make = Callable[..., Function]
 ROOT = Path(__file__).resolve().parents[2]

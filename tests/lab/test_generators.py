@@ -15,7 +15,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from rotation_lab.sandbox.client import Sandbox
 from secret_rotation import catalogue, generators
 from tests.lab.conftest import LOGS, PASSWORDS, SECRETS, Function, Secret
+from tests.lab.evidence import own
 from tools.dev.providers import ROOT
+
+pytestmark = own("this project's function, in it")
 
 Make = Callable[..., Function]
 MakeSecret = Callable[..., Secret]

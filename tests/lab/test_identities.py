@@ -10,6 +10,14 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 
 from rotation_lab.sandbox.client import Sandbox
+from tests.lab.evidence import docs, only_here, verified
+
+pytestmark = [
+    verified(
+        docs("IAM/latest/UserGuide/id_credentials_access-keys.html"), docs("kms/latest/developerguide/data-keys.html")
+    ),
+    only_here("users of its own"),
+]
 
 
 def identity(aws: Sandbox, key: dict[str, Any], service: str = "sts") -> Any:

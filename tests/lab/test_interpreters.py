@@ -11,6 +11,9 @@ import pytest
 
 from rotation_lab.sandbox import interpreters
 from rotation_lab.sandbox.interpreters import OWN, Interpreters
+from tests.lab.evidence import own
+
+pytestmark = own("how it finds interpreters")
 
 
 def _script(path: Path, text: str) -> Path:

@@ -15,6 +15,7 @@ import rotation_lab.model
 from rotation_lab.model.secrets_manager import SecretsManager
 from rotation_lab.sandbox.client import Sandbox
 from tests.lab.conftest import Function
+from tests.lab.evidence import api, guide, only_here, own, unverified, verified
 
 FOREIGN = {"boto3", "botocore", "ministack", "rotation_lab.sandbox", "rotation_lab.crash", "rotation_lab.services"}
 ADAPTER = "secrets_manager.py"
@@ -63,6 +64,7 @@ def refused(code: str) -> pytest.RaisesExc[ClientError]:
     return pytest.raises(ClientError, match=rf"\({code}\)")
 
 
+@verified(api("UpdateSecretVersionStage"))
 def test_current_cannot_be_removed(adapter: Adapter) -> None:
     arn = adapter.secret()
     current = adapter.holder(arn, "AWSCURRENT")
@@ -71,6 +73,7 @@ def test_current_cannot_be_removed(adapter: Adapter) -> None:
     assert adapter.holder(arn, "AWSCURRENT") == current
 
 
+@verified(guide("reference_limits"))
 def test_a_version_has_at_most_20_labels(adapter: Adapter) -> None:
     arn = adapter.secret()
     version = adapter.client.put_secret_value(
@@ -88,6 +91,8 @@ def test_a_version_has_at_most_20_labels(adapter: Adapter) -> None:
     assert len(adapter.client.describe_secret(SecretId=arn)["VersionIdsToStages"][version]) == 20
 
 
+@unverified("which error AWS gives for AWSCURRENT on a version without a value")
+@only_here("AWS retries for longer, at times that it does not publish")
 def test_current_cannot_go_to_a_version_without_a_value(adapter: Adapter) -> None:
     arn = adapter.secret()
     current, empty = adapter.holder(arn, "AWSCURRENT"), adapter.empty_version(arn)
@@ -98,6 +103,7 @@ def test_current_cannot_go_to_a_version_without_a_value(adapter: Adapter) -> Non
     assert adapter.client.get_secret_value(SecretId=arn)["SecretString"] == "initial"
 
 
+@own("the state machine's imports")
 def test_the_state_machine_knows_no_client_and_no_server() -> None:
     for path in Path(rotation_lab.model.__file__).parent.glob("*.py"):
         if path.name != ADAPTER:

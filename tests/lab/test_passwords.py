@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from rotation_lab.model.errors import ServiceError
 from rotation_lab.model.passwords import random_password
 from rotation_lab.sandbox.client import Sandbox
+from tests.lab.evidence import api, verified
 
 ALL = set(string.ascii_letters + string.digits + string.punctuation)
 
@@ -20,6 +21,7 @@ def password(**request: Any) -> str:
     return random_password(request, random.SystemRandom())
 
 
+@verified(api("GetRandomPassword"))
 def test_the_default_is_32_characters_with_each_type() -> None:
     made = password()
     assert len(made) == 32
@@ -28,6 +30,7 @@ def test_the_default_is_32_characters_with_each_type() -> None:
         assert set(characters) & set(made)
 
 
+@verified(api("GetRandomPassword"))
 @pytest.mark.parametrize(
     ("flag", "characters"),
     [
@@ -41,20 +44,24 @@ def test_an_excluded_type_is_not_there(flag: str, characters: str) -> None:
     assert not set(characters) & set(password(**{flag: True}, PasswordLength=2000))
 
 
+@verified(api("GetRandomPassword"))
 def test_excluded_characters_are_not_there() -> None:
     assert not set("aA1/@\"'\\") & set(password(ExcludeCharacters="aA1/@\"'\\", PasswordLength=4096))
 
 
+@verified(api("GetRandomPassword"))
 def test_space_is_there_when_included_only() -> None:
     assert " " not in password(PasswordLength=4096)
     assert " " in password(PasswordLength=4, IncludeSpace=True, ExcludePunctuation=True)
 
 
+@verified(api("GetRandomPassword"))
 @pytest.mark.parametrize("length", [1, 4096])
 def test_the_length_can_be_1_to_4096(length: int) -> None:
     assert len(password(PasswordLength=length, RequireEachIncludedType=False)) == length
 
 
+@verified(api("GetRandomPassword"))
 @pytest.mark.parametrize(
     "request_",
     [
@@ -73,6 +80,7 @@ def test_the_impossible_is_refused(request_: dict[str, Any]) -> None:
     assert refused.value.code == "InvalidParameterException"
 
 
+@verified(api("GetRandomPassword"))
 def test_boto3_gets_it(aws: Sandbox) -> None:
     client = aws.client("secretsmanager")
     assert len(client.get_random_password(PasswordLength=40)["RandomPassword"]) == 40

@@ -11,6 +11,9 @@ from botocore.exceptions import ClientError
 
 from rotation_lab.sandbox.client import Sandbox
 from tests.lab.conftest import LOGS, PASSWORDS, SECRETS, Function, Secret, permit
+from tests.lab.evidence import api, docs, guide, only_here, recorded, verified
+
+pytestmark = only_here("roles that it changes, which take effect at once")
 
 Make = Callable[..., Function]
 ACCOUNT = "123456789012"
@@ -22,12 +25,14 @@ def function(make_function: Make) -> Function:
     return make_function(permission={})
 
 
+@verified(guide("rotating-secrets-required-permissions-function"), recorded("test_rotate_secret_invalid_lambda_arn"))
 def test_secrets_manager_needs_a_permission_of_the_function(secret: Secret, make_function: Make) -> None:
     with pytest.raises(ClientError, match=r"AccessDeniedException.*cannot invoke the specified Lambda function"):
         secret.rotate(make_function())
     assert "AWSPENDING" not in str(secret.stages())
 
 
+@verified(guide("rotating-secrets-required-permissions-function"))
 @pytest.mark.parametrize(
     ("conditions", "allowed"),
     [
@@ -54,6 +59,7 @@ def test_the_conditions_of_the_permission_hold(
         secret.rotate(function)
 
 
+@verified(guide("rotating-secrets-required-permissions-function"))
 def test_a_permission_that_is_removed_fails_the_next_step(secret: Secret, make_function: Make, aws: Sandbox) -> None:
     function = make_function(permission={})
     secret.rotated(function)
@@ -62,6 +68,7 @@ def test_a_permission_that_is_removed_fails_the_next_step(secret: Secret, make_f
         secret.rotate()
 
 
+@verified(guide("rotating-secrets-required-permissions-function"))
 @pytest.mark.parametrize(
     ("action", "step"),
     [
@@ -85,6 +92,7 @@ def test_each_action_that_the_role_lacks_fails_the_step(
     assert secret.value() == "initial"
 
 
+@verified(docs("service-authorization/latest/reference/list_awssecretsmanager.html"))
 @pytest.mark.parametrize(
     ("condition", "allowed"),
     [
@@ -108,6 +116,7 @@ def test_condition_keys(
     assert (secret.rotated(function)["result"] == "ok") is allowed
 
 
+@verified(docs("service-authorization/latest/reference/list_awssecretsmanager.html"))
 def test_the_rotation_condition_grants_only_the_function_s_own_secrets(
     secret: Secret, make_secret: Callable[..., Secret], function: Function, make_function: Make
 ) -> None:
@@ -126,6 +135,7 @@ def lambda_handler(event, context):
     assert reader.invoke({"id": other.arn})["payload"] == "initial"
 
 
+@verified(docs("service-authorization/latest/reference/list_awssecretsmanager.html"))
 def test_version_conditions(secret: Secret, function: Function) -> None:
     condition = {"StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}}
     get = {"Action": "secretsmanager:GetSecretValue", "Resource": "*", "Condition": condition}
@@ -142,6 +152,7 @@ def key(aws: Sandbox) -> str:
     return str(aws.client("kms").create_key(Policy=policy)["KeyMetadata"]["Arn"])
 
 
+@verified(guide("security-encryption"))
 @pytest.mark.parametrize(
     ("actions", "context", "allowed"),
     [
@@ -170,6 +181,7 @@ def test_a_customer_managed_key_must_be_allowed_to_the_role(
     assert result == "ok" if allowed else "Access to KMS is not allowed" in result
 
 
+@verified(api("GetSecretValue"))
 def test_a_disabled_key_hides_the_value(make_secret: Callable[..., Secret], aws: Sandbox) -> None:
     kms = aws.client("kms")
     key = kms.create_key()["KeyMetadata"]["KeyId"]
@@ -181,6 +193,7 @@ def test_a_disabled_key_hides_the_value(make_secret: Callable[..., Secret], aws:
         secret.put("two")
 
 
+@verified(api("RotateSecret"))
 def test_who_turns_rotation_on_must_be_allowed_to_invoke_the_function(
     secret: Secret, template: Function, aws: Sandbox
 ) -> None:
@@ -208,6 +221,7 @@ def test_who_turns_rotation_on_must_be_allowed_to_invoke_the_function(
     client.close()
 
 
+@verified(docs("lambda/latest/dg/lambda-intro-execution-role.html"))
 def test_a_role_that_lambda_may_not_assume_is_refused(aws: Sandbox) -> None:
     trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
@@ -218,6 +232,7 @@ def test_a_role_that_lambda_may_not_assume_is_refused(aws: Sandbox) -> None:
         )
 
 
+@verified(docs("lambda/latest/dg/configuration-vpc.html"))
 def test_a_function_in_a_network_needs_a_role_that_may_make_interfaces(make_function: Make, aws: Sandbox) -> None:
     ec2 = aws.client("ec2")
     network = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -233,6 +248,7 @@ def test_a_function_in_a_network_needs_a_role_that_may_make_interfaces(make_func
     assert function.invoke()["payload"] == 1
 
 
+@verified(docs("IAM/latest/UserGuide/reference_iam-quotas.html"), docs("lambda/latest/dg/gettingstarted-limits.html"))
 def test_policies_have_aws_s_sizes(make_function: Make, aws: Sandbox) -> None:
     function = make_function()
     with pytest.raises(ClientError, match=r"LimitExceeded.*10240"):

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from rotation_lab.sandbox.client import Sandbox
 from tests.lab.conftest import Function, Secret
+from tests.lab.evidence import api, docs, guide, only_here, recorded, reported, unverified, verified
 
 STEPS = ["createSecret", "setSecret", "testSecret", "finishSecret"]
 Make = Callable[..., Function]
@@ -23,6 +24,8 @@ def steps(state: dict[str, object], token: str | None = None) -> list[str]:
     return [entry["step"] for entry in log if token in (None, entry["token"])]
 
 
+@verified(guide("rotating-secrets-lambda-function-overview"))
+@only_here("the log of steps")
 def test_a_rotation_calls_the_four_steps_in_order(secret: Secret, template: Function) -> None:
     state = secret.rotated(template)
     assert state["result"] == "ok"
@@ -30,6 +33,8 @@ def test_a_rotation_calls_the_four_steps_in_order(secret: Secret, template: Func
     assert secret.value() != "initial"
 
 
+@verified(api("RotateSecret"), recorded("test_rotate_secret_with_lambda_success"))
+@only_here("AWSPENDING may stay beside AWSCURRENT on AWS")
 def test_the_new_version_id_is_the_token_and_labels_move(secret: Secret, template: Function) -> None:
     before = secret.holder("AWSCURRENT")
     token = secret.rotate(template)["VersionId"]
@@ -38,6 +43,8 @@ def test_the_new_version_id_is_the_token_and_labels_move(secret: Secret, templat
     assert secret.value(VersionStage="AWSPREVIOUS") == "initial"
 
 
+@verified(guide("rotating-secrets-lambda-function-overview"))
+@only_here("the function's log")
 def test_the_event_has_the_full_arn_and_a_rotation_token(secret: Secret, make_function: Make) -> None:
     source = "import json\ndef lambda_handler(event, context):\n    print('EVENT', json.dumps(event))\n"
     function = make_function(source, permission={})
@@ -51,11 +58,13 @@ def test_the_event_has_the_full_arn_and_a_rotation_token(secret: Secret, make_fu
     assert events[0]["RotationToken"] not in ("", token)
 
 
+@verified(api("PutSecretValue"))
 def test_a_rotation_token_is_accepted_by_put_secret_value(secret: Secret) -> None:
     version = secret.put("other", RotationToken=str(uuid.uuid4()))
     assert secret.value(VersionId=version) == "other"
 
 
+@verified(guide("rotating-secrets-lambda-function-overview"))
 def test_a_key_value_secret_rotates(make_secret: MakeSecret, make_function: Make) -> None:
     secret = make_secret(json.dumps({"username": "app", "password": "initial"}))
     assert secret.rotated(make_function(variables={"KEY": "password"}, permission={}))["result"] == "ok"
@@ -64,6 +73,8 @@ def test_a_key_value_secret_rotates(make_secret: MakeSecret, make_function: Make
     assert value["password"] != "initial"
 
 
+@verified(api("RotateSecret"), guide("troubleshoot_rotation"))
+@only_here("AWS retries for longer, at times that it does not publish")
 @pytest.mark.parametrize("step", STEPS)
 def test_a_failing_step_is_retried_with_the_same_token_and_completed_later(
     step: str, secret: Secret, template: Function
@@ -85,6 +96,8 @@ def test_a_failing_step_is_retried_with_the_same_token_and_completed_later(
     assert pending in (None, secret.value())  # the value of the first attempt, not another
 
 
+@verified(api("RotateSecret"), reported("getmoto/moto/pull/8504"))
+@only_here("AWS retries for longer, at times that it does not publish")
 def test_the_pending_version_is_empty_before_create(secret: Secret, template: Function) -> None:
     secret.fail("createSecret")
     secret.rotated(template)
@@ -93,12 +106,16 @@ def test_the_pending_version_is_empty_before_create(secret: Secret, template: Fu
             secret.value(**which)
 
 
+@unverified("what AWS does when finishSecret moves nothing")
+@only_here("AWS retries for longer, at times that it does not publish")
 def test_finish_that_does_not_move_the_label_is_a_failed_rotation(secret: Secret, make_function: Make) -> None:
     state = secret.rotated(make_function(variables={"NO_MOVE": "1"}, permission={}))
     assert state["result"] == "finishSecret: it returned, but AWSCURRENT is not on the new version"
     assert secret.value() == "initial"
 
 
+@unverified("that a new current value ends a rotation: CloudTrail has an event RotationAbandoned for it")
+@only_here("AWS retries for longer, at times that it does not publish")
 def test_a_value_put_by_hand_abandons_the_rotation(secret: Secret, template: Function) -> None:
     secret.fail("setSecret")
     token = secret.rotate(template)["VersionId"]
@@ -110,6 +127,8 @@ def test_a_value_put_by_hand_abandons_the_rotation(secret: Secret, template: Fun
     assert secret.rotated()["result"] == "ok"
 
 
+@unverified("that a new current value ends a rotation: CloudTrail has an event RotationAbandoned for it")
+@only_here("the log of steps")
 def test_a_value_put_by_hand_ends_a_rotation_that_runs(secret: Secret, make_function: Make) -> None:
     source = """
 import boto3
@@ -123,6 +142,8 @@ def lambda_handler(event, context):
     assert secret.value() == "by hand"
 
 
+@verified(guide("troubleshoot_rotation"), reported("aws-samples/aws-secrets-manager-rotation-lambdas/issues/145"))
+@only_here("AWS retries for longer, at times that it does not publish")
 def test_clearing_pending_by_hand_allows_a_new_rotation(secret: Secret, template: Function, aws: Sandbox) -> None:
     secret.fail("testSecret")
     token = secret.rotate(template)["VersionId"]
@@ -135,6 +156,7 @@ def test_clearing_pending_by_hand_allows_a_new_rotation(secret: Secret, template
     assert secret.versions()[token] == []  # what it held is still there
 
 
+@verified(api("RotateSecret"))
 def test_rotate_with_the_same_token_again_is_the_same_rotation(secret: Secret, template: Function) -> None:
     token = str(uuid.uuid4())
     secret.rotated(template, ClientRequestToken=token)
@@ -144,18 +166,22 @@ def test_rotate_with_the_same_token_again_is_the_same_rotation(secret: Secret, t
     assert secret.value() == value
 
 
+@unverified("what RotateSecret answers for the token of an old version")
 def test_a_token_of_another_version_is_refused(secret: Secret, template: Function) -> None:
     secret.rotated(template)
     with pytest.raises(ClientError, match="ResourceExistsException"):
         secret.rotate(ClientRequestToken=str(secret.holder("AWSPREVIOUS")))
 
 
+@verified(api("RotateSecret"))
 def test_tokens_need_not_be_uuids(secret: Secret, template: Function) -> None:
     token = "terraform-20261124000000000000000001"
     assert secret.rotate(template, ClientRequestToken=token)["VersionId"] == token
     assert secret.settle()["result"] == "ok"
 
 
+@verified(api("CancelRotateSecret"))
+@only_here("AWS retries for longer, at times that it does not publish")
 def test_cancel_leaves_pending_where_it_is(secret: Secret, template: Function, aws: Sandbox) -> None:
     secret.fail("setSecret")
     token = secret.rotate(template)["VersionId"]
@@ -166,6 +192,8 @@ def test_cancel_leaves_pending_where_it_is(secret: Secret, template: Function, a
     assert secret.holder("AWSPENDING") == token
 
 
+@verified(api("CancelRotateSecret"))
+@only_here("the log of steps")
 def test_cancel_ends_a_rotation_that_runs(secret: Secret, make_function: Make) -> None:
     source = """
 import boto3
@@ -179,6 +207,8 @@ def lambda_handler(event, context):
     assert steps(state) == ["createSecret"]
 
 
+@verified(api("RotateSecret"))
+@only_here("the log of steps")
 def test_rotate_immediately_false_runs_test_only_on_a_temporary_version(secret: Secret, template: Function) -> None:
     before = secret.stages()
     assert "VersionId" not in secret.rotate(template, RotateImmediately=False)
@@ -189,6 +219,8 @@ def test_rotate_immediately_false_runs_test_only_on_a_temporary_version(secret: 
     assert set(secret.versions()) == set(before)
 
 
+@verified(api("RotateSecret"), reported("getmoto/moto/pull/8547"))
+@only_here("the log of steps")
 def test_the_temporary_version_holds_the_current_value(secret: Secret, make_function: Make) -> None:
     source = """
 import boto3
@@ -201,6 +233,8 @@ def lambda_handler(event, context):
     assert secret.rotated(make_function(source, permission={}), RotateImmediately=False)["result"] == "ok"
 
 
+@unverified("what a test of a secret without a value gets")
+@only_here("the log of steps")
 def test_the_temporary_version_of_a_secret_without_a_value_is_empty(
     make_secret: MakeSecret, make_function: Make
 ) -> None:
@@ -218,6 +252,7 @@ def lambda_handler(event, context):
     assert make_secret(None).rotated(function, RotateImmediately=False)["result"] == "ok"
 
 
+@verified(reported("getmoto/moto/pull/3912"), recorded("test_rotate_secret_invalid_lambda_arn"))
 def test_rotation_needs_a_function(secret: Secret, aws: Sandbox) -> None:
     with pytest.raises(ClientError, match="No Lambda rotation function ARN"):
         secret.rotate()
@@ -228,6 +263,7 @@ def test_rotation_needs_a_function(secret: Secret, aws: Sandbox) -> None:
         secret.rotate(RotationLambdaARN=arn)
 
 
+@verified(api("DescribeSecret"), recorded("test_rotate_secret_with_lambda_success"))
 def test_describe_shows_the_rotation(secret: Secret, template: Function, aws: Sandbox) -> None:
     secret.rotated(template, RotationRules={"AutomaticallyAfterDays": 30})
     described = aws.client("secretsmanager").describe_secret(SecretId=secret.name)
@@ -237,12 +273,15 @@ def test_describe_shows_the_rotation(secret: Secret, template: Function, aws: Sa
     assert 29 <= (described["NextRotationDate"] - described["LastRotatedDate"]).days <= 31
 
 
+@verified(api("RotateSecret"), api("DeleteSecret"))
 def test_a_deleted_secret_does_not_rotate(secret: Secret, template: Function, aws: Sandbox) -> None:
     aws.client("secretsmanager").delete_secret(SecretId=secret.name)
     with pytest.raises(ClientError, match="marked for deletion"):
         secret.rotate(template)
 
 
+@verified(docs("lambda/latest/dg/monitoring-metrics-types.html"))
+@only_here("AWS retries for longer, at times that it does not publish")
 def test_a_rotation_that_fails_counts_as_an_error_of_the_function(secret: Secret, make_function: Make) -> None:
     function = make_function(variables={"FAIL": "createSecret"}, permission={})
     client = function.aws.client("cloudwatch")
@@ -255,6 +294,8 @@ def test_a_rotation_that_fails_counts_as_an_error_of_the_function(secret: Secret
     assert client.describe_alarms(AlarmNames=[function.name])["MetricAlarms"][0]["StateValue"] == "ALARM"
 
 
+@verified(guide("cloudtrail_log_entries"))
+@only_here("a trail of its own")
 def test_a_trail_carries_the_rotation_events(secret: Secret, template: Function, aws: Sandbox) -> None:
     queue = _queue_of_events(aws, secret.arn)
     secret.rotated(template)
@@ -270,6 +311,8 @@ def test_a_trail_carries_the_rotation_events(secret: Secret, template: Function,
     assert _received(aws, queue) == ["RotationStarted", "RotationSucceeded"]
 
 
+@verified(guide("monitoring-eventbridge"))
+@only_here("an event bus of its own")
 def test_a_moved_label_is_an_event_without_a_trail(secret: Secret, template: Function, aws: Sandbox) -> None:
     pattern = {"detail-type": ["Secret Label Updated"], "resources": [secret.arn]}
     queue = _queue(aws, "labels", pattern)

@@ -14,6 +14,12 @@ from botocore.exceptions import ClientError
 
 from rotation_lab.sandbox.client import Sandbox
 from tests.lab.conftest import LOGS, Function, Secret, package
+from tests.lab.evidence import docs, only_here, verified
+
+pytestmark = [
+    verified(docs("lambda/latest/dg/lambda-runtime-environment.html"), docs("lambda/latest/dg/python-handler.html")),
+    only_here("what is inside its environments"),
+]
 
 Make = Callable[..., Function]
 

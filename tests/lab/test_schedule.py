@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from rotation_lab.model import schedule
 from rotation_lab.sandbox.client import Sandbox
 from tests.lab.conftest import Function, Secret
+from tests.lab.evidence import api, guide, only_here, unverified, verified
 
 REFUSED: list[dict[str, Any]] = [
     {},
@@ -40,12 +41,14 @@ REFUSED: list[dict[str, Any]] = [
 ]
 
 
+@verified(guide("rotate-secrets_schedule"), api("RotationRulesType"))
 @pytest.mark.parametrize("rules", REFUSED, ids=str)
 def test_rules_that_aws_refuses(rules: dict[str, Any]) -> None:
     with pytest.raises(schedule.ScheduleError):
         schedule.parse(rules)
 
 
+@verified(guide("rotate-secrets_schedule"))
 @pytest.mark.parametrize(
     ("rules", "after", "start", "end"),
     [
@@ -81,11 +84,13 @@ def test_the_next_window(rules: dict[str, Any], after: str, start: str, end: str
     assert [moment.strftime("%Y-%m-%d %H:%M") for moment in window] == [start, end]
 
 
+@verified(api("RotationRulesType"), guide("rotate-secrets_schedule"))
 @pytest.mark.parametrize("rules", [{"AutomaticallyAfterDays": 1000}, {"ScheduleExpression": "rate(999 days)"}])
 def test_the_longest_schedules(rules: dict[str, Any]) -> None:
     schedule.parse(rules)
 
 
+@verified(guide("rotate-secrets_schedule"))
 def test_rotate_secret_refuses_bad_rules_and_keeps_the_old(secret: Secret, template: Function, aws: Sandbox) -> None:
     with pytest.raises(ClientError, match="InvalidParameterException"):
         secret.rotate(template, RotationRules={"ScheduleExpression": "rate(3 hours)"})
@@ -98,6 +103,8 @@ def clock(aws: Sandbox) -> Sandbox:
     return aws
 
 
+@verified(guide("rotate-secrets_schedule"))
+@only_here("its clock")
 def test_a_schedule_fires_when_its_window_opens_and_again_after_that(
     secret: Secret, template: Function, clock: Sandbox
 ) -> None:
@@ -115,6 +122,8 @@ def test_a_schedule_fires_when_its_window_opens_and_again_after_that(
     clock.client("secretsmanager").cancel_rotate_secret(SecretId=secret.name)
 
 
+@unverified("that a new value puts the schedule off: the console of AWS shows it so")
+@only_here("its clock")
 def test_a_value_put_by_hand_puts_the_schedule_off(secret: Secret, template: Function, clock: Sandbox) -> None:
     secret.rotated(template, RotationRules={"AutomaticallyAfterDays": 10})
     clock.advance(days=8)
@@ -125,12 +134,16 @@ def test_a_value_put_by_hand_puts_the_schedule_off(secret: Secret, template: Fun
     clock.client("secretsmanager").cancel_rotate_secret(SecretId=secret.name)
 
 
+@verified(api("CancelRotateSecret"))
+@only_here("its clock")
 def test_cancel_stops_the_schedule(secret: Secret, template: Function, clock: Sandbox) -> None:
     secret.rotated(template, RotationRules={"AutomaticallyAfterDays": 1})
     clock.client("secretsmanager").cancel_rotate_secret(SecretId=secret.name)
     assert secret.name not in clock.advance(days=5)
 
 
+@unverified("that a failed rotation waits for the next window")
+@only_here("its clock")
 def test_a_failed_scheduled_rotation_waits_for_the_next_window(
     secret: Secret, template: Function, clock: Sandbox
 ) -> None:
@@ -148,6 +161,8 @@ def test_a_failed_scheduled_rotation_waits_for_the_next_window(
     clock.client("secretsmanager").cancel_rotate_secret(SecretId=secret.name)
 
 
+@verified(api("RotateSecret"))
+@only_here("its clock")
 def test_rotate_immediately_false_waits_for_the_window(secret: Secret, template: Function, clock: Sandbox) -> None:
     secret.rotated(template, RotateImmediately=False, RotationRules={"AutomaticallyAfterDays": 1})
     assert secret.value() == "initial"
@@ -157,6 +172,8 @@ def test_rotate_immediately_false_waits_for_the_window(secret: Secret, template:
     clock.client("secretsmanager").cancel_rotate_secret(SecretId=secret.name)
 
 
+@verified(guide("reference_limits"))
+@only_here("its clock")
 def test_old_versions_are_purged_with_the_clock(secret: Secret, clock: Sandbox) -> None:
     for number in range(101):
         secret.put(str(number))

@@ -8,9 +8,12 @@ import pytest
 
 from rotation_lab.sandbox.client import Sandbox
 from tests.lab.conftest import package
+from tests.lab.evidence import own
 from tests.lab.foreign import TEMPLATE
 from tools.dev import providers
 from tools.dev.terraform import Terraform, TerraformError
+
+pytestmark = own("what Terraform does with it")
 
 
 def test_apply_rotates_then_the_plan_is_empty_and_destroy_leaves_nothing(tmp_path: Path, aws: Sandbox) -> None:

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from rotation_lab.model import secret as model
 from rotation_lab.sandbox.client import Sandbox
 from tests.lab.conftest import Secret
+from tests.lab.evidence import api, docs, guide, only_here, recorded, verified
 
 MakeSecret = Callable[..., Secret]
 
@@ -30,6 +31,7 @@ def move(secret: Secret, label: str, to: str | None = None, source: str | None =
     )
 
 
+@verified(api("PutSecretValue"), recorded("test_update_secret_version_stages_current_previous"))
 def test_put_without_labels_moves_current_and_previous_follows(secret: Secret) -> None:
     first = secret.holder("AWSCURRENT")
     second = secret.put("two")
@@ -38,6 +40,7 @@ def test_put_without_labels_moves_current_and_previous_follows(secret: Secret) -
     assert secret.stages() == {second: ["AWSPREVIOUS"], third: ["AWSCURRENT"]}
 
 
+@verified(api("PutSecretValue"))
 def test_the_same_token_and_value_is_a_no_op(secret: Secret) -> None:
     token = str(uuid.uuid4())
     secret.put("two", ClientRequestToken=token)
@@ -47,6 +50,7 @@ def test_the_same_token_and_value_is_a_no_op(secret: Secret) -> None:
     assert secret.stages() == before
 
 
+@verified(api("PutSecretValue"))
 def test_the_same_token_and_another_value_is_refused(secret: Secret) -> None:
     token = secret.put("two")
     with refused("ResourceExistsException"):
@@ -54,6 +58,7 @@ def test_the_same_token_and_another_value_is_refused(secret: Secret) -> None:
     assert secret.value() == "two"
 
 
+@verified(api("UpdateSecretVersionStage"), recorded("test_put_secret_value_with_version_stages"))
 def test_a_label_sits_on_one_version_at_most(secret: Secret) -> None:
     one = secret.put("one", VersionStages=["MINE"])
     two = secret.put("two", VersionStages=["MINE"])
@@ -61,6 +66,7 @@ def test_a_label_sits_on_one_version_at_most(secret: Secret) -> None:
     assert one not in secret.stages()
 
 
+@verified(api("UpdateSecretVersionStage"), recorded("test_update_secret_version_stages_current_pending"))
 def test_moving_an_attached_label_needs_its_place(secret: Secret) -> None:
     first = str(secret.holder("AWSCURRENT"))
     pending = secret.put("two", VersionStages=["AWSPENDING"])
@@ -72,16 +78,19 @@ def test_moving_an_attached_label_needs_its_place(secret: Secret) -> None:
     assert secret.stages() == {first: ["AWSPREVIOUS"], pending: ["AWSCURRENT", "AWSPENDING"]}
 
 
+@verified(api("UpdateSecretVersionStage"))
 def test_current_cannot_be_removed(secret: Secret) -> None:
     with refused("InvalidParameterException", "AWSCURRENT"):
         move(secret, "AWSCURRENT", source=secret.holder("AWSCURRENT"))
 
 
+@verified(api("UpdateSecretVersionStage"))
 def test_a_label_cannot_go_to_a_version_that_is_not_there(secret: Secret) -> None:
     with refused("ResourceNotFoundException"):
         move(secret, "MINE", to=str(uuid.uuid4()))
 
 
+@verified(api("UpdateSecretVersionStage"))
 def test_going_back_makes_the_new_version_the_previous_one(secret: Secret) -> None:
     first = str(secret.holder("AWSCURRENT"))
     second = secret.put("two")
@@ -89,6 +98,7 @@ def test_going_back_makes_the_new_version_the_previous_one(secret: Secret) -> No
     assert secret.stages() == {first: ["AWSCURRENT"], second: ["AWSPREVIOUS"]}
 
 
+@verified(guide("whats-in-a-secret"))
 def test_a_version_without_labels_can_be_read_by_its_id(secret: Secret) -> None:
     first = str(secret.holder("AWSCURRENT"))
     secret.put("two")
@@ -97,6 +107,7 @@ def test_a_version_without_labels_can_be_read_by_its_id(secret: Secret) -> None:
     assert secret.value(VersionId=first) == "initial"
 
 
+@verified(api("ListSecretVersionIds"), recorded("test_deprecated_secret_version_stage"))
 def test_versions_without_labels_are_listed_on_demand_only(secret: Secret) -> None:
     first = str(secret.holder("AWSCURRENT"))
     secret.put("two")
@@ -107,6 +118,7 @@ def test_versions_without_labels_are_listed_on_demand_only(secret: Secret) -> No
     assert secret.versions()[first] == []
 
 
+@verified(api("ListSecretVersionIds"))
 def test_versions_are_listed_in_pages(secret: Secret) -> None:
     for number in range(4):
         secret.put(str(number))
@@ -118,11 +130,17 @@ def test_versions_are_listed_in_pages(secret: Secret) -> None:
     assert "NextToken" not in two
 
 
+@verified(recorded("test_get_secret_value_errors"))
 def test_version_id_and_label_must_belong_together(secret: Secret) -> None:
     with refused("InvalidRequestException", "not associated"):
         secret.value(VersionId=str(secret.holder("AWSCURRENT")), VersionStage="AWSPREVIOUS")
 
 
+@verified(
+    api("PutSecretValue"),
+    recorded("test_create_secret_version_from_empty_secret"),
+    recorded("test_secret_version_not_found"),
+)
 def test_a_secret_without_a_value_has_no_version(make_secret: MakeSecret) -> None:
     secret = make_secret(None)
     assert secret.stages() == {}
@@ -132,6 +150,7 @@ def test_a_secret_without_a_value_has_no_version(make_secret: MakeSecret) -> Non
     assert set(secret.stages().popitem()[1]) == {"AWSPENDING", "AWSCURRENT"}  # the first version is always current
 
 
+@verified(api("PutSecretValue"))
 def test_a_value_of_65536_bytes_fits_and_one_more_does_not(secret: Secret) -> None:
     secret.put("é" * 32_768)
     with refused("ValidationException", "secretString"):
@@ -142,6 +161,7 @@ def test_a_value_of_65536_bytes_fits_and_one_more_does_not(secret: Secret) -> No
         client.put_secret_value(SecretId=secret.name, SecretBinary=b"x" * 65_537)
 
 
+@verified(api("PutSecretValue"))
 def test_a_value_is_a_string_or_binary(secret: Secret) -> None:
     client = secret.aws.client("secretsmanager")
     with refused("InvalidParameterException"):
@@ -150,6 +170,7 @@ def test_a_value_is_a_string_or_binary(secret: Secret) -> None:
         client.put_secret_value(SecretId=secret.name)
 
 
+@verified(guide("reference_limits"))
 def test_a_version_has_at_most_20_labels(secret: Secret) -> None:
     labels = [f"L{number}" for number in range(20)]
     version = secret.put("two", VersionStages=labels)
@@ -160,6 +181,7 @@ def test_a_version_has_at_most_20_labels(secret: Secret) -> None:
         secret.put("three", VersionStages=[*labels, "L20"])
 
 
+@verified(api("PutSecretValue"))
 @pytest.mark.parametrize("token", ["x" * 31, "x" * 65])
 def test_tokens_have_32_to_64_characters(token: str, secret: Secret, aws: Sandbox) -> None:
     client = aws.client("secretsmanager", config=Config(parameter_validation=False))
@@ -168,6 +190,8 @@ def test_tokens_have_32_to_64_characters(token: str, secret: Secret, aws: Sandbo
     client.close()
 
 
+@verified(guide("reference_limits"))
+@only_here("its clock")
 def test_versions_without_labels_stay_24_hours_and_go_beyond_100() -> None:
     """Without the API: the clock of the shared sandbox must not jump, and 100 versions are many calls."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
@@ -184,6 +208,7 @@ def test_versions_without_labels_stay_24_hours_and_go_beyond_100() -> None:
     assert {"148", "149"} <= set(secret.versions)
 
 
+@verified(guide("troubleshoot"), recorded("test_create_and_update_secret"))
 def test_a_secret_can_be_named_by_its_arn_without_the_suffix(secret: Secret, aws: Sandbox) -> None:
     client = aws.client("secretsmanager")
     assert client.get_secret_value(SecretId=secret.arn[:-7])["SecretString"] == "initial"
@@ -191,17 +216,20 @@ def test_a_secret_can_be_named_by_its_arn_without_the_suffix(secret: Secret, aws
         client.get_secret_value(SecretId="no-such-secret")
 
 
+@verified(recorded("test_secret_exists_snapshots"))
 def test_a_name_can_be_used_once(secret: Secret, aws: Sandbox) -> None:
     with refused("ResourceExistsException"):
         aws.client("secretsmanager").create_secret(Name=secret.name, SecretString="x")
 
 
+@verified(api("UpdateSecret"), recorded("test_update_secret_description"))
 def test_update_secret_makes_a_new_current_version(secret: Secret, aws: Sandbox) -> None:
     first = secret.holder("AWSCURRENT")
     version = aws.client("secretsmanager").update_secret(SecretId=secret.name, SecretString="two")["VersionId"]
     assert secret.stages() == {first: ["AWSPREVIOUS"], version: ["AWSCURRENT"]}
 
 
+@verified(docs("secretsmanager/latest/apireference/CommonErrors.html"))
 @pytest.mark.parametrize(
     "request_",
     [{"SecretString": 5}, {"VersionStages": "AWSCURRENT"}, {"SecretString": ""}, {"ClientRequestToken": None}],

@@ -19,7 +19,7 @@ def put(vault: Vault, caller: Caller, request: Request) -> Data:
     statements = _statements(policy)
     if statements is None:
         raise ServiceError("MalformedPolicyDocumentException", _MALFORMED)
-    secret = vault.find(caller, request)
+    secret = vault.find(caller, request, write=True)
     if request.get("BlockPublicPolicy") and any(_is_public(statement) for statement in statements):
         raise ServiceError("PublicPolicyException", _PUBLIC)
     secret.policy = policy
@@ -35,7 +35,7 @@ def get(vault: Vault, caller: Caller, request: Request) -> Data:
 
 def delete(vault: Vault, caller: Caller, request: Request) -> Data:
     """DeleteResourcePolicy."""
-    secret = vault.find(caller, request)
+    secret = vault.find(caller, request, write=True)
     secret.policy = None
     vault.changed(secret)
     return identity(secret)

@@ -43,6 +43,13 @@ def stop(vault: Vault, caller: Caller, request: Request) -> Data:
     return {"ARN": secret.arn}
 
 
+def set_key(vault: Vault, replica: Secret, key: str) -> None:
+    """Encrypt a replica with another key: the one thing of it that can be changed."""
+    primary = vault.secrets[str(replica.primary)]
+    primary.replicas[replica.region].kms_key = key
+    vault.copy(primary, replica.region)
+
+
 def check(vault: Vault, secret: Secret, wanted: Sequence[Mapping[str, str]]) -> None:
     """``ServiceError`` for regions that no replica can be in."""
     regions = [str(about.get("Region")) for about in wanted]
@@ -89,5 +96,5 @@ def check_deletable(secret: Secret) -> None:
     if secret.replicas:
         raise ServiceError(
             "InvalidParameterException",
-            f"You can't delete secret {secret.name} that still has replica regions [{', '.join(secret.replicas)}]",
+            f"You can't delete secret {secret.arn} that still has replica regions [{', '.join(secret.replicas)}].",
         )

@@ -80,10 +80,13 @@ def put_value(vault: Vault, caller: Caller, request: Request) -> Data:
 def update(vault: Vault, caller: Caller, request: Request) -> Data:
     """UpdateSecret."""
     check_value(request)
-    token = client_token(request)
-    secret = vault.find(caller, request, write=True)
+    token, new_value = client_token(request), has_value(dict(request))
+    only_key = "KmsKeyId" in request and "Description" not in request and not new_value
+    secret = vault.find(caller, request, write=not only_key)
     answer = identity(secret)
-    new_value = has_value(dict(request))
+    if secret.primary:
+        replicas.set_key(vault, secret, str(request["KmsKeyId"]))
+        return answer
     if new_value and token in secret.versions:  # unlike PutSecretValue, the same value again is an error too
         raise token_in_use(secret, token)
     _describe_as(secret, request)

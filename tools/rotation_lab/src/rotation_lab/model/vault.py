@@ -106,7 +106,7 @@ class Vault:
         if secret.deleted and not deleted:
             raise ServiceError("InvalidRequestException", _MARKED)
         if write and secret.primary:
-            raise ServiceError("InvalidRequestException", _REPLICA)
+            raise ServiceError("InvalidParameterException", _REPLICA)
         return secret
 
     def changed(self, secret: Secret) -> None:

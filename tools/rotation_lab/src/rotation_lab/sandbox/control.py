@@ -105,7 +105,8 @@ class Control:
         wanted = data.get("secret")
         with self._secrets.lock:
             secrets = self._secrets.vault.secrets.values()
-            found = [secret for secret in secrets if wanted in (None, secret.name, secret.arn)]
+            named = [secret for secret in secrets if not secret.primary or wanted == secret.arn]  # replicas by ARN only
+            found = [secret for secret in named if wanted in (None, secret.name, secret.arn)]
             if wanted and not found:
                 raise KeyError(wanted)
             return {"now": self._clock.now(), "secrets": {secret.name: self._about(secret) for secret in found}}
