@@ -31,7 +31,7 @@ def test_an_error_of_the_service_has_a_message_of_its_own(aws: Sandbox) -> None:
     client = aws.client("secretsmanager")
     with refused("ResourceNotFoundException") as error:
         client.get_secret_value(SecretId="nowhere")
-    assert error.value.response["Message"] == "Secrets Manager can't find the specified secret."
+    assert dict(error.value.response)["Message"] == "Secrets Manager can't find the specified secret."
     with refused("ValidationException") as error:
         client.get_secret_value(SecretId="no where")
     assert "Message" not in error.value.response
@@ -188,13 +188,13 @@ def test_labels_come_in_order(secret: Secret) -> None:
 @verified(api("ListSecretVersionIds"))
 @pytest.mark.parametrize("action", ["list_secret_version_ids", "list_secrets", "batch_get_secret_value"])
 def test_a_next_token_of_another_origin_is_refused(action: str, secret: Secret, aws: Sandbox) -> None:
-    options: dict[str, Any] = {
+    every: dict[str, dict[str, Any]] = {
         "list_secret_version_ids": {"SecretId": secret.arn},
         "list_secrets": {},
         "batch_get_secret_value": {"Filters": [{"Key": "name", "Values": [secret.name]}]},
-    }[action]
+    }
     with refused("InvalidNextTokenException"):
-        getattr(aws.client("secretsmanager"), action)(NextToken="not-ours", **options)
+        getattr(aws.client("secretsmanager"), action)(NextToken="not-ours", **every[action])
 
 
 # Tags
