@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
@@ -21,11 +20,10 @@ def post(aws: Sandbox, action: str, content: Any, service: str = "secretsmanager
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     headers = {"X-Amz-Target": f"{service}.{action}", "Content-Type": "application/x-amz-json-1.1"}
     request = AWSRequest("POST", client.meta.endpoint_url + "/", headers=headers, data=body)
-    session = boto3.session.Session()
-    credentials = client._request_signer._credentials or session.get_credentials()
+    credentials: Any = client._request_signer._credentials
     SigV4Auth(credentials, service, client.meta.region_name).add_auth(request)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    sent = urllib.request.Request(request.url, data=body, headers=dict(request.headers), method="POST")
+    sent = urllib.request.Request(str(request.url), data=body, headers=dict(request.headers), method="POST")
     try:
         with opener.open(sent, timeout=30) as response:
             return response.status, _read(response)
