@@ -42,6 +42,11 @@ try: install ## Try your own target file against the local AWS; TARGET=path/to/m
 test: install debian layer lint ## Run all tests: checks, unit, property, targets, sandbox, end to end.
 	@$(PYTHON) -m pytest --quiet -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
+# No server, no Terraform, no layer: only .venv.
+.PHONY: unit
+unit: install ## Run the unit and property tests alone: seconds, and nothing but .venv.
+	@$(PYTHON) -m pytest --quiet -p no:xdist --hypothesis-profile quick tests/unit tests/property $(PYTEST)
+
 .PHONY: faults
 faults: install debian ## Break the function at every call it makes; TARGET=name, FUNCTION=folder of another one, ALL=1, QUICK=1.
 	@$(PYTHON) -m rotation_lab.crash --function "$(or $(FUNCTION),lambda_src)" $(if $(FUNCTION),,--cases tests/faults/cases.py) \
@@ -63,8 +68,9 @@ lint: install ## Check style and types: ruff, mypy, terraform fmt and validate.
 layer: build/drivers.zip ## Build build/drivers.zip, the Lambda layer with the database drivers.
 	@:
 
-build/drivers.zip: tools/requirements/layer.txt tools/dev/layer.py | install
-	@$(PYTHON) -m tools.dev.layer
+# Any Python with pip will do: the one of .venv, if it is there already.
+build/drivers.zip: tools/requirements/layer.txt tools/dev/layer.py
+	@$(or $(wildcard $(PYTHON)),python3) tools/dev/layer.py
 
 .PHONY: debian
 debian: ## Install the servers that the tests use, where missing (Debian packages).

@@ -37,6 +37,7 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]
         return str(scope)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
     """Hand out the tests as above."""
     return Scheduling(config, log)

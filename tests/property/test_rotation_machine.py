@@ -232,4 +232,4 @@ class Rotations(RuleBasedStateMachine):
 
 
 TestRotations = Rotations.TestCase
-TestRotations.settings = settings(max_examples=50, stateful_step_count=20)
+TestRotations.settings = settings(stateful_step_count=20)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -38,6 +41,17 @@ def test_compiled_code_is_refused(tmp_path: Path) -> None:
     path = wheel(tmp_path / "c.whl", {"c/fast.cpython-311-x86_64-linux-gnu.so": ""})
     with pytest.raises(layer.LayerError, match=re.escape("c/fast.cpython-311")):
         layer.layer_bytes([path])
+
+
+def test_a_clone_without_an_environment_can_build_it() -> None:
+    command = [sys.executable, "-I", "-S", "-c", f"import runpy; runpy.run_path({layer.__file__!r})"]
+    subprocess.run(command, check=True)  # -I -S: only the standard library is there
+
+
+def test_a_python_without_pip_is_named_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(layer.LayerError, match=rf"{re.escape(sys.executable)}.*python3-pip"):
+        layer.download(tmp_path)
 
 
 def test_the_tests_use_the_drivers_of_the_layer() -> None:

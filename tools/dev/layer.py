@@ -1,5 +1,8 @@
 """Builds ``build/drivers.zip``: the Lambda layer with the database drivers, the same bytes on every machine.
 
+    python3 tools/dev/layer.py      # or: make layer
+
+Any Python from 3.11 on that has pip can run it, straight from a clone: it imports nothing that has to be installed.
 The wheels are taken apart rather than installed: an installer writes its own name, the machine's paths and compiled
 files beside the code.
 """
@@ -7,6 +10,7 @@ files beside the code.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -14,8 +18,10 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from rotation_lab.zipping import zip_bytes
-from tools.dev.providers import ROOT
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools/rotation_lab/src"))  # the lab may not be installed
+
+from rotation_lab.zipping import zip_bytes  # noqa: E402
 
 LAYER = ROOT / "build" / "drivers.zip"
 REQUIREMENTS = ROOT / "tools/requirements/layer.txt"
@@ -43,6 +49,8 @@ def main() -> int:
 
 def download(folder: Path) -> list[Path]:
     """The wheels of ``tools/requirements/layer.txt``, with their hashes checked."""
+    if importlib.util.find_spec("pip") is None:
+        raise LayerError(f"{sys.executable} has no pip. Install it (Debian: apt-get install python3-pip).")
     options = ["--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--require-hashes", *_PURE]
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), "-r", str(REQUIREMENTS)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)

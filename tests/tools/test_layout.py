@@ -1,0 +1,33 @@
+"""Where things are: a user who opens the repository sees the module first, and each folder has one purpose."""
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = {"lambda_src", "examples", "tests", "docs", "tools", ".ci"}
+FILES = {
+    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
+    "Makefile", "pyproject.toml", ".gitattributes", ".gitignore",
+}  # fmt: skip
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [Path(name) for name in listed.stdout.split("\0") if name and (ROOT / name).exists()]
+
+
+def test_the_root_holds_the_module_and_the_usual_files() -> None:
+    top = {path.parts[0] for path in tracked()}
+    assert {name for name in top - FILES - FOLDERS if not name.endswith(".tf")} == set()
+
+
+def test_tools_are_what_make_calls_their_pins_and_the_lab() -> None:
+    parts = {path.parts[1] for path in tracked() if path.parts[0] == "tools"}
+    assert parts == {"__init__.py", "dev", "requirements", "rotation_lab"}
+
+
+def test_each_folder_of_tests_is_in_the_map() -> None:
+    described = re.findall(r"`tests/(\w+)`", (ROOT / "CONTRIBUTING.md").read_text())
+    folders = {path.parts[1] for path in tracked() if path.parts[0] == "tests" and len(path.parts) > 2}
+    assert folders == set(described)
