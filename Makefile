@@ -25,7 +25,7 @@ $(VENV)/.installed: tools/requirements/dev.txt tools/rotation_lab/pyproject.toml
 	@touch $@
 
 .PHONY: demo
-demo: install $(if $(wildcard examples/$(EXAMPLE)/demo.py),debian layer) ## Apply, rotate and destroy examples in a local AWS; EXAMPLE=name for one of examples/.
+demo: install ## Apply, rotate and destroy examples in a local AWS; EXAMPLE=name for one of examples/.
 	@$(PYTHON) -m tools.dev.demo $(EXAMPLE)
 
 .PHONY: sandbox

@@ -8,7 +8,7 @@ import pytest
 
 from rotation_lab.sandbox.client import Sandbox
 from tests.e2e.stack import applied
-from tools.dev import hooks
+from tools.dev import examples
 from tools.dev.providers import ROOT
 
 # The two without a target have tests of their own.
@@ -19,10 +19,9 @@ TARGETS = sorted({path.parent.name for path in ROOT.glob("examples/*/main.tf")} 
 def test_after_each_rotation_the_current_value_logs_in_and_none_is_shown(
     name: str, aws: Sandbox, environment: dict[str, str], tree: Path, tmp_path: Path
 ) -> None:
-    example = hooks.load(ROOT / "examples" / name)
     with (
-        example.start(aws) as variables,
-        applied(tree / "examples" / name, aws, environment, tmp_path, variables) as stack,
+        examples.running(name, aws) as example,
+        applied(tree / "examples" / name, aws, environment, tmp_path, example.variables) as stack,
     ):
         assert aws.settle(stack.secret)["result"] == "ok", stack.log()
         example.check(stack.value())
@@ -33,5 +32,5 @@ def test_after_each_rotation_the_current_value_logs_in_and_none_is_shown(
             assert stack.value("AWSPREVIOUS") == value
             example.check(stack.value())
         plan = tmp_path / "saved.tfplan"
-        assert stack.terraform.plan(variables, out=plan) is False
+        assert stack.terraform.plan(example.variables, out=plan) is False
         assert stack.leaks(plan) == []

@@ -6,7 +6,7 @@ For each example: apply, two rotations with labels, versions and values before a
 a second plan that is empty, destroy. Values are shown as fingerprints: eight hexadecimal digits of an HMAC with a key
 that is made for this run and kept nowhere, so that they can be compared here and tell nothing elsewhere.
 
-What an example needs besides AWS, it says in ``examples/<name>/demo.py`` (see ``tools.dev.hooks``).
+What an example needs besides AWS is in ``tools.dev.examples``, which names its service.
 
 Exit codes: 0, 1 (a part failed; which one and where its log is was printed), 2 (no such example), 130 (interrupted).
 """
@@ -19,6 +19,7 @@ import json
 import secrets
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,7 @@ from types import FrameType
 from typing import Any
 
 from rotation_lab.sandbox.client import Sandbox
-from tools.dev import hooks, layer, providers
+from tools.dev import examples, layer, providers
 from tools.dev.console import Console
 from tools.dev.terraform import Terraform, TerraformError, checkout
 
@@ -112,8 +113,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _run(names: list[str], console: Console, logs: Path) -> None:
     environment = providers.environment(report=console.line)
-    if any("drivers.zip" in (EXAMPLES / name / "main.tf").read_text() for name in names) and not layer.LAYER.exists():
-        layer.main()
+    with _part("installation", logs):
+        _install(names)
     with ExitStack() as stack:
         with _part("sandbox", logs / "sandbox.log"):
             aws = stack.enter_context(Sandbox.start(log=logs / "sandbox.log"))
@@ -122,6 +123,14 @@ def _run(names: list[str], console: Console, logs: Path) -> None:
         for name in names:
             Demo(name, aws, console, environment, logs / name).run()
     console.line(f"\n{console.style('demo: done', 'green')}, nothing is left running")
+
+
+def _install(names: list[str]) -> None:
+    """The servers that examples need, and the layer with the drivers, where they are missing."""
+    if any(name in examples.TABLE for name in names):
+        subprocess.run(["bash", str(providers.ROOT / "tools/dev/debian.sh")], check=True)
+    if any("drivers.zip" in (EXAMPLES / name / "main.tf").read_text() for name in names) and not layer.LAYER.exists():
+        layer.main()
 
 
 @contextmanager
@@ -143,7 +152,7 @@ class Demo:
         self.name, self.aws, self.console, self.work = name, aws, console, work
         tree = checkout(work / "tree")
         self.terraform = Terraform(tree / "examples" / name, {**environment, **aws.environment}, work / "terraform")
-        self.hooks = hooks.load(EXAMPLES / name)
+        self.running = examples.Running()
         self.fingerprint = Fingerprints().of
         self.secret = self.function = ""
 
@@ -165,10 +174,10 @@ class Demo:
                 self.terraform.destroy(variables)
 
     def _start(self, stack: ExitStack) -> Mapping[str, Any]:
-        if self.hooks == hooks.NONE:
-            return {}
-        with self._step("start what the example needs"):
-            return stack.enter_context(self.hooks.start(self.aws))
+        if self.name in examples.TABLE:
+            with self._step("start what the example needs"):
+                self.running = stack.enter_context(examples.running(self.name, self.aws))
+        return self.running.variables
 
     @contextmanager
     def _step(self, label: str, log: Path | None = None) -> Iterator[None]:
@@ -231,7 +240,7 @@ class Demo:
 
     def _log_in(self, snapshot: Snapshot) -> None:
         with _part(f"{self.name}, log in with the current value", self.work):
-            if told := self.hooks.check(snapshot.current):
+            if told := self.running.check(snapshot.current):
                 self.console.line(f"    {told}")
 
     def _compare(self, first: Snapshot, last: Snapshot) -> None:
