@@ -6,7 +6,8 @@
         not_applicable = {"test_…": "why it has no meaning here"}
 
         @pytest.fixture
-        def service(self) -> Iterator[Service]: …
+        def service(self, server: RedisServer) -> Installation:
+            return Installation(server.credential())
 
 The function under test is the real one, all four steps, over Secrets Manager in memory. The ``service`` fixture gives
 each test a credential of its own on a server that is really there. A case without a meaning for a target is named in
@@ -24,7 +25,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 from unittest import mock
@@ -33,6 +33,7 @@ import pytest
 
 from rotation_lab.leaks import LeakSearch
 from rotation_lab.model.secrets_manager import CURRENT, PENDING, STEPS, Secret, SecretsManager
+from rotation_lab.services.base import Service, Unencrypted, document
 from secret_rotation import catalogue, handler, loading
 from secret_rotation.credential import PUBLIC_FIELDS
 from secret_rotation.errors import (
@@ -80,37 +81,47 @@ class Setup:
     value: str
 
 
-class Service:
-    """A running service, with one credential that was made for one test. Each target has its own subclass."""
+class Installation:
+    """The target set up for one credential of a running service, as a user would: TLS is verified, the value opens it.
 
-    setup: Setup
-    """As a user would set it up: TLS is verified, and the value opens the service."""
-    address: tuple[str, int] = ("localhost", 0)
-    """Where the service listens; its certificate is valid for this host name, and not for 127.0.0.1."""
+    ``needs``: the service's other secrets that the settings name, as ``<name>_secret_arn``. A target whose settings say
+    more, or whose secret is another, has a subclass.
+    """
+
     environment: Mapping[str, str] = {"SECRET_KEYS": '["password"]'}
     """The function's other environment variables."""
     public: frozenset[str] = frozenset(PUBLIC_FIELDS)
     """Keys of the secret that may be shown."""
 
+    def __init__(self, service: Service, needs: tuple[str, ...] = (), **settings: str) -> None:
+        self.service, self.needs = service, needs
+        self.address = ("localhost", (service.upstream or ("", 0))[1])
+        """Where it listens; its certificate is valid for this host name, and not for 127.0.0.1."""
+        authority = {"tls_ca": service.ca} if service.ca else {}
+        self.setup = Setup({**authority, **settings}, document(service, service.reset()))
+
+    def value(self, name: str, password: str, **others: object) -> str:
+        """The secret with another user name and password."""
+        return _with(self.setup.value, username=name, password=password, **others)
+
     def login(self, value: str) -> bool:
         """Whether the service accepts the secret with the text ``value``, asked without the target's code."""
-        raise NotImplementedError
-
-    def lock_out(self) -> None:
-        """Change the credential, the administrator's too if there is one, so that no stored value opens anything."""
-        raise NotImplementedError
+        return self.service.opens(value)
 
     def at(self, host: str, port: int) -> Setup:
         """The same setup, told that the service listens there. Default: the keys host and port of the secret."""
         return replace(self.setup, value=_with(self.setup.value, host=host, port=port))
 
     def untrusted(self) -> Setup:
-        """The same setup, without the certificate of the service's authority. Default: without ``tls_ca``."""
+        """The same setup, without the certificate of the service's authority."""
         return replace(self.setup, settings={k: v for k, v in self.setup.settings.items() if k != "tls_ca"})
 
-    def without_tls(self) -> AbstractContextManager[Setup]:
+    @contextlib.contextmanager
+    def without_tls(self) -> Iterator[Setup]:
         """The same setup, though the service does not speak TLS; a connection without TLS would be accepted."""
-        raise NotImplementedError
+        assert isinstance(self.service, Unencrypted)
+        with self.service.without_tls() as (_, port):
+            yield self.at("localhost", port)
 
     def spoiled(self, value: str) -> str:
         """``value`` with a credential that has never worked. Default: another password."""
@@ -122,14 +133,14 @@ class Service:
 
         The setup's settings are read after this.
         """
+        others = self.service.others(*self.address)
+        texts = {name: json.dumps(others[name]) if others[name] else None for name in self.needs}
+        arns = {f"{name}_secret_arn": manager.create(text, name) for name, text in texts.items()}
+        self.setup = replace(self.setup, settings={**self.setup.settings, **arns})
         return {}
 
     def watch(self, hook: Callable[[str, str], None]) -> None:
         """Call ``hook("before" or "after", action)`` around each call to an AWS service other than Secrets Manager."""
-
-    def logs(self) -> str:
-        """What the service itself has logged, to be searched for values."""
-        return ""
 
 
 class Crash(BaseException):
@@ -140,7 +151,7 @@ class Crash(BaseException):
 class World:
     """A function set up for the service, Secrets Manager, and the secret between them."""
 
-    service: Service
+    service: Installation
     setup: Setup
     manager: SecretsManager
     function: RotationFunction
@@ -150,7 +161,7 @@ class World:
     crash_at: int = -1
 
     @classmethod
-    def make(cls, target: str, service: Service, change: Callable[[Service], Setup]) -> "World":
+    def make(cls, target: str, service: Installation, change: Callable[[Installation], Setup]) -> "World":
         """Store the value that ``change`` makes of the service's setup, and start a function with its settings."""
         manager = SecretsManager()
         clients = service.prepare(manager)
@@ -325,19 +336,19 @@ class TargetContract:
             pytest.skip(f"not for this target: {self.not_applicable[name]}")
 
     @pytest.fixture
-    def service(self) -> Iterator[Service]:
+    def service(self) -> Installation:
         """A credential of its own on a real server."""
         raise NotImplementedError
 
     @pytest.fixture
     def make_world(
-        self, service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+        self, service: Installation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> Iterator[Callable[..., World]]:
         """Make a world, of the service's setup or of a changed one. At the end, search what was shown for values."""
         monkeypatch.setenv("AWS_LAMBDA_LOG_LEVEL", "TRACE")
         worlds: list[World] = []
 
-        def make(change: Callable[[Service], Setup] = lambda service: service.setup) -> World:
+        def make(change: Callable[[Installation], Setup] = lambda service: service.setup) -> World:
             worlds.append(World.make(self.target, service, change))
             return worlds[-1]
 
@@ -492,7 +503,7 @@ class TargetContract:
     def test_when_no_stored_value_opens_the_service_the_error_is_one_of_authentication(self, world: World) -> None:
         token = world.until("createSecret")
         before = world.stored()
-        world.service.lock_out()
+        world.service.service.lock_out()
         world.refused(AuthenticationError, "setSecret", token)
         assert world.stored() == before
         assert not world.service.login(world.pending)
@@ -553,7 +564,7 @@ class TargetContract:
         assert "TLS" in self._fails_to_connect(world, NOT_REACHED)
 
     def test_a_server_without_tls_is_refused_and_never_spoken_to_in_plain_text(
-        self, service: Service, make_world: Callable[..., World]
+        self, service: Installation, make_world: Callable[..., World]
     ) -> None:
         with service.without_tls() as setup:
             # The settings may have got the ARN of an administrator's secret since.
@@ -575,7 +586,7 @@ class TargetContract:
     # The rest.
 
     def test_without_the_driver_the_error_says_how_to_attach_it(
-        self, service: Service, monkeypatch: pytest.MonkeyPatch
+        self, service: Installation, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         about = catalogue.targets()[self.target]
         if about["driver"] is None:
@@ -593,12 +604,12 @@ class TargetContract:
         """Neither by the function, at its most talkative, nor in the service's own log, in success and in failure."""
         world.rotate()
         token = world.until("createSecret")
-        world.service.lock_out()
+        world.service.service.lock_out()
         world.refused(AuthenticationError, "setSecret", token)
         shown = "".join(capsys.readouterr())
         assert '"duration_ms"' in shown  # the function's log
         assert world.leaks("\n".join([shown, *world.errors])) == []
-        assert world.leaks(world.service.logs()) == []
+        assert world.leaks(world.service.service.logs()) == []
 
 
 def _whole(error: BaseException) -> str:

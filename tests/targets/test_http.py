@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -17,7 +17,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from rotation_lab.model.secrets_manager import SecretsManager as Secrets
 from rotation_lab.services import api, authority, rabbitmq
 from rotation_lab.services.api import Api, Request
 from secret_rotation.errors import (
@@ -31,7 +30,7 @@ from secret_rotation.errors import (
 from secret_rotation.target import Context
 from secret_rotation.targets import http
 from tests.support.contexts import context, credential, plain
-from tests.target_contract import Service, Setup, TargetContract
+from tests.target_contract import Installation, Setup, TargetContract
 
 
 @pytest.fixture(autouse=True)
@@ -822,31 +821,19 @@ def test_rabbitmq_administrator_changes_a_user_that_may_not(rabbit: rabbitmq.Rab
     assert not rabbit.accepts("app", "old")
 
 
-class RabbitService(Service):
-    """The user ``app`` of a server whose management API speaks TLS only. The user may change users, itself included."""
+class RabbitUser(Installation):
+    """A user of a server whose management API speaks TLS only."""
 
-    tags = "administrator"
-
-    def __init__(self, server: rabbitmq.RabbitMQ) -> None:
-        body = json.dumps({"password": "{{pending.password}}", "tags": self.tags})
-        value = json.dumps({"username": "app", "password": "first-Pa55word"})
-        self.setup = Setup(rabbit_settings(server, set_body=body), value)
-        self.address, self.server, self._before = ("localhost", server.port), server, len(server.output())
-        server.put_user("app", "first-Pa55word", self.tags)
-
-    def login(self, value: str) -> bool:
-        document = json.loads(value)
-        return self.server.accepts(document["username"], document["password"])
-
-    def lock_out(self) -> None:
-        self.server.put_user("app", "nobody-Pa55word", self.tags)
+    def __init__(self, server: rabbitmq.RabbitMQ, *needs: str, may_change_itself: bool = True) -> None:
+        user = server.credential(may_change_itself=may_change_itself)
+        body = json.dumps({"password": "{{pending.password}}", "tags": user.tags})
+        super().__init__(user, needs, **rabbit_settings(server, set_body=body))
 
     def at(self, host: str, port: int) -> Setup:
         """The settings say where; a key ``host`` in the secret is not used, and must not change all the same."""
-        moved = {
-            name: text.replace(self.server.url, f"https://{host}:{port}") for name, text in self.setup.settings.items()
-        }
-        return Setup(moved, json.dumps({**json.loads(self.setup.value), "host": host, "port": port}))
+        here = f"https://localhost:{self.address[1]}"
+        moved = {name: text.replace(here, f"https://{host}:{port}") for name, text in self.setup.settings.items()}
+        return replace(super().at(host, port), settings=moved)
 
     @contextmanager
     def without_tls(self) -> Iterator[Setup]:
@@ -854,33 +841,14 @@ class RabbitService(Service):
             yield self.at("localhost", plain_text.port)
             assert plain_text.requests == []
 
-    def logs(self) -> str:
-        return self.server.output()[self._before :]
-
 
 class TestHttp(TargetContract):
     target = "http"
     required_keys = ("username",)
 
     @pytest.fixture
-    def service(self, rabbit: rabbitmq.RabbitMQ) -> Service:
-        return RabbitService(rabbit)
-
-
-class AdministeredService(RabbitService):
-    """A user that may not change users; an administrator changes its password."""
-
-    tags = "management"
-
-    def prepare(self, manager: Secrets) -> Mapping[str, Any]:
-        self.server.put_user("operator", "0perators-own", "administrator")
-        arn = manager.create(json.dumps({"username": "operator", "password": "0perators-own"}), name="admin")
-        self.setup = replace(self.setup, settings={**self.setup.settings, "admin_secret_arn": arn})
-        return {}
-
-    def lock_out(self) -> None:
-        super().lock_out()
-        self.server.put_user("operator", "nobody-Pa55word", "administrator")
+    def service(self, rabbit: rabbitmq.RabbitMQ) -> Installation:
+        return RabbitUser(rabbit)
 
 
 class TestHttpByAdministrator(TestHttp):
@@ -889,5 +857,5 @@ class TestHttpByAdministrator(TestHttp):
     }
 
     @pytest.fixture
-    def service(self, rabbit: rabbitmq.RabbitMQ) -> Service:
-        return AdministeredService(rabbit)
+    def service(self, rabbit: rabbitmq.RabbitMQ) -> Installation:
+        return RabbitUser(rabbit, "admin", may_change_itself=False)

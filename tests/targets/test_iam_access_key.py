@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 
 from rotation_lab.model.secrets_manager import SecretsManager, ServiceError
-from rotation_lab.services.iam import Iam, Key
+from rotation_lab.services.iam import KEYS, Iam, Key, values
 from secret_rotation.errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -25,16 +25,14 @@ from secret_rotation.errors import (
     ValueTooLargeError,
 )
 from secret_rotation.targets import iam_access_key
-from tests.target_contract import Service, Setup, TargetContract, World
-
-KEYS = ["access_key_id", "secret_access_key"]
+from tests.target_contract import Installation, Setup, TargetContract, World
 
 
 def text(key: Key) -> str:
-    return json.dumps({"access_key_id": key.key_id, "secret_access_key": key.secret, "region": "eu-west-1"})
+    return json.dumps({**values(key), "region": "eu-west-1"})
 
 
-class AccessKey(Service):
+class AccessKey(Installation):
     """The user ``app`` with one access key, which the secret holds."""
 
     environment: Mapping[str, str] = {"SECRET_KEYS": json.dumps(KEYS)}
@@ -42,18 +40,9 @@ class AccessKey(Service):
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         self.iam = Iam()
-        user = self.iam.add_user("app", "/machines/")
-        self.first = self.iam.add_key("app")
-        self.first.created -= timedelta(days=30)
-        self.setup = Setup({"user_arn": user, **(settings or {})}, text(self.first))
-
-    def login(self, value: str) -> bool:
-        found = json.loads(value)
-        key = self.iam.keys.get(found["access_key_id"])
-        return key is not None and key.status == "Active" and key.secret == found["secret_access_key"]
-
-    def lock_out(self) -> None:
-        self.iam.keys.clear()
+        user = self.iam.credential("app", "/machines/")
+        super().__init__(user, **{"user_arn": user.user_arn, **(settings or {})})
+        (self.first,) = self.iam.of("app")
 
     def spoiled(self, value: str) -> str:
         return json.dumps({**json.loads(value), "secret_access_key": "NeverWorked" * 4})
@@ -73,7 +62,7 @@ class AccessKey(Service):
 def _clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting, and one clock for Secrets Manager, IAM and the function."""
     monkeypatch.setattr(iam_access_key, "PAUSES", (0.001, 0.001, 0.001))
-    monkeypatch.setattr(SecretsManager, "_now", lambda self: datetime.now(UTC))
+    monkeypatch.setattr(SecretsManager, "now", lambda self: datetime.now(UTC))
 
 
 _ISSUED_IN_CREATE = "IAM issues the key in createSecret, and accepts it from then on"
@@ -372,8 +361,8 @@ def test_a_key_of_another_user_is_refused(world: World, service: AccessKey) -> N
 )
 def test_a_user_that_is_no_arn_is_refused(arn: str) -> None:
     service = AccessKey({"user_arn": arn or " "})
-    world = World.make("iam_access_key", service, lambda service: service.setup)
-    assert "user_arn" in world.refused(SettingError, "createSecret", world.manager.rotate(world.arn))
+    with pytest.raises(SettingError, match="user_arn"):
+        World.make("iam_access_key", service, lambda service: service.setup)
     assert service.iam.calls == []
 
 
@@ -388,7 +377,7 @@ def test_other_keys_than_the_two_are_refused(service: AccessKey, keys: list[str]
 
 
 def test_a_secret_that_has_no_room_for_a_key_is_refused_before_one_is_issued(service: AccessKey) -> None:
-    big = json.dumps({**json.loads(service.setup.value), "note": "x" * 65_400})
+    big = json.dumps({**json.loads(service.setup.value), "note": "x" * 65_300})
     world = World.make("iam_access_key", service, lambda service: Setup(service.setup.settings, big))
     world.refused(ValueTooLargeError, "createSecret", world.manager.rotate(world.arn))
     assert service.iam.calls == []
@@ -463,7 +452,7 @@ def test_nothing_of_a_key_is_shown(
     for _ in range(3):
         world.rotate()
     token = world.until("createSecret")
-    service.lock_out()
+    service.service.lock_out()
     world.refused(AuthenticationError, "testSecret", token)
     shown = "".join(capsys.readouterr())
     assert '"level": "INFO"' in shown

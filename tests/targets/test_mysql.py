@@ -1,26 +1,21 @@
 """The mysql target, against a MariaDB server with TLS."""
 
-import contextlib
-import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from rotation_lab.model.secrets_manager import SecretsManager
 from rotation_lab.services import mariadb
+from rotation_lab.services.base import ADMIN_PASSWORD, FIRST
 from rotation_lab.services.mariadb import MariaDB
 from secret_rotation.errors import ConfigurationError, NetworkError, RotationError
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import mysql as target
 from secret_rotation.targets.databases.strategies import Server
-from tests import target_contract
 from tests.support.contexts import context
-from tests.target_contract import Setup, TargetContract
-
-FIRST, ADMIN = "qM4vFirst9xTz", "tB8wAdmin3kRy"
+from tests.target_contract import Installation, TargetContract
 
 
 @pytest.fixture(scope="session")
@@ -29,59 +24,15 @@ def server() -> Iterator[MariaDB]:
         yield running
 
 
-@pytest.fixture(scope="session")
-def plain_server() -> Iterator[MariaDB]:
-    with mariadb.start(tls=False) as running:
-        yield running
-
-
-class Account(target_contract.Service):
+class Account(Installation):
     """An account of its own on the server, and an administrator of its own, who has not all rights."""
 
-    def __init__(self, server: MariaDB, plain: MariaDB, **settings: str) -> None:
-        self.server, self.plain, self.address = server, plain, ("localhost", server.port)
+    def __init__(self, server: MariaDB, needs: tuple[str, ...] = (), **settings: str) -> None:
         number = secrets.token_hex(4)
-        self.name, self.admin = f'it\'s "{number}" %s', f"admin{number}"
-        for place in (server, plain):
-            place.run("CREATE USER %s@'%%' IDENTIFIED BY %s", self.name, FIRST)
-            place.run("CREATE USER %s@'127.0.0.%%' IDENTIFIED BY %s", self.admin, ADMIN)
-            place.run("GRANT SELECT, INSERT ON `app``s`.* TO %s@'%%'", self.name)
-            place.run("GRANT CREATE USER ON *.* TO %s@'127.0.0.%%'", self.admin)
-            place.run("GRANT SELECT ON mysql.* TO %s@'127.0.0.%%'", self.admin)
-            place.run("GRANT SELECT, INSERT ON `app``s`.* TO %s@'127.0.0.%%' WITH GRANT OPTION", self.admin)
-        self.setup, self._before = (
-            Setup({"tls_ca": server.ca, **settings}, self.value(self.name, FIRST)),
-            len(server.log()),
-        )
-
-    def value(self, name: str, password: str, **others: object) -> str:
-        """A secret as AWS documents it."""
-        place = {"engine": "mysql", "host": "localhost", "port": self.server.port}
-        return json.dumps({**place, "username": name, "password": password, **others})
-
-    def login(self, value: str) -> bool:
-        found = json.loads(value)
-        return self.server.accepts(found["username"], found["password"])
-
-    def lock_out(self) -> None:
-        self.server.run("ALTER USER %s@'%%' IDENTIFIED BY 'nobody-stores-this'", self.name)
-        self.server.run("ALTER USER %s@'127.0.0.%%' IDENTIFIED BY 'nobody-stores-this'", self.admin)
-
-    @contextlib.contextmanager
-    def without_tls(self) -> Iterator[Setup]:
-        yield self.at("localhost", self.plain.port)
-
-    def logs(self) -> str:
-        return self.server.log()[self._before :]
-
-
-class AdministeredAccount(Account):
-    """The same, with the administrator's secret among the settings."""
-
-    def prepare(self, manager: SecretsManager) -> Mapping[str, Any]:
-        arn = manager.create(self.value(self.admin, ADMIN), "admin")
-        self.setup = replace(self.setup, settings={**self.setup.settings, "admin_secret_arn": arn})
-        return {}
+        self.server, self.name, self.admin = server, f'it\'s "{number}" %s', f"admin{number}"
+        super().__init__(server.credential(self.name, self.admin), needs, **settings)
+        server.run("GRANT SELECT, INSERT ON `app``s`.* TO %s@'%%'", self.name)
+        server.run("GRANT SELECT, INSERT ON `app``s`.* TO %s@'%%' WITH GRANT OPTION", self.admin)
 
 
 class TestSingle(TargetContract):
@@ -91,8 +42,8 @@ class TestSingle(TargetContract):
     required_keys = ("username", "host")
 
     @pytest.fixture
-    def service(self, server: MariaDB, plain_server: MariaDB) -> Account:
-        return Account(server, plain_server)
+    def service(self, server: MariaDB) -> Account:
+        return Account(server)
 
 
 class TestAdministered(TargetContract):
@@ -102,8 +53,8 @@ class TestAdministered(TargetContract):
     required_keys = ("username", "host")
 
     @pytest.fixture
-    def service(self, server: MariaDB, plain_server: MariaDB) -> Account:
-        return AdministeredAccount(server, plain_server)
+    def service(self, server: MariaDB) -> Account:
+        return Account(server, ("admin",))
 
 
 class TestAlternating(TargetContract):
@@ -114,16 +65,16 @@ class TestAlternating(TargetContract):
     required_keys = ("username", "host")
 
     @pytest.fixture
-    def service(self, server: MariaDB, plain_server: MariaDB) -> Account:
-        return AdministeredAccount(server, plain_server, strategy="alternating")
+    def service(self, server: MariaDB) -> Account:
+        return Account(server, ("admin",), strategy="alternating")
 
 
 # What the contract does not say.
 
 
 @pytest.fixture
-def account(server: MariaDB, plain_server: MariaDB) -> Account:
-    return Account(server, plain_server)
+def account(server: MariaDB) -> Account:
+    return Account(server)
 
 
 def version(account: Account, password: str, name: str | None = None, **others: object) -> Credential:
@@ -140,7 +91,7 @@ def step(account: Account, pending: str, **settings: str) -> Context:
 def administered(account: Account, pending: str, clone: bool = False, **settings: str) -> Context:
     """A step with an administrator's secret; ``clone``: it is that user's turn."""
     manager = SecretsManager()
-    arn = manager.create(account.value(account.admin, ADMIN), "admin")
+    arn = manager.create(account.value(account.admin, ADMIN_PASSWORD), "admin")
     taking_turns = {"strategy": "alternating"} if clone else {}
     return replace(
         step(account, pending, admin_secret_arn=arn, **taking_turns, **settings),
@@ -189,13 +140,14 @@ def test_a_server_that_is_read_only_is_told_as_such(account: Account) -> None:
 
 
 def test_an_administrator_without_the_right_is_told_so(account: Account) -> None:
-    account.server.run("REVOKE CREATE USER ON *.* FROM %s@'127.0.0.%%'", account.admin)
+    account.server.run("REVOKE CREATE USER ON *.* FROM %s@'%%'", account.admin)
     with pytest.raises(ConfigurationError, match="CREATE USER"):
         target.set_secret(administered(account, "second"))
 
 
 def test_without_tls_only_when_the_setting_says_so(account: Account) -> None:
-    target.test_secret(step(account, FIRST, port=str(account.plain.port), tls="disable"))
+    with account.without_tls():
+        target.test_secret(step(account, FIRST, port=str(account.server.plain.port), tls="disable"))
 
 
 def test_of_several_accounts_of_one_name_the_setting_says_which(account: Account) -> None:
@@ -224,10 +176,10 @@ def test_the_clone_is_granted_what_the_original_has(account: Account) -> None:
     table = f"on TO `{account.name}`@`%`".replace("`", "``").replace("%", "%%")
     account.server.run(f"CREATE TABLE `app``s`.`{table}` (`a b` INT)")
     account.server.run(f"GRANT UPDATE (`a b`) ON `app``s`.`{table}` TO %s@'%%' WITH GRANT OPTION", account.name)
-    account.server.run("GRANT UPDATE ON `app``s`.* TO %s@'127.0.0.%%' WITH GRANT OPTION", account.admin)
+    account.server.run("GRANT UPDATE ON `app``s`.* TO %s@'%%' WITH GRANT OPTION", account.admin)
     reader = f"reader_of_{account.admin}"
     account.server.run(f"CREATE ROLE {reader}")
-    account.server.run(f"GRANT {reader} TO %s@'127.0.0.%%' WITH ADMIN OPTION", account.admin)
+    account.server.run(f"GRANT {reader} TO %s@'%%' WITH ADMIN OPTION", account.admin)
     account.server.run(f"GRANT {reader} TO %s@'%%'", account.name)
     target.set_secret(administered(account, "second", clone=True))
     assert grants(account, f"{account.name}_clone") == grants(account, account.name)
@@ -247,7 +199,7 @@ def test_a_right_that_is_given_later_reaches_the_clone_and_one_that_is_taken_doe
     target.set_secret(administered(account, "second", clone=True))
     account.server.run("REVOKE INSERT ON `app``s`.* FROM %s@'%%'", account.name)
     account.server.run("GRANT SELECT ON `other`.* TO %s@'%%'", account.name)
-    account.server.run("GRANT SELECT ON `other`.* TO %s@'127.0.0.%%' WITH GRANT OPTION", account.admin)
+    account.server.run("GRANT SELECT ON `other`.* TO %s@'%%' WITH GRANT OPTION", account.admin)
     target.set_secret(administered(account, "third", clone=True))
     assert "GRANT SELECT ON `other`.* TO it@`%`" in grants(account, clone)
     back = administered(account, "fourth", strategy="alternating")
@@ -257,11 +209,11 @@ def test_a_right_that_is_given_later_reaches_the_clone_and_one_that_is_taken_doe
 
 def test_a_clone_that_was_left_half_made_is_finished(account: Account) -> None:
     """The administrator lost a right between the statements, say: nobody can log in with the clone before its time."""
-    account.server.run("REVOKE SELECT, INSERT, GRANT OPTION ON `app``s`.* FROM %s@'127.0.0.%%'", account.admin)
+    account.server.run("REVOKE SELECT, INSERT, GRANT OPTION ON `app``s`.* FROM %s@'%%'", account.admin)
     with pytest.raises(ConfigurationError, match="1044"):
         target.set_secret(administered(account, "second", clone=True))
     assert not account.server.accepts(f"{account.name}_clone", "second")
-    account.server.run("GRANT SELECT, INSERT ON `app``s`.* TO %s@'127.0.0.%%' WITH GRANT OPTION", account.admin)
+    account.server.run("GRANT SELECT, INSERT ON `app``s`.* TO %s@'%%' WITH GRANT OPTION", account.admin)
     target.set_secret(administered(account, "second", clone=True))
     assert account.server.accepts(f"{account.name}_clone", "second")
     assert grants(account, f"{account.name}_clone") == grants(account, account.name)

@@ -7,15 +7,15 @@ import secrets
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rotation_lab.model.secrets_manager import SecretsManager
 from rotation_lab.services import postgresql
+from rotation_lab.services.base import ADMIN_PASSWORD, FIRST
 from rotation_lab.services.postgresql import PostgreSQL
 from secret_rotation.errors import (
     AuthenticationError,
@@ -28,11 +28,8 @@ from secret_rotation.errors import (
 )
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import postgresql as target
-from tests import target_contract
 from tests.support.contexts import context, plain
-from tests.target_contract import Setup, TargetContract
-
-FIRST, ADMIN = "qM4vFirst9xTz", "tB8wAdmin3kRy"
+from tests.target_contract import Installation, Setup, TargetContract
 
 
 @pytest.fixture(scope="session")
@@ -41,48 +38,19 @@ def server() -> Iterator[PostgreSQL]:
         yield running
 
 
-class Role(target_contract.Service):
+class Role(Installation):
     """A role of its own on the server, and an administrator of its own, who is not a superuser."""
 
-    def __init__(self, server: PostgreSQL, **settings: str) -> None:
-        self.server, self.address, number = server, ("localhost", server.port), secrets.token_hex(4)
-        self.name, self.admin = f'App "{number}" %s', f"admin{number}"
-        server.run_quoted("CREATE ROLE %I LOGIN PASSWORD %L", self.name, FIRST)
-        server.run_quoted("CREATE ROLE %I LOGIN CREATEROLE PASSWORD %L", self.admin, ADMIN)
-        self.setup, self._before = (
-            Setup({"tls_ca": server.ca, **settings}, self.value(self.name, FIRST)),
-            len(server.log()),
-        )
-
-    def value(self, name: str, password: str, **others: object) -> str:
-        """A secret as AWS documents it."""
-        place = {"engine": "postgres", "host": "localhost", "port": self.server.port, "dbname": "postgres"}
-        return json.dumps({**place, "username": name, "password": password, **others})
-
-    def login(self, value: str) -> bool:
-        found = json.loads(value)
-        return self.server.accepts(found["username"], found["password"], found["dbname"])
-
-    def lock_out(self) -> None:
-        for name in (self.name, self.admin):
-            self.server.run_quoted("ALTER ROLE %I PASSWORD %L", name, "nobody-stores-this")
+    def __init__(self, server: PostgreSQL, needs: tuple[str, ...] = (), **settings: str) -> None:
+        number = secrets.token_hex(4)
+        self.server, self.name, self.admin = server, f'App "{number}" %s', f"admin{number}"
+        super().__init__(server.credential(self.name, self.admin), needs, **settings)
 
     @contextlib.contextmanager
     def without_tls(self) -> Iterator[Setup]:
+        """The address stays; one that the tests' own settings name too."""
         with self.server.without_tls():
             yield self.setup
-
-    def logs(self) -> str:
-        return self.server.log()[self._before :]
-
-
-class AdministeredRole(Role):
-    """The same, with the administrator's secret among the settings."""
-
-    def prepare(self, manager: SecretsManager) -> Mapping[str, Any]:
-        arn = manager.create(self.value(self.admin, ADMIN), "admin")
-        self.setup = replace(self.setup, settings={**self.setup.settings, "admin_secret_arn": arn})
-        return {}
 
 
 class TestSingle(TargetContract):
@@ -104,7 +72,7 @@ class TestAdministered(TargetContract):
 
     @pytest.fixture
     def service(self, server: PostgreSQL) -> Role:
-        return AdministeredRole(server)
+        return Role(server, ("admin",))
 
 
 class TestAlternating(TargetContract):
@@ -116,7 +84,7 @@ class TestAlternating(TargetContract):
 
     @pytest.fixture
     def service(self, server: PostgreSQL) -> Role:
-        return AdministeredRole(server, strategy="alternating")
+        return Role(server, ("admin",), strategy="alternating")
 
 
 # What the contract does not say.
@@ -145,7 +113,7 @@ def step(role: Role, pending: str, current: str = FIRST, **settings: str) -> Con
 def administered(role: Role, pending: Credential, admin_host: str = "localhost", **settings: str) -> Context:
     """A step with an administrator's secret."""
     manager = SecretsManager()
-    admin = {"host": admin_host, "username": role.admin, "password": ADMIN}
+    admin = {"host": admin_host, "username": role.admin, "password": ADMIN_PASSWORD}
     arn = manager.create(json.dumps(admin), "admin")
     given = made(role, pending, version(role, FIRST), admin_secret_arn=arn, **settings)
     return replace(given, client=lambda service: manager.client())

@@ -1,6 +1,6 @@
 """The python target: what is wrong with the caller's file is said by name; the contract, for the example's file."""
 
-import json
+import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +11,12 @@ import pytest
 
 from rotation_lab.model.secrets_manager import STEPS, SecretsManager
 from rotation_lab.services import door
+from rotation_lab.services.base import FIRST
 from secret_rotation import loading
 from secret_rotation.errors import RotationError, SettingError
 from secret_rotation.target import Target
 from tests.support.function import RotationFunction
-from tests.target_contract import Service, Setup, TargetContract
+from tests.target_contract import Installation, Setup, TargetContract
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "python"
 
@@ -103,21 +104,19 @@ def test_of_an_exception_in_the_file_the_class_and_the_line_are_told_and_not_the
 # The contract, for the file of the example, against the service of its demo.
 
 
-class DoorService(Service):
-    def __init__(self, service: door.Door) -> None:
-        self.door = service.credential()
-        self.setup = Setup({"url": service.url}, json.dumps({"username": "app", **self.door.reset()}))
-
-    def login(self, value: str) -> bool:
-        return self.door.opens(value)
-
-    def lock_out(self) -> None:
-        self.door.lock_out()
+class DoorUser(Installation):
+    def __init__(self, running: door.Door) -> None:
+        super().__init__(running.credential(secrets.token_hex(4)), url=running.url)
 
     def at(self, host: str, port: int) -> Setup:
         """The address is a setting; what a version of the secret could change is the user."""
-        value = {**json.loads(self.setup.value), "username": "somebody"}
-        return Setup({"url": f"http://{host}:{port}"}, json.dumps(value))
+        return Setup({"url": f"http://{host}:{port}"}, self.value("somebody", FIRST))
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[door.Door]:
+    with door.start() as service:
+        yield service
 
 
 class TestPython(TargetContract):
@@ -140,6 +139,5 @@ class TestPython(TargetContract):
         sys.modules.pop("my_target", None)
 
     @pytest.fixture
-    def service(self) -> Iterator[Service]:
-        with door.start() as running:
-            yield DoorService(running)
+    def service(self, running: door.Door) -> Installation:
+        return DoorUser(running)

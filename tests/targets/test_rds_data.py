@@ -14,6 +14,7 @@ from botocore.config import Config
 
 from rotation_lab.model.secrets_manager import SecretsManager
 from rotation_lab.services import data_api, mariadb, postgresql
+from rotation_lab.services.base import ADMIN_PASSWORD, FIRST
 from rotation_lab.services.data_api import Data, DataApi, DataApiError
 from rotation_lab.services.mariadb import MariaDB
 from rotation_lab.services.postgresql import PostgreSQL
@@ -27,10 +28,9 @@ from secret_rotation.errors import (
     TargetError,
 )
 from secret_rotation.targets import rds_data
-from tests.target_contract import Service, Setup, TargetContract, World
+from tests.target_contract import Installation, Setup, TargetContract, World
 
 CLUSTER = "arn:aws:rds:eu-west-1:123456789012:cluster:app"
-FIRST, ADMIN = "qM4vFirst9xTz", "tB8wAdmin3kRy"
 
 
 @pytest.fixture(autouse=True)
@@ -39,28 +39,20 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rds_data, "RESUME_PAUSES", (0.001,) * 3)
 
 
-class User(Service):
+class User(Installation):
     """A user of its own on the server, an administrator of its own, and a probe."""
 
-    engine: str
-
-    def __init__(self, api: DataApi) -> None:
-        self.api, self.hooks, number = api, list[Callable[[str, str], None]](), secrets.token_hex(4)
-        self.name, self.admin = f'App "{number}" :x', f"admin{number}"
+    def __init__(self, api: DataApi, engine: str, mark: str) -> None:
+        self.api, self.server, self.hooks = api, api.server, list[Callable[[str, str], None]]()
+        number = secrets.token_hex(4)
+        self.name, self.admin = f"App {mark}{number}{mark} :x", f"admin{number}"
         api.close()
         api.__dict__.update(calls=[], requests=[], fail=lambda operation, request: None, pooled=False, delay=0.0)
-        self.setup = Setup({"cluster_arn": CLUSTER, "engine": self.engine}, self.value(self.name, FIRST))
-
-    def value(self, name: str, password: str) -> str:
-        return json.dumps({"engine": self.engine, "username": name, "password": password})
+        super().__init__(api.credential(self.name, self.admin), ("admin", "probe"), cluster_arn=CLUSTER, engine=engine)
 
     def prepare(self, manager: SecretsManager) -> Mapping[str, Any]:
-        arns = {
-            "admin_secret_arn": manager.create(self.value(self.admin, ADMIN), "admin"),
-            "probe_secret_arn": manager.create(None, "probe"),
-        }
-        self.setup = replace(self.setup, settings={**arns, **self.setup.settings})
-        self.manager, self.probe = manager, arns["probe_secret_arn"]
+        super().prepare(manager)
+        self.manager, self.probe = manager, self.setup.settings["probe_secret_arn"]
         self.api.read_secret = lambda arn: manager.secrets[arn].text()
         return {"rds-data": self.client(self.api.url)}
 
@@ -89,46 +81,19 @@ class User(Service):
 class Role(User):
     """PostgreSQL."""
 
-    engine = "postgresql"
+    server: PostgreSQL
 
-    def __init__(self, api: DataApi, server: PostgreSQL) -> None:
-        super().__init__(api)
-        self.server, self._before = server, len(server.log())
-        server.run_quoted("CREATE ROLE %I LOGIN PASSWORD %L", self.name, FIRST)
-        server.run_quoted("CREATE ROLE %I LOGIN CREATEROLE PASSWORD %L", self.admin, ADMIN)
-
-    def login(self, value: str) -> bool:
-        found = json.loads(value)
-        return self.server.accepts(found["username"], found["password"])
-
-    def lock_out(self) -> None:
-        for name in (self.name, self.admin):
-            self.server.run_quoted("ALTER ROLE %I PASSWORD %L", name, "nobody-stores-this")
-
-    def logs(self) -> str:
-        return self.server.log()[self._before :]
+    def __init__(self, api: DataApi) -> None:
+        super().__init__(api, "postgresql", '"')
 
 
 class Account(User):
     """MySQL, whose place MariaDB takes."""
 
-    engine = "mysql"
+    server: MariaDB
 
-    def __init__(self, api: DataApi, server: MariaDB) -> None:
-        super().__init__(api)
-        self.server, self.name = server, f"it's {self.admin} :x"
-        server.run("CREATE USER %s@'%%' IDENTIFIED BY %s", self.name, FIRST)
-        server.run("CREATE USER %s@'%%' IDENTIFIED BY %s", self.admin, ADMIN)
-        server.run("GRANT CREATE USER ON *.* TO %s@'%%'", self.admin)
-        self.setup = replace(self.setup, value=self.value(self.name, FIRST))
-
-    def login(self, value: str) -> bool:
-        found = json.loads(value)
-        return self.server.accepts(found["username"], found["password"])
-
-    def lock_out(self) -> None:
-        for name in (self.name, self.admin):
-            self.server.run("ALTER USER %s@'%%' IDENTIFIED BY 'nobody-stores-this'", name)
+    def __init__(self, api: DataApi) -> None:
+        super().__init__(api, "mysql", "'")
 
 
 _DATA_API = "the function speaks to AWS's own endpoint of the Data API"
@@ -172,8 +137,8 @@ class TestPostgresql(TargetContract):
     not_applicable = NOT_APPLICABLE
 
     @pytest.fixture
-    def service(self, api: DataApi, server: PostgreSQL) -> Role:
-        return Role(api, server)
+    def service(self, api: DataApi) -> Role:
+        return Role(api)
 
 
 class TestMysql(TargetContract):
@@ -182,20 +147,20 @@ class TestMysql(TargetContract):
     not_applicable = NOT_APPLICABLE
 
     @pytest.fixture
-    def service(self, mysql_api: DataApi, mariadb_server: MariaDB) -> Account:
-        return Account(mysql_api, mariadb_server)
+    def service(self, mysql_api: DataApi) -> Account:
+        return Account(mysql_api)
 
 
 @pytest.fixture
-def service(api: DataApi, server: PostgreSQL) -> Role:
-    return Role(api, server)
+def service(api: DataApi) -> Role:
+    return Role(api)
 
 
 def make(service: User, **settings: str) -> World:
     return World.make("rds_data", service, lambda service: replace(service.setup, settings=_merged(service, settings)))
 
 
-def _merged(service: Service, settings: Mapping[str, str]) -> Mapping[str, str]:
+def _merged(service: Installation, settings: Mapping[str, str]) -> Mapping[str, str]:
     return {name: text for name, text in {**service.setup.settings, **settings}.items() if text}
 
 
@@ -277,20 +242,22 @@ def test_another_rotation_that_writes_the_same_probe_is_noticed(world: World, se
 
     def other(arn: str) -> str | None:
         if arn == service.probe and next(reads) < 2:
-            return service.value(service.admin, ADMIN)
+            return service.value(service.admin, ADMIN_PASSWORD)
         return service.manager.secrets[arn].text()
 
     service.api.read_secret = other
     world.step("testSecret", token)
-    service.api.read_secret = lambda arn: service.value(service.admin, ADMIN)
+    service.api.read_secret = lambda arn: service.value(service.admin, ADMIN_PASSWORD)
     assert "another user" in world.refused(TargetError, "finishSecret", token)
 
 
 def test_the_administrator_is_not_rotated_by_itself(service: Role) -> None:
-    world = World.make("rds_data", service, lambda of: Setup(of.setup.settings, service.value(service.admin, ADMIN)))
+    world = World.make(
+        "rds_data", service, lambda of: Setup(of.setup.settings, service.value(service.admin, ADMIN_PASSWORD))
+    )
     token = world.until("createSecret")
     assert "manage_master_user_password" in world.refused(ConfigurationError, "setSecret", token)
-    assert service.server.accepts(service.admin, ADMIN)
+    assert service.server.accepts(service.admin, ADMIN_PASSWORD)
 
 
 @pytest.mark.parametrize("which", ["itself", "administrator's"])
@@ -419,8 +386,8 @@ def test_the_verifier_is_what_the_server_would_make(server: PostgreSQL, password
 
 
 @pytest.fixture
-def account(mysql_api: DataApi, mariadb_server: MariaDB) -> Account:
-    return Account(mysql_api, mariadb_server)
+def account(mysql_api: DataApi) -> Account:
+    return Account(mysql_api)
 
 
 def test_the_account_is_that_of_the_setting(account: Account) -> None:
@@ -439,10 +406,12 @@ def test_an_account_that_is_not_there_is_a_configuration_error(account: Account)
 
 
 def test_the_administrator_of_mysql_is_not_rotated_by_itself(account: Account) -> None:
-    world = World.make("rds_data", account, lambda of: Setup(of.setup.settings, account.value(account.admin, ADMIN)))
+    world = World.make(
+        "rds_data", account, lambda of: Setup(of.setup.settings, account.value(account.admin, ADMIN_PASSWORD))
+    )
     token = world.until("createSecret")
     assert "manage_master_user_password" in world.refused(ConfigurationError, "setSecret", token)
-    assert account.server.accepts(account.admin, ADMIN)
+    assert account.server.accepts(account.admin, ADMIN_PASSWORD)
 
 
 def test_an_old_connection_to_mysql_proves_nothing(account: Account) -> None:

@@ -1,16 +1,14 @@
 """The redis target, against a real server."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from rotation_lab.model.secrets_manager import SecretsManager
 from rotation_lab.services import redis_server
-from rotation_lab.services.redis_server import RedisServer
+from rotation_lab.services.redis_server import CHANGES_PASSWORDS, RedisServer
 from secret_rotation.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -21,10 +19,7 @@ from secret_rotation.errors import (
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import redis
 from tests.support.contexts import context, credential, plain
-from tests.target_contract import Service, Setup, TargetContract
-
-ITSELF = "+acl|getuser +acl|setuser +acl|save +config|rewrite +config|get"
-"""What a user needs to change its own password and to save it."""
+from tests.target_contract import Installation, Setup, TargetContract
 
 
 @pytest.fixture(scope="module")
@@ -40,60 +35,22 @@ def _no_other_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_DIR", "/dev/null")
 
 
-class RedisService(Service):
-    """The user ``app`` of a server that speaks TLS only. The user changes its own password."""
-
-    def __init__(self, server: RedisServer, password: str = "first-Pa55word") -> None:
-        document = {"host": "localhost", "port": server.port, "username": "app", "password": password}
-        self.setup = Setup({"tls_ca": server.ca}, json.dumps(document))
-        self.address, self.server = ("localhost", server.port), server
-        server.run("ACL SETUSER", "app", "reset", "on", f">{password}", *f"{ITSELF} ~app:* +get".split())
-        server.run("ACL SETUSER", "root", "reset", "on", ">root", "~*", "&*", "+@all")
-
-    def login(self, value: str) -> bool:
-        document = json.loads(value)
-        return self.server.accepts(document["username"], document["password"])
-
-    def lock_out(self) -> None:
-        self.server.run("ACL SETUSER", "app", "resetpass", ">nobody's-password")
-
-    @contextmanager
-    def without_tls(self) -> Iterator[Setup]:
-        with redis_server.start("app on >first-Pa55word +@all", tls=False) as plain_text:
-            yield self.at("localhost", plain_text.port)
-
-    def logs(self) -> str:
-        return f"{self.server.run('ACL LIST')}{self.server.run('ACL LOG')}{self.server.output()}"
-
-
 class TestRedis(TargetContract):
     target = "redis"
     former_value_works = True
     required_keys = ("host",)
 
     @pytest.fixture
-    def service(self, secure: RedisServer) -> Service:
-        return RedisService(secure)
+    def service(self, secure: RedisServer) -> Installation:
+        return Installation(secure.credential())
 
 
-class AdministeredService(RedisService):
-    """The same user without any permission; an administrator changes its password."""
-
-    def prepare(self, manager: SecretsManager) -> Mapping[str, Any]:
-        self.server.run("ACL SETUSER", "app", "-@all")
-        self.server.run("ACL SETUSER", "operator", "reset", "on", ">0perators-own", *ITSELF.split())
-        admin = {"host": self.address[0], "username": "operator", "password": "0perators-own"}
-        arn = manager.create(json.dumps(admin), name="admin")
-        self.setup = replace(self.setup, settings={**self.setup.settings, "admin_secret_arn": arn})
-        return {}
+class Administered(Installation):
+    """A user without any permission; an administrator changes its password."""
 
     def at(self, host: str, port: int) -> Setup:
         setup = super().at(host, port)  # where the administrator's password goes, the settings say
         return replace(setup, settings={**setup.settings, "host": host})
-
-    def lock_out(self) -> None:
-        super().lock_out()
-        self.server.run("ACL SETUSER", "operator", "resetpass", ">nobody's-password")
 
 
 class TestRedisByAdministrator(TestRedis):
@@ -106,8 +63,8 @@ class TestRedisByAdministrator(TestRedis):
     )
 
     @pytest.fixture
-    def service(self, secure: RedisServer) -> Service:
-        return AdministeredService(secure)
+    def service(self, secure: RedisServer) -> Installation:
+        return Administered(secure.credential(may_change_itself=False), ("admin",))
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +76,7 @@ def running() -> Iterator[RedisServer]:
 @pytest.fixture
 def server(running: RedisServer) -> RedisServer:
     """A server whose user ``app`` has the password ``one``."""
-    running.run("ACL SETUSER", "app", "reset", "on", ">one", *f"{ITSELF} ~app:* +get".split())
+    running.run("ACL SETUSER", "app", "reset", "on", ">one", *f"{CHANGES_PASSWORDS} ~app:* +get".split())
     running.run("ACL SETUSER", "default", "reset", "on", "nopass", "~*", "&*", "+@all")
     return running
 
@@ -237,7 +194,7 @@ def test_any_password_is_taken_as_it_is(server: RedisServer, password: str) -> N
 
 @pytest.mark.parametrize(("acl_file", "persist"), [(True, None), (True, "acl-save"), (False, "config-rewrite")])
 def test_both_passwords_survive_a_restart(acl_file: bool, persist: str | None) -> None:
-    with redis_server.start(f"app on >one {ITSELF}", tls=False, acl_file=acl_file) as server:
+    with redis_server.start(f"app on >one {CHANGES_PASSWORDS}", tls=False, acl_file=acl_file) as server:
         settings = {} if persist is None else {"persist": persist}
         redis.set_secret(step(server, "two", "one", **settings))
         server.stop()
@@ -249,7 +206,7 @@ def test_a_retry_saves_what_an_earlier_try_set(server: RedisServer) -> None:
     redis.set_secret(step(server, "two", "one", persist="none"))
     server.stop()  # a crash before it was saved would have lost it: the next try begins again
     server.start()
-    server.run("ACL SETUSER", "app", "reset", "on", ">one", *ITSELF.split())
+    server.run("ACL SETUSER", "app", "reset", "on", ">one", *CHANGES_PASSWORDS.split())
     redis.set_secret(step(server, "two", "one", persist="none"))
     redis.set_secret(step(server, "two", "one"))
     server.stop()
@@ -259,7 +216,7 @@ def test_a_retry_saves_what_an_earlier_try_set(server: RedisServer) -> None:
 
 @pytest.mark.parametrize(("acl_file", "persist"), [(False, "acl-save"), (True, "config-rewrite")])
 def test_a_server_that_cannot_save_is_told_with_what_to_do(acl_file: bool, persist: str) -> None:
-    with redis_server.start(f"app on >one {ITSELF}", tls=False, acl_file=acl_file) as server:
+    with redis_server.start(f"app on >one {CHANGES_PASSWORDS}", tls=False, acl_file=acl_file) as server:
         with pytest.raises(ConfigurationError, match="'persist'"):
             redis.set_secret(step(server, "two", "one", persist=persist))
         assert accepted(server, "one", "two") == ["one", "two"]
@@ -366,17 +323,21 @@ def test_a_server_that_is_down_is_a_network_fault() -> None:
 
 
 def test_a_certificate_of_a_given_authority_is_trusted(secure: RedisServer) -> None:
-    RedisService(secure, password="one")
+    secure.credential().set_password("app", "one")
     given = step(secure, "two", "one", tls="verify", tls_ca=secure.ca)
     redis.set_secret(given)
     redis.test_secret(given)
     assert accepted(secure, "one", "two") == ["one", "two"]
 
 
-@pytest.mark.parametrize("settings", [{}, {"host": "127.0.0.1", "tls_ca": "given"}])
-def test_a_certificate_that_is_not_trusted_is_refused(secure: RedisServer, settings: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("settings", "named"), [({}, "'tls_ca'"), ({"host": "127.0.0.1", "tls_ca": "given"}, "'tls_server_name'")]
+)
+def test_a_certificate_that_is_not_trusted_is_refused(
+    secure: RedisServer, settings: dict[str, str], named: str
+) -> None:
     given = {name: secure.ca if text == "given" else text for name, text in settings.items()}
-    with pytest.raises(ConfigurationError, match="'tls_ca'"):
+    with pytest.raises(ConfigurationError, match=named):
         redis.test_secret(context(value(secure, "one"), **given))
 
 
