@@ -41,7 +41,7 @@ class AccessKey(Installation):
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         self.iam = Iam()
         user = self.iam.credential("app", "/machines/")
-        super().__init__(user, **{"user_arn": user.user_arn, **(settings or {})})
+        super().__init__(user, (), **{"user_arn": user.user_arn, **(settings or {})})
         (self.first,) = self.iam.of("app")
 
     def spoiled(self, value: str) -> str:
