@@ -14,11 +14,13 @@ from botocore.awsrequest import AWSRequest
 from rotation_lab.sandbox.client import Sandbox
 
 
-def post(aws: Sandbox, action: str, content: Any, service: str = "secretsmanager") -> tuple[int, Any]:
+def post(
+    aws: Sandbox, action: str, content: Any, service: str = "secretsmanager", prefix: str = "secretsmanager"
+) -> tuple[int, Any]:
     """Send a signed request; ``content`` is an object, or bytes that need not be JSON. Status and answer."""
     client = aws.client(service)
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    headers = {"X-Amz-Target": f"{service}.{action}", "Content-Type": "application/x-amz-json-1.1"}
+    headers = {"X-Amz-Target": f"{prefix}.{action}", "Content-Type": "application/x-amz-json-1.1"}
     request = AWSRequest("POST", client.meta.endpoint_url + "/", headers=headers, data=body)
     credentials: Any = client._request_signer._credentials
     SigV4Auth(credentials, service, client.meta.region_name).add_auth(request)

@@ -56,7 +56,7 @@ def _serve(listener: socket.socket, port: int, arguments: argparse.Namespace) ->
             report(arguments.ready_descriptor, port)
 
     policy = Policy(arguments.attempts, arguments.backoff)
-    server = Server(listener, Path(tempfile.gettempdir()), policy)
+    server = Server(listener, Path(tempfile.gettempdir()), policy, rates=arguments.rates)
     asyncio.run(server.run(started, until_end_of_input=arguments.ready_descriptor is not None))
 
 
@@ -66,6 +66,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", choices=["127.0.0.1", "localhost"], help=argparse.SUPPRESS)
     parser.add_argument("--attempts", type=int, default=3, help="attempts of a failing rotation (default: 3)")
     parser.add_argument("--backoff", type=float, default=0.2, help="seconds before the second one (default: 0.2)")
+    parser.add_argument("--rates", action="store_true", help="throttle Secrets Manager at AWS's quotas")
     parser.add_argument("--log", type=Path, help="a file for the log (default: standard error)")
     parser.add_argument("--ready-descriptor", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()

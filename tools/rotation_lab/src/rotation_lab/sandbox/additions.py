@@ -37,7 +37,15 @@ def apply() -> None:
 
 def use_data_api(data: dict[str, Any]) -> None:
     """The route: ``{"address": "host:port"}`` names the server, ``{"address": null}`` none."""
-    _data_api[:] = [data["address"]] if data["address"] else []
+    address = data.get("address", "")
+    if address is not None and not (isinstance(address, str) and _is_address(address)):
+        raise ValueError('address is "host:port", or null')
+    _data_api[:] = [address] if address else []
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isdecimal() and 0 < int(port) < 65_536
 
 
 def _empty_list(action: str, name: str) -> Callable[[dict[str, Any]], Answer]:

@@ -70,6 +70,9 @@ class Fault:
     seen: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
+        texts = (self.service, self.action, self.when, self.effect, self.principal)
+        if not all(isinstance(text, str) for text in texts) or type(self.n) is not int:
+            raise FaultError("n is a whole number, everything else is a string")
         if self.when not in ("before", "after") or self.n < 1:
             raise FaultError("when is before or after, and n is 1 or more")
         if not re.fullmatch(r"drop|kill|error:\w+|delay:\d+(\.\d+)?", self.effect):

@@ -69,17 +69,21 @@ class Sandbox:
         attempts: int = 3,
         backoff: float = 0.2,
         log: Path | None = None,
+        *,
+        rates: bool = False,
     ) -> Self:
         """Starts a process and waits until it serves.
 
         ``port`` 0 is a free one. A failing rotation has ``attempts``; ``backoff`` seconds before the second, twice
-        that before the third. Raises ``SandboxError`` with the end of the log.
+        that before the third. With ``rates``, Secrets Manager throttles at AWS's quotas.
+        Raises ``SandboxError`` with the end of the log.
         """
         path = log or Path(tempfile.mkdtemp(prefix="sandbox-log-")) / "sandbox.log"
         options = {"port": port, "attempts": attempts, "backoff": backoff, "log": path}
         reader, writer = os.pipe()
         command = [sys.executable, "-m", "rotation_lab.sandbox", "--ready-descriptor", str(writer)]
         command += [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        command += ["--rates"] if rates else []
         with path.open("ab") as file:
             process = subprocess.Popen(
                 command,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+_FARTHEST = 100 * 365 * 86_400.0
+
 
 class Clock:
     """Real time plus what ``advance`` has added. Signatures, sessions and metrics keep to real time."""
@@ -19,4 +21,6 @@ class Clock:
         """Moves forward; ``ValueError`` for a negative number, since what has happened cannot be undone."""
         if seconds < 0:
             raise ValueError("the clock moves forward only")
+        if self._offset + seconds > _FARTHEST:
+            raise ValueError("the clock moves forward by a hundred years at most")
         self._offset += seconds

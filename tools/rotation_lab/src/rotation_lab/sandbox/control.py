@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
 from rotation_lab.model import values
 from rotation_lab.model.secret import Secret
-from rotation_lab.sandbox import additions
+from rotation_lab.sandbox import additions, bodies
 from rotation_lab.sandbox.calls import Calls, FaultError, Faults
 from rotation_lab.sandbox.clock import Clock
 from rotation_lab.sandbox.endpoint import LostAnswer
@@ -89,8 +90,7 @@ class Control:
         status, content = 200, None
         try:
             route = self._routes[scope["method"], scope["path"].removeprefix(_PREFIX)]
-            query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
-            data = json.loads(body) if body else query
+            data = _content(body, scope["query_string"])
             # In a thread: the scheduler may wait for a lock that a rotation holds.
             content = await asyncio.to_thread(route, data)
         except KeyError as error:
@@ -127,13 +127,25 @@ class Control:
         unknown = set(data) - set(_UNITS)
         if unknown:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(_UNITS)}")
-        self._clock.advance(sum(float(amount) * _UNITS[unit] for unit, amount in data.items()))
+        for unit, amount in data.items():
+            if isinstance(amount, bool) or not isinstance(amount, int | float) or not math.isfinite(amount):
+                raise ValueError(f"{unit} is not a number")
+        self._clock.advance(sum(amount * _UNITS[unit] for unit, amount in data.items()))
         return {"now": self._clock.now(), "started": self._rotations.tick()}
 
-    def _add_faults(self, data: dict[str, Any] | list[dict[str, Any]]) -> list[dict[str, Any]]:
-        for rule in data if isinstance(data, list) else [data]:
-            self._faults.add(rule)
+    def _add_faults(self, data: dict[str, Any]) -> list[dict[str, Any]]:
+        self._faults.add(data)
         return self._faults.all()
+
+
+def _content(body: bytes, query: bytes) -> dict[str, Any]:
+    """The object in a request's body, or its query; ``ValueError`` for anything else."""
+    if not body:
+        return {name: values[0] for name, values in parse_qs(query.decode()).items()}
+    content = bodies.parse(body)
+    if not isinstance(content, dict):
+        raise ValueError("the body is not a JSON object")
+    return content
 
 
 async def _body(receive: Receive) -> bytes:

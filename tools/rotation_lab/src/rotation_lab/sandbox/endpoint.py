@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from rotation_lab.sandbox import emulator, permissions
+from rotation_lab.model import wire
+from rotation_lab.model.errors import ServiceError
+from rotation_lab.sandbox import emulator, permissions, requests
 from rotation_lab.sandbox.calls import Asked, Calls, Fault, Faults, error_code
 from rotation_lab.sandbox.emulator import Answer
 from rotation_lab.sandbox.runtime import Pool
@@ -36,6 +38,10 @@ class Endpoint:
         async def dispatch(
             method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any], request_id: str
         ) -> Answer | None:
+            try:
+                _check_body(headers, body)
+            except ServiceError as error:
+                return emulator.json_body(wire.encode_error(error), 400)
             parameters = emulator.app._routing_params(method, path, headers, body, query)
             service = str(emulator.router.detect_service(method, path, headers, parameters))
             asked = _asked(service, method, path, headers, body, parameters)
@@ -110,6 +116,12 @@ class Endpoint:
             del self._sent[invocation]
         elif len(self._sent) > _KEPT_ANSWERS:
             del self._sent[next(iter(self._sent))]
+
+
+def _check_body(headers: dict[str, str], body: bytes) -> None:
+    """``ServiceError`` for a body of a JSON protocol that is not what it says; ministack would fail over it."""
+    if target := headers.get("x-amz-target"):
+        requests.check(target, requests.parse(body))
 
 
 def _asked(

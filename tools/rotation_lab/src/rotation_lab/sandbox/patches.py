@@ -16,16 +16,17 @@ from rotation_lab.model import wire
 from rotation_lab.model.errors import ServiceError
 from rotation_lab.sandbox import bridge, emulator, lambda_logs, limits, permissions, requests
 from rotation_lab.sandbox.emulator import Answer
+from rotation_lab.sandbox.rates import Rates
 from rotation_lab.sandbox.runtime import Code, Pool
 from rotation_lab.sandbox.secrets_manager import Secrets, here
 
 Service = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[Answer]]
 
 
-def apply(secrets: Secrets, pool: Pool) -> None:
+def apply(secrets: Secrets, pool: Pool, rates: Rates | None = None) -> None:
     """Makes all changes; once for a process."""
     swaps: list[tuple[Any, str, Callable[[Any], Any]]] = [
-        (emulator.secretsmanager, "handle_request", lambda old: _secrets_manager(secrets)),
+        (emulator.secretsmanager, "handle_request", lambda old: _secrets_manager(secrets, rates)),
         (emulator.iam_actions, "request_tag_context", lambda old: _condition_keys(old, secrets)),
         (emulator.lambda_svc, "_execute_function_warm", lambda old: _run_function(old, pool)),
         (emulator.lambda_svc, "_emit_lambda_logs", _no_second_log),
@@ -46,13 +47,14 @@ def apply(secrets: Secrets, pool: Pool) -> None:
 # Secrets Manager
 
 
-def _secrets_manager(secrets: Secrets) -> Service:
+def _secrets_manager(secrets: Secrets, rates: Rates | None) -> Service:
     async def handle_request(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
     ) -> Answer:
         action = headers.get("x-amz-target", "").rpartition(".")[2]
         try:
-            requests.check(action, requests.parse(body))
+            if rates is not None:
+                rates.take(emulator.account(), emulator.region(), action)
             key = emulator.router.extract_access_key_id(headers, query) or ""
             answer = _checked(secrets, key, action, wire.decode(body))
             return emulator.json_body(wire.encode(answer))

@@ -1,14 +1,13 @@
-"""Requests to Secrets Manager, checked against the API's model as botocore has it.
+"""Requests of the JSON protocols, checked against the services' models as botocore has them.
 
 The checks come from the model alone, for every action and member alike. An SDK makes the same ones of types and of
-members that must be there; AWS makes all of them.
+members that must be there. Lengths, values and patterns are checked for Secrets Manager only, as AWS does for all.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -18,8 +17,12 @@ import botocore.session
 from botocore.model import ServiceModel
 
 from rotation_lab.model.errors import ServiceError
+from rotation_lab.sandbox import bodies
 
 _SHOWN = 200
+_OURS = "secretsmanager"
+_SERVICES = {_OURS: "secretsmanager", "TrentService": "kms", "Logs_20140328": "logs", "AWSEvents": "events"}
+"""Prefix of the header X-Amz-Target -> service."""
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "blob": (str,),
@@ -27,6 +30,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "integer": (int,),
     "long": (int,),
     "list": (list,),
+    "float": (int, float),
+    "double": (int, float),
     "structure": (dict,),
     "map": (dict,),
 }
@@ -46,20 +51,28 @@ _OWN_CHECKS = {
 def parse(body: bytes) -> dict[str, Any]:
     """The JSON object of a request, without members that are null; raises ``ServiceError``."""
     try:
-        content = json.loads(body or b"{}")
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested too deeply
-        raise ServiceError("SerializationException", "The request is not JSON.") from error
+        content = bodies.parse(body or b"{}")
+    except ValueError:
+        raise ServiceError("SerializationException", "The request is not JSON in UTF-8.") from None
     if not isinstance(content, dict):
         raise ServiceError("SerializationException", "The request is not an object.")
     return {name: value for name, value in content.items() if value is not None}
 
 
-def check(action: str, request: dict[str, Any]) -> None:
-    """``ServiceError`` for what the model of the action does not allow. Members that it lacks are ignored."""
-    if action not in _model().operation_names:
-        raise ServiceError("UnknownOperationException", f"Secrets Manager has no action {action[:_SHOWN]}.")
-    found = list(_faults(_model().operation_model(action).input_shape, request, ""))
-    if found:
+def check(target: str, request: dict[str, Any]) -> None:
+    """``ServiceError`` for what the model of an action ("secretsmanager.PutSecretValue") does not allow.
+
+    Members that the model lacks are ignored, and so are services other than these.
+    """
+    prefix, _, action = target.rpartition(".")
+    if prefix not in _SERVICES:
+        return
+    model = _model(_SERVICES[prefix])
+    if action not in model.operation_names:
+        raise ServiceError("UnknownOperationException", f"{model.service_name} has no action {action[:_SHOWN]}.")
+    shape = model.operation_model(action).input_shape
+    found = list(_faults(shape, request, "")) if shape is not None else []
+    if found and prefix == _OURS:
         many = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected: "
         raise ServiceError("ValidationException", many + "; ".join(found))
 
@@ -105,11 +118,18 @@ def _faults_of_text(shape: Any, value: str, at: str) -> Iterator[str]:
     size = len(value.encode("utf-8", "surrogatepass")) if shape.name == "SecretStringType" else len(value)
     yield from _faults_of_limits(shape, size, at, "length")
     pattern = shape.metadata.get("pattern")
-    if pattern and not re.fullmatch(pattern, value):
+    if pattern and not _matches(pattern, value):
         yield f"Value at '{at}' failed to satisfy constraint: Member must satisfy regular expression pattern: {pattern}"
     if shape.enum and value not in shape.enum:
         allowed = ", ".join(shape.enum)
         yield f"Value at '{at}' failed to satisfy constraint: Member must satisfy enum value set: [{allowed}]"
+
+
+def _matches(pattern: str, value: str) -> bool:
+    try:
+        return bool(re.fullmatch(pattern, value))
+    except re.error:  # the models have Java's patterns
+        return True
 
 
 def _faults_of_number(shape: Any, value: int, at: str) -> Iterator[str]:
@@ -141,5 +161,5 @@ def _lower(name: str) -> str:
 
 
 @cache
-def _model() -> ServiceModel:
-    return botocore.session.get_session().get_service_model("secretsmanager")
+def _model(service: str) -> ServiceModel:
+    return botocore.session.get_session().get_service_model(service)

@@ -22,6 +22,7 @@ from rotation_lab.sandbox.clock import Clock
 from rotation_lab.sandbox.control import Control
 from rotation_lab.sandbox.endpoint import Endpoint
 from rotation_lab.sandbox.interpreters import Interpreters
+from rotation_lab.sandbox.rates import Rates
 from rotation_lab.sandbox.reaper import Reaper
 from rotation_lab.sandbox.rotation import Policy, Rotations
 from rotation_lab.sandbox.runtime import Pool
@@ -35,13 +36,13 @@ _GRACE_SECONDS = 0.3  # for answers that are being written when it stops
 class Server:
     """All parts of a sandbox, put together."""
 
-    def __init__(self, listener: socket.socket, work: Path, policy: Policy) -> None:
+    def __init__(self, listener: socket.socket, work: Path, policy: Policy, *, rates: bool = False) -> None:
         clock, calls, faults = Clock(), Calls(), Faults()
         self._listener, self._reaper = listener, Reaper(work)
         self._pool = Pool(Interpreters(), self._reaper)
         secrets = Secrets(clock)
         self._rotations = Rotations(secrets, policy)
-        patches.apply(secrets, self._pool)
+        patches.apply(secrets, self._pool, Rates() if rates else None)
         additions.apply()
         Endpoint(calls, faults, self._pool).apply()
         self._control = Control(emulator.app.app, clock, secrets, self._rotations, calls, faults)
