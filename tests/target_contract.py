@@ -569,7 +569,7 @@ class TargetContract:
         with service.without_tls() as setup:
             # The settings may have got the ARN of an administrator's secret since.
             world = make_world(lambda service: replace(setup, settings={**service.setup.settings, **setup.settings}))
-            assert "TLS" in self._fails_to_connect(world, NOT_REACHED)
+            assert "TLS" in self._fails_to_connect(world, NOT_REACHED, SHORT)
 
     def _fails_to_connect(self, world: World, kind: Kind, seconds: float = 30.0) -> str:
         """Set and test fail, and say nothing of a wrong password; nothing changes. Returns the messages."""

@@ -44,12 +44,17 @@ class Limit:
         """Seconds since it began."""
         return time.monotonic() - self._began
 
-    def unanswered(self, where: str, error: Exception, check: str) -> NetworkError:
-        """What to say of a service that gave no answer; ``check`` names what the reader is to check."""
-        return NetworkError(
-            f"{where}: no answer after {self.waited():.1f} s ({type(error).__name__}). Check {check}, and the "
-            "function's network and security groups. If the service is slow, raise `function.timeout`."
-        )
+
+ENDLESS = Limit(math.inf)
+
+
+def unanswered(where: str, why: Exception | str, waited: float, check: str = "host and port") -> NetworkError:
+    """What to say of a service that gave no answer in so many seconds; ``check`` names what the reader is to check."""
+    reason = why if isinstance(why, str) else type(why).__name__
+    return NetworkError(
+        f"{where}: no answer after {waited:.1f} s ({reason}). Check {check}, and the function's network and security "
+        "groups. If the service is slow, raise `function.timeout`."
+    )
 
 
 def _limited(method: Callable[..., _T]) -> Callable[..., _T]:
@@ -63,7 +68,7 @@ def _limited(method: Callable[..., _T]) -> Callable[..., _T]:
 class Limited:
     """What a socket needs so that none of its calls outlasts the limit."""
 
-    limit = Limit(math.inf)
+    limit = ENDLESS
     _wanted: float | None = None
 
     def settimeout(self, seconds: float | None) -> None:
@@ -103,9 +108,9 @@ Address = tuple[int, int, int, str, Any]
 def connect(host: str, port: int, limit: Limit, where: str = "") -> Socket:
     """Connect to the address of the host that answers first. Raises ``NetworkError``, in which ``where`` names it."""
     where = where or f"{host}:{port}"
-    with explained(lambda error: limit.unanswered(where, error, "the host's name, the VPC's DNS"), OSError):
+    with explained(lambda error: unanswered(where, error, limit.waited(), "the host's name, the VPC's DNS"), OSError):
         addresses = _resolve(host, port, limit)
-    with explained(lambda error: limit.unanswered(where, error, "host and port"), OSError), _Race() as race:
+    with explained(lambda error: unanswered(where, error, limit.waited()), OSError), _Race() as race:
         connected = race.run(addresses, limit)
     connected.limit = limit
     connected.settimeout(None)

@@ -23,7 +23,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from ..errors import ConfigurationError, NetworkError, RotationError, explained
 from . import address, tls
-from .connection import Limit, Socket, connect
+from .connection import Limit, Socket, connect, unanswered
 
 LONGEST_HEAD = 1 << 20
 """Bytes of status line and headers, of all answers to one request together."""
@@ -64,7 +64,7 @@ def send(where: str, request: Request, limit: Limit, trust: ssl.SSLContext | Non
     def explain(error: Exception) -> RotationError:
         if isinstance(error, ssl.SSLError):
             return tls.problem(where, error)
-        return limit.unanswered(where, error, "the URL")
+        return unanswered(where, error, limit.waited(), "the URL")
 
     connection = _Connection(where, request.url, limit, trust)
     with explained(explain, OSError, http.client.HTTPException), closing(connection):
@@ -173,7 +173,9 @@ def _tunnel(where: str, proxy: SplitResult, destination: str, limit: Limit) -> S
     with ExitStack() as unfinished:
         opened = unfinished.enter_context(connect(host, port, limit, where))
         head = f"CONNECT {destination} HTTP/1.1\r\nHost: {destination}\r\n{_proxy_authorization(proxy)}\r\n"
-        with explained(lambda error: limit.unanswered(where, error, "the proxy"), OSError, http.client.HTTPException):
+        with explained(
+            lambda error: unanswered(where, error, limit.waited(), "it"), OSError, http.client.HTTPException
+        ):
             opened.sendall(head.encode())
             with opened.makefile("rb") as answer:
                 status = _read_head(answer)[0].split()[1].decode()

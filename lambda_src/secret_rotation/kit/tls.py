@@ -66,7 +66,7 @@ class HungUpError(ssl.SSLError):
     """The server closed the connection in the handshake."""
 
 
-class _Trust(ssl.SSLContext):
+class Trust(ssl.SSLContext):
     """Wraps connections so that their limit holds for the handshake too, whoever asks: drivers call it themselves."""
 
     name: str | None = None
@@ -74,6 +74,7 @@ class _Trust(ssl.SSLContext):
     sslsocket_class = SecureSocket
 
     def wrap_socket(self, sock: Any, *_: Any, server_hostname: Any = None, **__: Any) -> SecureSocket:
+        """Begin TLS within the limit that ``sock`` has."""
         name = self.name or server_hostname
         made = cast(SecureSocket, super().wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False))
         made.limit = sock.limit if isinstance(sock, Limited) else made.limit
@@ -85,7 +86,7 @@ class _Trust(ssl.SSLContext):
         return made
 
 
-def context(settings: Mapping[str, str], client: Credential | None = None) -> ssl.SSLContext | None:
+def context(settings: Mapping[str, str], client: Credential | None = None) -> Trust | None:
     """How to connect by the settings ``tls``, ``tls_ca`` and ``tls_server_name``; None: without TLS.
 
     ``tls_ca`` is trusted besides the system's authorities: certificates in PEM, or the path of a file with them,
@@ -121,8 +122,8 @@ def refused(where: str) -> ConfigurationError:
 
 
 @cache  # reading the system's authorities takes longer than the connection
-def _trust(authorities: str, name: str | None) -> _Trust:
-    made = _Trust(ssl.PROTOCOL_TLS_CLIENT)
+def _trust(authorities: str, name: str | None) -> Trust:
+    made = Trust(ssl.PROTOCOL_TLS_CLIENT)
     made.name = name
     made.load_default_certs()
     # The same from Python 3.11 to 3.14. 3.13 began to demand extensions that certificates made by databases lack, and
@@ -147,7 +148,7 @@ def _no_authorities(_: Exception) -> RotationError:
     )
 
 
-def _show(made: _Trust, client: Credential) -> _Trust:
+def _show(made: Trust, client: Credential) -> Trust:
     """Python reads a key from a file only; this one has no name, lies in memory, and is gone when it is closed."""
     with os.fdopen(os.memfd_create("client"), "wb") as file, explained(_no_pair, OSError, ValueError):
         file.write("\n".join(client.require(key) for key in reversed(CLIENT_KEYS)).encode())

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
+from ..kit import connection as network
 from ..kit import driver, tls
 from ..target import (
     AuthenticationError,
@@ -75,8 +76,11 @@ def test_secret(context: Context) -> None:
 class MysqlSession(Session):
     """A connection that has logged in. Names and passwords are quoted by the driver."""
 
-    def __init__(self, context: Context, server: Server, username: str, connection: Any) -> None:
+    def __init__(
+        self, context: Context, server: Server, username: str, connection: Any, limit: network.Limit = network.ENDLESS
+    ) -> None:
         self._context, self._server, self._username, self._connection = context, server, username, connection
+        self._waited = limit.waited
 
     def change_password(self, username: str, password: str) -> None:
         """One statement, which keeps the account's rights."""
@@ -136,9 +140,7 @@ class MysqlSession(Session):
         raise ConfigurationError(f"{self._server} has no account of {username!r}{f'@{wanted!r}' if wanted else ''}.")
 
     def _run(self, statement: str, *values: str) -> Any:
-        # The driver takes its timeouts when it connects; the time that is left is less now.
-        self._connection._read_timeout = self._connection._write_timeout = self._context.deadline.timeout()
-        with explained(lambda error: _explain(error, self._server), pymysql.MySQLError):
+        with explained(lambda error: _explain(error, self._server, waited=self._waited()), pymysql.MySQLError):
             cursor = self._connection.cursor()
             cursor.execute(statement, values)
             return cursor.fetchall()
@@ -146,22 +148,24 @@ class MysqlSession(Session):
 
 def connect(context: Context, server: Server, username: str, password: str) -> MysqlSession:
     """Log in, with TLS before the password."""
-    security, seconds = tls.context(context.settings), context.deadline.timeout()
-    with explained(lambda error: _explain(error, server, username), pymysql.MySQLError, RuntimeError):
+    security, limit = tls.context(context.settings, server.client), network.Limit(context.deadline.share())
+
+    def explain(error: Exception) -> RotationError:
+        return _explain(error, server, username, limit.waited())
+
+    with explained(explain, pymysql.MySQLError, RuntimeError):
         connection = pymysql.connect(
             host=server.host,
-            port=server.port,
             user=username,
             password=password.encode(),  # the driver would take a text for Latin-1
             database=server.dbname or None,
             ssl=security,
             ssl_disabled=security is None,  # else the driver tries it unverified
-            connect_timeout=seconds,
-            read_timeout=seconds,
-            write_timeout=seconds,
             autocommit=True,
+            defer_connect=True,  # for a connection that has a limit
         )
-    return MysqlSession(context, server, username, connection)
+        connection.connect(network.connect(server.host, server.port, limit))
+    return MysqlSession(context, server, username, connection, limit)
 
 
 def _grant_to(grant: str, original: tuple[str, str], clone: tuple[str, str]) -> tuple[str, ...]:
@@ -185,7 +189,7 @@ def _split_at_account(grant: str, username: str, host: str) -> tuple[str, str]:
     raise TargetError("SHOW GRANTS returned a line without the account. Create the clone yourself.")
 
 
-def _explain(error: Exception, server: Server, username: str = "") -> RotationError:
+def _explain(error: Exception, server: Server, username: str = "", waited: float = 0) -> RotationError:
     if isinstance(error, RuntimeError):
         return ConfigurationError(
             f"{server}: without TLS, this way to log in needs a Python package that the layer does not have."
@@ -203,9 +207,7 @@ def _explain(error: Exception, server: Server, username: str = "") -> RotationEr
     if number in _NOT_NOW:
         return NetworkError(f"{server} cannot serve now (error {number}). The rotation is tried again.")
     if number in _NETWORK:
-        return NetworkError(
-            f"{server}: no answer (error {number}). Check host, port, the function's network and security groups."
-        )
+        return network.unanswered(str(server), f"error {number}", waited)
     return TargetError(f"{server} refused a statement (error {number}).")
 
 

@@ -7,18 +7,17 @@ verifier, or MD5 where ``password_encryption`` asks for that. The price: extensi
 
 import base64
 import hashlib
-import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from ..kit import connection as network
 from ..kit import driver, tls
 from ..target import (
     AuthenticationError,
     ConfigurationError,
     Context,
-    Deadline,
     NetworkError,
     RotationError,
     TargetError,
@@ -70,11 +69,14 @@ def test_secret(context: Context) -> None:
     _DATABASE.test_secret(context)
 
 
+Channel = network.Socket | network.SecureSocket
+
+
 class PostgresqlSession(Session):
     """A connection that has logged in."""
 
-    def __init__(self, server: Server, connection: native.Connection, channel: socket.socket, deadline: Deadline):
-        self._server, self._connection, self._channel, self._deadline = server, connection, channel, deadline
+    def __init__(self, server: Server, connection: native.Connection, channel: Channel) -> None:
+        self._server, self._connection, self._channel = server, connection, channel
         # A role that may create functions must not lend its own to the statements of an administrator.
         self._run("SET search_path TO ''")
 
@@ -108,19 +110,22 @@ class PostgresqlSession(Session):
         self._run(self._run(f"SELECT format('{template}'{arguments})", **marks)[0][0])
 
     def _run(self, statement: str, **values: str) -> Any:
-        self._channel.settimeout(self._deadline.timeout())
-        with explained(lambda error: _explain(error, self._server), native.Error, OSError):
+        waited = self._channel.limit.waited
+        with explained(lambda error: _explain(error, self._server, waited=waited()), native.Error, OSError):
             return self._connection.run(statement, **values)
 
 
 def connect(context: Context, server: Server, username: str, password: str) -> PostgresqlSession:
     """Log in. TLS begins before anything is said, and the server has to ask for the password."""
-    where, security = str(server), tls.context(context.settings)
-    with explained(lambda error: _explain(error, server, username), native.Error, ScramException, OSError):
-        channel = socket.create_connection((server.host, server.port), context.deadline.timeout())
+    where, security = str(server), tls.context(context.settings, server.client)
+    limit = network.Limit(context.deadline.share())
+
+    def explain(error: Exception) -> RotationError:
+        return _explain(error, server, username, limit.waited())
+
+    with explained(explain, native.Error, ScramException, OSError):
+        channel: Channel = network.connect(server.host, server.port, limit)
         try:
-            # The driver sends a turn in pieces, and each would wait for the server to acknowledge the one before.
-            channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if security is not None:
                 channel = _secure(channel, security, server)
             connection = _Connection(
@@ -134,7 +139,7 @@ def connect(context: Context, server: Server, username: str, password: str) -> P
                 raise ConfigurationError(
                     f"{where} does not ask {username!r} for a password (trust in pg_hba.conf), so none can be verified."
                 )
-            return PostgresqlSession(server, connection, channel, context.deadline)
+            return PostgresqlSession(server, connection, channel)
         except BaseException:
             channel.close()
             raise
@@ -153,7 +158,7 @@ class _Connection(native.Connection):  # type: ignore[misc]
         super().handle_AUTHENTICATION_REQUEST(data, context)
 
 
-def _secure(channel: socket.socket, security: ssl.SSLContext, server: Server) -> ssl.SSLSocket:
+def _secure(channel: Channel, security: tls.Trust, server: Server) -> network.SecureSocket:
     # Not left to the driver, which tells a server that hangs up and one without TLS by the same error.
     channel.sendall(_SSL_REQUEST)
     answer = channel.recv(1)
@@ -164,7 +169,7 @@ def _secure(channel: socket.socket, security: ssl.SSLContext, server: Server) ->
     return security.wrap_socket(channel, server_hostname=server.host)
 
 
-def _explain(error: Exception, server: Server, username: str = "") -> RotationError:
+def _explain(error: Exception, server: Server, username: str = "", waited: float = 0) -> RotationError:
     if isinstance(error, ssl.SSLError):
         return tls.problem(str(server), error)
     if isinstance(error, ScramException):
@@ -175,9 +180,7 @@ def _explain(error: Exception, server: Server, username: str = "") -> RotationEr
     for one in strategies.causes(error):
         if isinstance(one, native.DatabaseError):
             return _explain_state(str(one.args[0].get("C", "")), server, username)
-    return NetworkError(
-        f"{server}: no answer ({type(error).__name__}). Check host, port, the function's network and security groups."
-    )
+    return network.unanswered(str(server), error, waited)
 
 
 def _explain_state(state: str, server: Server, username: str) -> RotationError:

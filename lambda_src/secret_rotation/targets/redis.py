@@ -16,16 +16,16 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..kit import address, administrator, driver, tls
+from ..kit import address, administrator, certificate, driver, tls
+from ..kit import connection as network
 from ..target import (
     AuthenticationError,
     ConfigurationError,
     Context,
     Credential,
-    NetworkError,
     RotationError,
     TargetError,
     explained,
@@ -69,21 +69,15 @@ def test_secret(context: Context) -> None:
 
 
 class _Connection(redis.Connection):
-    """The driver's connection, with TLS as this package makes it: the driver's own would not take our context."""
+    """The driver's connection, over one with a limit and TLS as this package makes it."""
 
-    def __init__(self, trust: ssl.SSLContext | None, **options: Any) -> None:
+    def __init__(self, trust: tls.Trust | None, limit: network.Limit, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
-        self._trust = trust
+        self._trust, self._limit = trust, limit
 
     def _connect(self) -> socket.socket:
-        plain: socket.socket = super()._connect()  # type: ignore[no-untyped-call]
-        if self._trust is None:
-            return plain
-        try:
-            return self._trust.wrap_socket(plain, server_hostname=self.host)
-        except OSError:
-            plain.close()
-            raise
+        plain = network.connect(self.host, self.port, self._limit)
+        return plain if self._trust is None else self._trust.wrap_socket(plain, server_hostname=self.host)
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,7 @@ class Server:
     host: str
     port: int
     username: str
-    trust: ssl.SSLContext | None
+    trust: tls.Trust | None
 
     @classmethod
     def of(cls, context: Context, credential: Credential) -> "Server":
@@ -102,35 +96,39 @@ class Server:
             host=address.host(context, credential),
             port=address.port(context, credential, 6379),
             username=context.settings.get("username") or credential.get("username") or "default",
-            trust=tls.context(context.settings),
+            trust=tls.context(context.settings, certificate.of(context)),
         )
 
     @contextmanager
     def connect(self, context: Context, username: str, password: str) -> Iterator[redis.Redis]:
         """A connection that has logged in. The driver's errors, in the block too, become those of this package."""
-        client = self._client(context.deadline.timeout(3), username, password)
-        with closing(client), explained(lambda error: self._explain(error, username), redis.RedisError, OSError):
+        limit = network.Limit(context.deadline.share())
+        client = self._client(limit, username, password)
+
+        def explain(error: Exception) -> RotationError:
+            return self._explain(error, username, limit.waited())
+
+        with closing(client), explained(explain, redis.RedisError, OSError):
             with suppress(redis.exceptions.NoPermissionError):  # logged in, and not allowed to PING
                 client.ping()
             yield client
 
-    def _client(self, timeout: float, username: str, password: str) -> redis.Redis:
+    def _client(self, limit: network.Limit, username: str, password: str) -> redis.Redis:
         pool = redis.ConnectionPool(
             _Connection,
             trust=self.trust,
+            limit=limit,
             host=self.host,
             port=self.port,
             username=username,
             password=password,
-            socket_connect_timeout=timeout,
-            socket_timeout=timeout,
             retry=Retry(NoBackoff(), 0),  # Secrets Manager tries again, with more time than there is here
             protocol=2,  # what every server speaks
             decode_responses=True,
         )
         return redis.Redis.from_pool(pool)
 
-    def _explain(self, error: Exception, username: str) -> RotationError:
+    def _explain(self, error: Exception, username: str, waited: float = 0) -> RotationError:
         where = f"{self.host}:{self.port}"
         if isinstance(error, redis.AuthenticationError):
             return AuthenticationError(f"{where} refused the password of {username!r}.")
@@ -142,10 +140,8 @@ class Server:
         if isinstance(error.__context__, ssl.SSLError):
             return tls.problem(where, error.__context__)
         if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
-            return NetworkError(
-                f"{where}: no answer ({type(error).__name__}). Check host, port, the function's network and security "
-                f"groups{', and that the server speaks TLS' if self.trust else ''}."
-            )
+            check = "host, port, and that the server speaks TLS" if self.trust else "host and port"
+            return network.unanswered(where, error, waited, check)
         return TargetError(f"{where} refused a command ({type(error).__name__}).")
 
 
@@ -158,6 +154,7 @@ def _log_in(context: Context, server: Server, stack: ExitStack) -> tuple[redis.R
     if administrator.SETTING in context.settings:
         admin = administrator.read(context)
         administrator.check_host(context, admin, server.host)
+        server = replace(server, trust=tls.context(context.settings, certificate.of(context, admin)))
         name = admin.get("username") or "default"
         return stack.enter_context(server.connect(context, name, admin.value)), known
     for candidate in context.candidates():

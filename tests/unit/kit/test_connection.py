@@ -139,7 +139,5 @@ def test_a_driver_may_look_without_waiting() -> None:
 
 
 def test_what_is_said_of_a_service_that_gave_no_answer() -> None:
-    limit = Limit(5)
-    limit._began -= 3
-    with refused(NetworkError, "PUT x", "3.0 s", "TimeoutError", "the URL", "security groups"):
-        raise limit.unanswered("PUT x", TimeoutError(), "the URL")
+    with refused(NetworkError, "PUT x", "3.0 s", "TimeoutError", "the URL", "security groups", "`function.timeout`"):
+        raise connection.unanswered("PUT x", TimeoutError("s3cret"), 3.04, "the URL")

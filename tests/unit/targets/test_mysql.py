@@ -9,6 +9,7 @@ import pymysql
 import pytest
 
 from secret_rotation.errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
+from secret_rotation.kit import connection as network
 from secret_rotation.targets import mysql
 from secret_rotation.targets.databases.strategies import Server
 from tests.messages import assert_explains, refused
@@ -19,7 +20,7 @@ WHERE = "db.example.com:3306"
 
 
 def assert_error(error: Exception, kind: type[RotationError], *named: str, username: str | None = None) -> None:
-    assert_explains(mysql._explain(error, SERVER, *([username] if username else [])), kind, WHERE, *named)
+    assert_explains(mysql._explain(error, SERVER, username or ""), kind, WHERE, *named)
 
 
 @pytest.mark.parametrize(
@@ -93,25 +94,23 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return Connection()
 
     monkeypatch.setattr(pymysql, "connect", connect)
+    monkeypatch.setattr(network, "connect", lambda *_: None)
     return found
 
 
 def test_the_driver_neither_tries_tls_unverified_nor_takes_a_password_for_latin_1(asked: dict[str, Any]) -> None:
-    mysql.connect(context(None, seconds=3.5), SERVER, "app", "pässword")
+    mysql.connect(context(None), SERVER, "app", "pässword")
     security = asked.pop("ssl")
     assert security.verify_mode == ssl.CERT_REQUIRED
     assert security.check_hostname
     expected = {
         "host": "db.example.com",
-        "port": 3306,
         "user": "app",
         "password": "pässword".encode(),
         "database": "app",
         "ssl_disabled": False,
-        "connect_timeout": 3.0,
-        "read_timeout": 3.0,
-        "write_timeout": 3.0,
         "autocommit": True,
+        "defer_connect": True,
     }
     assert asked == expected
 
@@ -152,6 +151,9 @@ class Connection:
     def __init__(self, *rows: tuple[str, ...], failure: Exception | None = None) -> None:
         self.rows, self.closed, self.failure = rows, 0, failure
         self.statements: list[tuple[str, tuple[str, ...]]] = []
+
+    def connect(self, sock: object) -> None:
+        pass
 
     def cursor(self) -> "Connection":
         return self
@@ -248,9 +250,3 @@ def test_a_connection_is_closed_once(is_open: bool) -> None:
     connection.open = is_open
     mysql.MysqlSession(context(None), SERVER, "app", connection).close()
     assert connection.closed == int(is_open)
-
-
-def test_each_statement_has_the_time_that_is_left() -> None:
-    connection = Connection()
-    mysql.MysqlSession(context(None, seconds=2.5), SERVER, "app", connection).change_password("app", "new")
-    assert (connection._read_timeout, connection._write_timeout) == (2.0, 2.0)  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ import pytest
 import redis as driver
 
 from secret_rotation.errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
+from secret_rotation.kit import tls as kit_tls
 from secret_rotation.targets import redis
 from tests.messages import assert_explains, refused
 from tests.support.contexts import context, credential
@@ -15,7 +16,7 @@ WHERE = "redis.example.com:6379"
 
 
 def assert_error(error: Exception, kind: type[RotationError], *named: str, tls: bool = False) -> None:
-    trust = ssl.create_default_context() if tls else None
+    trust = kit_tls.context({}) if tls else None
     server = redis.Server("redis.example.com", 6379, "app", trust)
     assert_explains(server._explain(error, "app"), kind, WHERE, *named)
 

@@ -14,10 +14,10 @@ in, all is done; else everything is done again, and each statement may be repeat
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from ...kit import address, administrator
+from ...kit import address, administrator, certificate
 from ...target import (
     AuthenticationError,
     ConfigurationError,
@@ -38,6 +38,8 @@ class Server:
     host: str
     port: int
     dbname: str
+    client: Credential | None = field(default=None, compare=False)
+    """Holds the certificate to show to the server, which may ask for one."""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -97,6 +99,7 @@ class Database:
         if _alternates(context) or context.settings.get(administrator.SETTING):
             admin = administrator.read(context)
             administrator.check_host(context, admin, server.host)
+            server = replace(server, client=certificate.of(context, admin))
             return self.connect(context, server, _name(admin.require("username")), admin.value)
         for candidate in context.candidates():
             # Of another user's password nothing is to be expected.
@@ -116,7 +119,7 @@ class Database:
     def _server(self, context: Context, credential: Credential) -> Server:
         dbname = context.settings.get("dbname") or credential.get("dbname") or ""
         host, port = address.host(context, credential), address.port(context, credential, self.port)
-        return Server(host, port, _name(dbname))
+        return Server(host, port, _name(dbname), certificate.of(context))
 
 
 def identity(credential: Credential) -> dict[str, str]:
