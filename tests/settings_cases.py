@@ -126,7 +126,7 @@ class Generated:
 
 
 PAIR: dict[str, object] = {"kms_key_arn": KEY, "public_key": "public"}
-BYTES, TYPES = "from 1 to 4096", "password, hex, base64, uuid, rsa, ec"
+BYTES = "from 1 to 4096"
 REJECTED_GENERATORS = [
     Generated({"type": "md5"}, "type", "hex"),
     Generated({"type": "Hex"}, "type", "hex"),

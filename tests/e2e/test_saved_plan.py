@@ -13,7 +13,6 @@ from tests.e2e.stack import Stack
 from tools.dev.terraform import Terraform, checkout
 
 EXAMPLE = "examples/plaintext"
-Runner = Callable[[], Terraform]
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,12 @@
 """The mutation check: which changes of the code count."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
-from tools.dev.mutants import Mutant, read_mutants
+from tools.dev import mutants_page
+from tools.dev.mutants import Mutant, modules, read_mutants
 
 ORIGINAL = """    if port < 1:
         raise SettingError(f"The setting {name!r} is wrong: " "give a port.")
@@ -47,3 +51,28 @@ def test_a_survivor_is_shown_by_the_lines_that_differ() -> None:
         "    -    if port < 1:",
         "    +    if port < 2:",
     ]
+
+
+# The figures.
+
+DOCUMENTS = pytest.mark.parametrize("document", [mutants_page.SAFETY, mutants_page.README], ids=lambda path: path.name)
+
+
+@DOCUMENTS
+def test_the_documents_show_the_figures_that_were_kept(document: Path) -> None:
+    assert mutants_page.rendered(document, mutants_page.read()) == document.read_text(), "run `make mutants DOCS=1`"
+
+
+def test_the_figures_are_of_files_that_are_there() -> None:
+    measured = list(mutants_page.read())
+    assert measured == [file for file in modules() if file in measured]
+
+
+def test_a_file_s_figures_are_kept_beside_those_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RESULTS", "SAFETY", "README"):
+        monkeypatch.setattr(mutants_page, name, Path(shutil.copy(getattr(mutants_page, name), tmp_path)))
+    mutants_page.RESULTS.write_text('{"a.py": {"mutants": 1, "killed": 1}, "gone.py": {"mutants": 5, "killed": 5}}')
+    mutants_page.record("b.py", 999, 998, ["b.py", "a.py"])
+    assert mutants_page.read() == {"b.py": {"mutants": 999, "killed": 998}, "a.py": {"mutants": 1, "killed": 1}}
+    assert "| `b.py` | 999 | 998 (99 %) |\n| `a.py` | 1 | 1 (100 %) |" in mutants_page.SAFETY.read_text()
+    assert "1,000 small changes to 2" in mutants_page.README.read_text()

@@ -2,7 +2,7 @@
 
     make mutants                    # every module of the function
     make mutants FILE=store.py      # one module, or several
-    make mutants DOCS=1             # and write the figures into docs/safety.md
+    make mutants DOCS=1             # and keep the figures: docs/results/mutants.json, docs/safety.md, README.md
 
 Modules and their tests are found by convention: all unit tests that use the function's code, and, for a module, the
 tests of the same name in ``tests/targets``. mutmut runs only those of them that call the function it has changed.
@@ -33,9 +33,10 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tools.dev import mutants_page
+
+ROOT = mutants_page.ROOT
 SOURCE = "secret_rotation"
-DOCUMENT = ROOT / "docs/safety.md"
 REQUIREMENTS = ROOT / "tools/requirements/mutants.txt"
 CODE = ROOT / "lambda_src" / SOURCE
 SERVERS: Mapping[str, Mapping[str, Sequence[Mapping[str, bool]]]] = {
@@ -49,8 +50,6 @@ FILES_AT_ONCE = 2
 KILLED = ("killed", "timeout")
 PROSE = re.compile(r"\b[a-z]+,? [a-z]+\b")
 IMPORTS = re.compile(rf"^(?:from|import) (?:{SOURCE}|tests\.support)\b", re.MULTILINE)
-ROWS = re.compile(r"(?<=<!-- mutants -->\n).*(?=<!-- /mutants -->)", re.DOTALL)
-"""The table of docs/safety.md."""
 CONFIGURATION = """
 [tool.pytest.ini_options]
 pythonpath = ["src", "."]
@@ -74,7 +73,7 @@ def main() -> int:
     with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
         for file, one in zip(options.file, pool.map(_check, options.file), strict=True):
             if options.docs:
-                _document(file, one)
+                mutants_page.record(file, *_figures(one), modules())
             found += one
     print(_line("all", found))
     return 0
@@ -83,7 +82,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mutants")
     parser.add_argument("file", nargs="*", default=modules(), help="the modules to change (default: all)")
-    parser.add_argument("--docs", action="store_true", help=f"write the figures into docs/{DOCUMENT.name}")
+    parser.add_argument("--docs", action="store_true", help="keep the figures, and write them into the documents")
     options = parser.parse_args()
     if unknown := set(options.file) - set(modules()):
         parser.error(f"no file {', '.join(sorted(unknown))}; there are: {', '.join(modules())}")
@@ -214,27 +213,13 @@ class _Strings(ast.NodeTransformer):
 
 
 def _line(name: str, found: Counter[str]) -> str:
-    killed, total, percent = _figures(found)
-    return f"{name}: {killed} of {total} mutants killed ({percent} %)"
+    total, killed = _figures(found)
+    return f"{name}: {killed} of {total} mutants killed ({mutants_page.percent(killed, total)} %)"
 
 
-def _document(file: str, found: Counter[str]) -> None:
-    """Write the file's row into the table of the documentation; the rows of the other files stay."""
-    killed, total, percent = _figures(found)
-    text = DOCUMENT.read_text("utf-8")
-    table = ROWS.search(text)
-    if table is None:
-        raise SystemExit(f"mutants: {DOCUMENT.name} has no table between <!-- mutants --> and <!-- /mutants -->.")
-    head, rule, *rows = table[0].splitlines()
-    known = {row.split("`")[1]: row for row in rows} | {file: f"| `{file}` | {total} | {killed} ({percent} %) |"}
-    lines = [head, rule, *(known[name] for name in modules() if name in known)]
-    DOCUMENT.write_text(text.replace(table[0], "\n".join(lines) + "\n"), "utf-8")
-
-
-def _figures(found: Counter[str]) -> tuple[int, int, int]:
-    """Killed, all, and the percentage."""
-    killed, total = sum(found[what] for what in KILLED), sum(found.values())
-    return killed, total, 100 * killed // max(total, 1)
+def _figures(found: Counter[str]) -> tuple[int, int]:
+    """All, and killed."""
+    return sum(found.values()), sum(found[what] for what in KILLED)
 
 
 if __name__ == "__main__":

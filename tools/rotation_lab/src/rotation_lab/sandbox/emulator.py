@@ -68,11 +68,6 @@ def new_id() -> str:
     return str(responses.new_uuid())
 
 
-def enforced() -> bool:
-    """Whether IAM is enforced."""
-    return bool(app.AUTH)
-
-
 def caller(headers: dict[str, str], query: Json) -> str:
     """The ARN of who signed the request."""
     return str(iam_evaluator.request_caller_arn(headers, query))
