@@ -537,6 +537,14 @@ def test_a_header_of_the_settings_replaces_a_default_in_any_case(service: Api) -
     assert json.loads(service.last.body) == {"password": "new"}
 
 
+def test_a_request_says_that_it_takes_any_answer_unless_a_header_says_otherwise(service: Api) -> None:
+    """Firewalls block a request without the header: core rule 920300, for example."""
+    http.test_secret(context(credential("new"), **settings(service)))
+    assert service.last.headers.get_all("Accept") == ["*/*"]
+    http.test_secret(context(credential("new"), **settings(service, test_headers='{"accept": "application/json"}')))
+    assert service.last.headers.get_all("Accept") == ["application/json"]
+
+
 def test_a_placeholder_may_stand_in_a_key(service: Api) -> None:
     http.set_secret(context(credential("new"), **settings(service, set_body='{"{{pending.username}}": "{{pending}}"}')))
     assert json.loads(service.last.body) == {"app": "new"}

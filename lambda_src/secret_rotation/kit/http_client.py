@@ -141,7 +141,8 @@ def _proxy(url: SplitResult) -> SplitResult | None:
     """The proxy for this URL. Raises ``ConfigurationError`` for one that cannot be used, or would see what is sent."""
     found = getproxies()
     text = found.get(url.scheme) or found.get("all")
-    if not text or proxy_bypass(url.netloc):
+    # The library takes the end of an IPv6 address without brackets for a port, and those of NO_PROXY have none.
+    if not text or proxy_bypass(url.netloc) or proxy_bypass(str(url.hostname)):
         return None
     if url.scheme == "http":
         raise ConfigurationError(

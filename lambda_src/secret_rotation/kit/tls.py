@@ -75,7 +75,7 @@ class Trust(ssl.SSLContext):
 
     def wrap_socket(self, sock: Any, *_: Any, server_hostname: Any = None, **__: Any) -> SecureSocket:
         """Begin TLS within the limit that ``sock`` has."""
-        name = self.name or server_hostname
+        name = (self.name or server_hostname).removesuffix(".")  # which a name may end in for the resolver alone
         made = cast(SecureSocket, super().wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False))
         made.limit = sock.limit if isinstance(sock, Limited) else made.limit
         try:

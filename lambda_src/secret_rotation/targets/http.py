@@ -325,7 +325,7 @@ def _trust(context: Context, url: SplitResult) -> ssl.SSLContext | None:
 
 
 def _headers(context: Context, name: str) -> dict[str, str]:
-    defaults = {"User-Agent": "secret-rotation"}  # some APIs refuse a request without
+    defaults = {"User-Agent": "secret-rotation", "Accept": "*/*"}  # some APIs refuse a request without
     if context.settings.get(f"{name.removesuffix('_headers')}_body"):
         defaults["Content-Type"] = JSON
     return _merged(defaults, _parse_headers(name, context.setting(name, "{}")))

@@ -31,7 +31,15 @@ class Identity:
         return made.decode()
 
 
-def issue(name: str, by: Identity | None = None, *, is_ca: bool = False, days: int = 2) -> Identity:
+def issue(
+    name: str,
+    by: Identity | None = None,
+    *,
+    is_ca: bool = False,
+    days: int = 2,
+    critical: bool = True,
+    has_names: bool = True,
+) -> Identity:
     """A certificate for ``name``, signed by ``by`` or by itself; as plain as databases make them."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -43,9 +51,9 @@ def issue(name: str, by: Identity | None = None, *, is_ca: bool = False, days: i
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=3))
         .not_valid_after(now + datetime.timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=critical)
     )
-    if not is_ca:
+    if has_names and not is_ca:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
     return Identity(builder.sign(by.key if by else key, hashes.SHA256()), key)
 

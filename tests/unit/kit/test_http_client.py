@@ -263,6 +263,44 @@ def test_hosts_of_no_proxy_are_asked_directly(no_proxy: str, tmp_path: Path, mon
         put_securely(f"https://localhost:{port}/me")  # reached: its certificate has another name
 
 
+@pytest.mark.parametrize(
+    ("url", "no_proxy"),
+    [
+        ("https://127.0.0.1:{}/", "127.0.0.1"),
+        ("https://127.0.0.1:{}/", "127.0.0.1:{}"),
+        ("https://localhost:{}/", "LOCALHOST:{}"),
+        ("https://[::1]:{}/", "::1"),
+        ("https://[::1]:{}/", "[::1]"),
+        ("https://[::1]:{}/", "example.com,::1"),
+    ],
+)
+def test_addresses_of_no_proxy_are_asked_directly(url: str, no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = 1
+    monkeypatch.setenv("HTTPS_PROXY", "http://localhost:2")
+    monkeypatch.setenv("NO_PROXY", no_proxy.format(port))
+    with pytest.raises(NetworkError) as caught:
+        put_securely(url.format(port))
+    assert "HTTPS_PROXY" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.0 200 Connection Established\r\nProxy-agent: x\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200\r\n\r\n",
+    ],
+)
+def test_whatever_a_proxy_says_of_a_tunnel_that_is_open_it_has_no_body(
+    answer: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with proxied(tmp_path, answer=answer) as (_, port, _):
+        monkeypatch.setenv("HTTPS_PROXY", f"localhost:{port}")
+        assert put_securely("https://api.example.com/me").body == b"hi"
+
+
 def test_hosts_beside_those_of_no_proxy_are_asked_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://localhost:1")
     monkeypatch.setenv("NO_PROXY", "ample.com,example.com.evil")

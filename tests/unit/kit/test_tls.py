@@ -44,13 +44,19 @@ def greeting(trust: ssl.SSLContext) -> Talk:
     return talk
 
 
-def greeted(talk: Talk, settings: dict[str, str], client: Credential | None = None, seconds: float = 5) -> bytes:
-    """What the server says over TLS to the host name ``db.example.com``."""
+def greeted(
+    talk: Talk,
+    settings: dict[str, str],
+    client: Credential | None = None,
+    seconds: float = 5,
+    host: str = "db.example.com",
+) -> bytes:
+    """What the server says over TLS to who takes it for ``host``."""
     trust = tls.context(settings, client)
     assert trust is not None
     with serving(talk) as port, connect("127.0.0.1", port, Limit(seconds)) as plain:
         try:
-            with trust.wrap_socket(plain, server_hostname="db.example.com") as secure:
+            with trust.wrap_socket(plain, server_hostname=host) as secure:
                 return secure.recv(5)
         except ssl.SSLError as error:
             raise tls.problem("db.example.com:1", error) from None
@@ -118,6 +124,29 @@ def test_a_name_that_is_given_is_the_only_one(tmp_path: Path) -> None:
     given = {"tls_ca": ROOT.certificate, "tls_server_name": "real.example.com"}
     with refused(ConfigurationError, "'tls_server_name'"):
         greeted(greeting(server(tmp_path, LEAF, MIDDLE)), given)
+
+
+@pytest.mark.parametrize("given", [{}, {"tls_server_name": "db.example.com."}])
+def test_the_dot_at_the_end_of_a_name_is_for_the_resolver_alone(given: dict[str, str], tmp_path: Path) -> None:
+    settings = {"tls_ca": ROOT.certificate, **given}
+    assert greeted(greeting(server(tmp_path, LEAF, MIDDLE)), settings, host="db.example.com.") == b"hello"
+
+
+def test_a_certificate_without_alternative_names_is_for_its_common_name(tmp_path: Path) -> None:
+    """As MySQL makes them itself, and as its clients, and PostgreSQL's, verify them."""
+    own = issue("MySQL_Server_8.0.36_Auto_Generated_Server_Certificate", ROOT, has_names=False)
+    given = {"tls_ca": ROOT.certificate, "tls_server_name": "MySQL_Server_8.0.36_Auto_Generated_Server_Certificate"}
+    assert greeted(greeting(server(tmp_path, own)), given) == b"hello"
+    with refused(ConfigurationError, "'tls_server_name'"):
+        greeted(greeting(server(tmp_path, own)), {"tls_ca": ROOT.certificate})
+
+
+@pytest.mark.parametrize("critical", [True, False])
+def test_an_authority_may_be_as_old_tools_made_it(critical: bool, tmp_path: Path) -> None:
+    """Python 3.13 began to refuse constraints that are not critical, and certificates without key identifiers."""
+    old = issue("Old root", is_ca=True, critical=critical)
+    leaf = issue("db.example.com", old)
+    assert greeted(greeting(server(tmp_path, leaf)), {"tls_ca": old.certificate}) == b"hello"
 
 
 # What the function shows of itself.
