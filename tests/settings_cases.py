@@ -57,14 +57,14 @@ PORTS, SECRETS, URLS = "from 1 to 65535", ":secretsmanager:", "https://api.examp
 REJECTED = [
     *_each("postgresql", "strategy", "single, alternating", "both", "Single", "", "single\n"),
     *_each("mysql", "strategy", "single, alternating", "multi"),
-    *_each("postgresql", "tls", "verify, disable", "off", ""),
+    *_each("postgresql", "tls", "verify, disable", "off", "", "prefer"),
     *_each("redis", "tls", "verify, disable", "false"),
     *_each("http", "tls", "verify, disable", "no"),
     *_each("redis", "port", PORTS, "0", "65536", "-1", "1e3", "06379", "6379 ", "٣", "", "9999999999"),
     *_each("mysql", "port", PORTS, "mysql"),
     *_each("postgresql", "port", PORTS, "5432.0"),
     *_each("postgresql", "host", "a host name or an IP address", "https://db.example.com", "a b", "", "app@db"),
-    *_each("redis", "persist", "acl-save, config-rewrite, none", "rdb"),
+    *_each("redis", "persist", "acl-save, config-rewrite, none", "rdb", "yes"),
     *_each(
         "redis", "admin_secret_arn", SECRETS,
         "admin", "arn:aws:ssm:eu-central-1:123456789012:parameter/a", f"{ADMIN}*",
@@ -76,7 +76,7 @@ REJECTED = [
     *_each("http", "test_url", URLS, "https://app@api.example.com/", "https://api.example.com/#me"),
     *_each("http", "set_auth", "none, basic, bearer, sigv4", "digest", "Basic"),
     *_each("http", "test_auth", "none, basic, bearer, sigv4", "oauth"),
-    *_each("http", "set_method", "PUT", "put", "P UT", ""),
+    *_each("http", "set_method", "PUT", "put", "P UT", "", "PUT /x HTTP/1.1"),
     *_each("http", "test_method", "GET", "G3T"),
     *_each("http", "set_status", "200-299", "2xx", "200,", "600", "200;204", ""),
     *_each("http", "test_status", "200-299", "200-", "20"),
@@ -85,6 +85,7 @@ REJECTED = [
     *_each(
         "iam_access_key", "user_arn", ":user/<name>",
         "app", "arn:aws:iam::123456789012:role/app", "arn:aws:iam::1:user/app",
+        f"arn:aws:iam::{ACCOUNT}:user/",
     ),
     *_each("rds_data", "cluster_arn", ":cluster:", "app", f"arn:aws:rds:eu-central-1:{ACCOUNT}:db:app"),
     *_each("rds_data", "engine", "postgresql, mysql", "oracle"),

@@ -59,8 +59,12 @@ def has_steps(kind: str) -> bool:
 
 def fallbacks(kind: str) -> dict[str, str]:
     """The values that apply where neither the settings nor the secret's key of the same name has one."""
-    known: Mapping[str, Entry] = targets()[kind]["settings"] or {}
-    return {name: about["default"] for name, about in known.items() if about.get("from_secret") and about["default"]}
+    return _defaults(targets()[kind]["settings"] or {}, from_secret=True)
+
+
+def defaults(kind: str) -> dict[str, str]:
+    """The other defaults of a target, which hold whatever is in the secret."""
+    return _defaults(targets()[kind]["settings"] or {}, from_secret=False)
 
 
 def generator_settings(key: str, entry: object) -> tuple[str, dict[str, str]]:
@@ -101,8 +105,15 @@ def _complete(what: str, known: Mapping[str, Entry], given: Mapping[str, str]) -
             raise SettingError(f"{what} needs the setting {name!r}: {about['summary']}")
         if name in given and not is_allowed(about, given[name]):
             raise SettingError(f"{what} has {name!r} = {_shown(given[name])}; allowed: {allowed(about)}.")
-    defaults = {name: about.get("default") for name, about in known.items() if not about.get("from_secret")}
-    return {**{name: value for name, value in defaults.items() if value is not None}, **given}
+    return {**_defaults(known, from_secret=False), **given}
+
+
+def _defaults(known: Mapping[str, Entry], *, from_secret: bool) -> dict[str, str]:
+    """The defaults of the settings that the secret may hold instead, or of the others."""
+    found = (
+        (name, about.get("default")) for name, about in known.items() if bool(about.get("from_secret")) is from_secret
+    )
+    return {name: default for name, default in found if default is not None}
 
 
 def is_allowed(about: Entry, value: str) -> bool:

@@ -206,6 +206,7 @@ class Rotation:
         return Context(
             secret_id=self._store.secret_id,
             settings=self._function.settings.target_settings,
+            fallbacks=self._function.settings.target_fallbacks,
             current=current,
             log=self._log,
             deadline=self._function.deadline,

@@ -33,6 +33,8 @@ class Settings:
     """Its type; None for one that has no steps, since nothing but Secrets Manager holds the value."""
     target_settings: Mapping[str, str]
     """Checked by the catalogue, with the defaults filled in."""
+    target_fallbacks: Mapping[str, str]
+    """What holds where neither these nor the secret's key of the same name says anything."""
     endpoint_url: str | None
 
 
@@ -44,6 +46,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         generators=_read_generators(environment, keys),
         password=_read_password(environment),
         target_settings=catalogue.target_settings(target, _strings(environment, "TARGET_SETTINGS")),
+        target_fallbacks=catalogue.fallbacks(target),
         target=target if catalogue.has_steps(target) else None,
         endpoint_url=_read_endpoint(environment),
     )

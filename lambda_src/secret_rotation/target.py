@@ -28,7 +28,7 @@ may repeat what it was given; ``explained`` turns such an exception into one of 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import aws
@@ -84,7 +84,7 @@ class Context:
     secret_id: str
     """The ARN of the secret that rotates."""
     settings: Mapping[str, str]
-    """The target's settings, already checked for unknown and missing names."""
+    """The target's settings, checked by the catalogue and complete: with the defaults of those that are absent."""
     current: Credential | None
     """AWSCURRENT; None before the first value."""
     log: Log
@@ -93,6 +93,8 @@ class Context:
     """``deadline.timeout(5)``: seconds to give one call to the service."""
     client: Callable[..., Any]
     """``client("iam")``: a boto3 client with timeouts that fit, as the function's role or with given credentials."""
+    fallbacks: Mapping[str, str] = field(default_factory=dict)
+    """What ``look_up`` gives where neither the settings nor the secret says anything."""
     pending_or_none: Credential | None = None
     older: Callable[[], Iterator[Credential]] = lambda: iter(())
     """AWSPREVIOUS and the versions without a label, newest first; read only when asked for."""
@@ -128,11 +130,15 @@ class Context:
                 yield credential
 
     def setting(self, name: str, default: str | None = None) -> str:
-        """A setting of the target. Raises ``ConfigurationError`` when it is absent and has no default."""
+        """A setting of the target. Raises ``SettingError`` when it is absent and has no default."""
         found = self.settings.get(name, default)
         if found is None:
-            raise ConfigurationError(f"The target needs the setting {name!r}.")
+            raise SettingError(f"The target needs the setting {name!r}.")
         return found
+
+    def look_up(self, name: str, credential: Credential) -> str | None:
+        """A setting that the secret may hold instead: the setting, else the secret's key, else the default."""
+        return self.settings.get(name) or credential.get(name) or self.fallbacks.get(name)
 
     def hide(self, *texts: str) -> None:
         """Never show these texts in the log: for what the service issues. What is read is hidden already."""

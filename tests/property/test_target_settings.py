@@ -17,22 +17,33 @@ from hypothesis import strategies as st
 from secret_rotation import catalogue, loading
 from secret_rotation.errors import RotationError, SettingError
 from secret_rotation.target import Credential
-from tests.support.contexts import context
+from tests.messages import refused
+from tests.settings_cases import ADMIN, REQUIRED, SECRET
+from tests.support import contexts
 
 CATALOGUE = {kind: about for kind, about in catalogue.targets().items() if about["settings"]}
 any_text = st.text(st.characters(exclude_categories=()), max_size=30)
 PLAUSIBLE = {
-    "url": ["https://localhost/me", "http://[::1", "https://[fe80::1%25x]/", "https://a..b/", "https://{{pending.x}}/"],
+    "url": [
+        "https://localhost/me",
+        "http://localhost/",
+        "http://[::1",
+        "https://[fe80::1%25x]/",
+        "https://a..b/",
+        "https://{{pending.x}}/",
+    ],
     "host": ["localhost", "a..b", "x" * 300, "\ud800", "a\0b", "ü.example", ".", "[::1]"],
     "port": ["5432", "0", "65536", "٣", "-1", "1e3"],
-    "strategy": ["single", "alternating"],
-    "engine": ["postgresql", "mysql"],
-    "auth": ["none", "basic", "bearer", "sigv4"],
     "headers": ['{"X-Key": "{{pending}}"}', "{}", '{"Content-Type": "text/plain"}', "[[[["],
     "body": ['{"p": "{{pending.password}}"}', "{{", "[" * 2000, "p={{login}}"],
-    "tls": ["verify", "disable"],
     "tls_ca": ["-----BEGIN CERTIFICATE-----", "/dev/null", "..", "\0"],
-    "arn": ["arn:aws:iam::123456789012:user/app", "arn:secret"],
+    "secret_arn": [ADMIN, SECRET],
+    "user_arn": [REQUIRED["iam_access_key"]["user_arn"]],
+    "cluster_arn": [REQUIRED["rds_data"]["cluster_arn"]],
+    "method": ["PUT", "GET"],
+    "status": ["200-299", "204, 401-403"],
+    "service": ["execute-api"],
+    "region": ["eu-west-1"],
 }
 QUIET = {("postgresql", "create_secret"), ("mysql", "create_secret"), ("iam_access_key", "set_secret")}
 """Steps that may have nothing to do."""
@@ -46,10 +57,20 @@ def texts(name: str) -> st.SearchStrategy[str]:
     return (st.sampled_from(PLAUSIBLE[kind]) | any_text) if kind else any_text
 
 
+def values(name: str, about: catalogue.Entry) -> st.SearchStrategy[str]:
+    """Values of a setting that the catalogue lets through: the others never reach a target."""
+    if "allowed" in about:
+        return st.sampled_from(about["allowed"])
+    if {"range", "pattern"} & set(about):
+        kind = next(kind for kind in reversed(PLAUSIBLE) if name.endswith(kind))
+        return st.sampled_from([value for value in PLAUSIBLE[kind] if catalogue.is_allowed(about, value)])
+    return texts(name)
+
+
 def given_settings(kind: str) -> st.SearchStrategy[dict[str, str]]:
     known = CATALOGUE[kind]["settings"]
-    required = {name: texts(name) for name, about in known.items() if about.get("required")}
-    optional = {name: texts(name) for name, about in known.items() if not about.get("required")}
+    required = {name: values(name, about) for name, about in known.items() if about.get("required")}
+    optional = {name: values(name, about) for name, about in known.items() if not about.get("required")}
     return st.fixed_dictionaries(required, optional=optional)
 
 
@@ -91,17 +112,27 @@ def test_any_settings_and_any_secret_end_in_an_error_that_explains_itself(
     run(kind, step, chosen, fields)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, about in CATALOGUE.items() for name in about["settings"]]
+)
+@given(any_text)
+def test_any_text_of_a_setting_is_taken_or_refused_by_its_name(kind: str, name: str, text: str) -> None:
+    about, chosen = CATALOGUE[kind]["settings"][name], {**REQUIRED[kind], name: text}
+    if catalogue.is_allowed(about, text) and (text or not about.get("required")):
+        assert catalogue.target_settings(kind, chosen)[name] == text
+    else:
+        with refused(SettingError, repr(name)):
+            catalogue.target_settings(kind, chosen)
+
+
 def run(kind: str, step: str, chosen: dict[str, str], fields: dict[str, Any]) -> None:
     """A step must end in an error: there is nothing that it could have reached."""
-    try:
-        chosen, module = catalogue.target_settings(kind, chosen), loading.load(kind)
-    except SettingError:
-        return
+    chosen, module = catalogue.target_settings(kind, chosen), loading.load(kind)
     if getattr(module, step) is None:
         return
     keys = ("password",)
     pending, current = (Credential(name, json.dumps(fields), keys) for name in ("new", "old"))
-    step_context = context(pending, current, client=lambda *_, **__: NoAws(), **chosen)
+    step_context = contexts.of(kind)(pending, current, client=lambda *_, **__: NoAws(), **chosen)
     with contextlib.redirect_stdout(io.StringIO()):
         if (kind, step) in QUIET:
             with contextlib.suppress(RotationError):

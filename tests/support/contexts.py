@@ -1,9 +1,10 @@
 """What a target gets, made by hand."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from secret_rotation import catalogue
 from secret_rotation.deadline import Deadline
 from secret_rotation.logs import Log
 from secret_rotation.target import Context, Credential
@@ -24,6 +25,16 @@ def plain(text: str) -> Credential:
     return Credential(f"version-{text}", text)
 
 
+def of(target: str) -> Callable[..., Context]:
+    """``context`` for a target, whose settings it completes."""
+
+    def complete(*versions: Any, **given: Any) -> Context:
+        fallbacks = catalogue.fallbacks(target)
+        return context(*versions, **{**catalogue.defaults(target), "fallbacks": fallbacks, **given})
+
+    return complete
+
+
 def context(
     pending: Credential | None,
     current: Credential | None = None,
@@ -32,6 +43,7 @@ def context(
     *,
     seconds: Any = 30.0,
     client: Any = None,
+    fallbacks: Any = None,
     **settings: str,
 ) -> Context:
     """A step of a rotation, with ``seconds`` left and the target's ``settings``.
@@ -47,6 +59,7 @@ def context(
     return Context(
         secret_id=SECRET,
         settings=settings,
+        fallbacks=fallbacks or {},
         current=current,
         log=log,
         deadline=deadline,

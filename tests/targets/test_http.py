@@ -29,8 +29,11 @@ from secret_rotation.errors import (
 )
 from secret_rotation.target import Context
 from secret_rotation.targets import http
-from tests.support.contexts import context, credential, plain
+from tests.support import contexts
+from tests.support.contexts import credential, plain
 from tests.target_contract import Installation, Setup, TargetContract
+
+context = contexts.of("http")
 
 
 @pytest.fixture(autouse=True)
@@ -724,15 +727,12 @@ def test_a_server_without_tls_gets_nothing(service: Api) -> None:
         ({"set_url": "https://localhost/a b"}, "'set_url'"),
         ({"set_url": "https://localhost/#x"}, "'set_url'"),
         ({"test_url": "https://{{pending.host}}/"}, "'test_url' .*placeholder .*host"),
-        ({"set_method": "PUT /x HTTP/1.1"}, "'set_method'"),
         ({"set_headers": "X: 1"}, "'set_headers' .*JSON object"),
         ({"set_headers": '{"X": 1}'}, "'set_headers' .*JSON object"),
         ({"set_headers": '{"X\\r\\nY": "1"}'}, "'set_headers' .*header"),
         ({"set_headers": '{"X": "a\\nY: 1"}'}, "'set_headers'.*'X'"),
         ({"set_body": '{"password": {{pending.password}}}'}, "not JSON"),
         ({"set_headers": '{"Content-Type": "application/xml"}'}, "application/xml.*allowed"),
-        ({"set_auth": "digest"}, "'set_auth' .*'digest'.* none, basic, bearer, sigv4"),
-        ({"set_status": "2xx"}, "'set_status' .*'2xx'"),
         ({"tls_ca": "nonsense", "test_url": "https://localhost/"}, "'tls_ca' .*PEM"),
         ({"set_body": '{"p": "{{password}}"}'}, "{{password}}"),
         ({"test_headers": '{"X": "{{pendng.x}}"}'}, "{{pendng.x}}"),

@@ -14,8 +14,10 @@ from secret_rotation.errors import ConfigurationError, NetworkError, RotationErr
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import mysql as target
 from secret_rotation.targets.databases.strategies import Server
-from tests.support.contexts import context
+from tests.support import contexts
 from tests.target_contract import Installation, TargetContract
+
+context = contexts.of("mysql")
 
 
 @pytest.fixture(scope="session")

@@ -28,8 +28,11 @@ from secret_rotation.errors import (
 )
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import postgresql as target
-from tests.support.contexts import context, plain
+from tests.support import contexts
+from tests.support.contexts import plain
 from tests.target_contract import Installation, Setup, TargetContract
+
+context = contexts.of("postgresql")
 
 
 @pytest.fixture(scope="session")
@@ -227,7 +230,6 @@ def test_older_values_of_another_user_are_not_tried(role: Role) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"strategy": "both"}, "single, alternating"),
         ({"strategy": "alternating", "username": "app"}, "'username'"),
         ({"strategy": "alternating"}, "admin_secret_arn"),
         ({"tls": "prefer"}, "verify, disable"),

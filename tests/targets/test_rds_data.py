@@ -355,11 +355,6 @@ def test_a_wrong_administrator_is_told_apart_from_a_wrong_value(world: World, se
     assert "administrator" in world.refused(AuthenticationError, "setSecret", token)
 
 
-def test_an_engine_that_is_not_known_is_refused(service: Role) -> None:
-    world = make(service, engine="oracle")
-    assert "postgresql, mysql" in world.refused(SettingError, "setSecret", world.until("createSecret"))
-
-
 @pytest.mark.parametrize("how", ["down", "silent"])
 def test_a_data_api_that_is_not_reached_is_a_network_error(world: World, service: Role, how: str) -> None:
     token = world.until("createSecret")

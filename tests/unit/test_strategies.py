@@ -17,7 +17,10 @@ from secret_rotation.target import Context, Credential
 from secret_rotation.targets.databases import strategies
 from secret_rotation.targets.databases.strategies import Server
 from tests.messages import assert_explains, refused
-from tests.support.contexts import context, credential, plain
+from tests.support import contexts
+from tests.support.contexts import credential, plain
+
+context = contexts.of("postgresql")
 
 
 @dataclass
@@ -40,7 +43,7 @@ class Users:
 
     @property
     def database(self) -> strategies.Database:
-        return strategies.Database(5432, self.connect)
+        return strategies.Database(self.connect)
 
 
 @dataclass
@@ -202,7 +205,6 @@ def test_a_pending_value_for_a_user_whose_turn_it_is_not_is_refused(
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"strategy": "both"}, ["'strategy'", "'both'", "single, alternating"]),
         ({**TURNS, "username": "app"}, ["'username'"]),
         *[({"port": port}, ["port", "1 to 65535"]) for port in ("5432x", "0", "65536", "٣")],
     ],
@@ -244,12 +246,12 @@ def test_the_settings_go_before_the_secret(port: int) -> None:
         seen.append(server)
         return Session(Users({}))
 
-    database = strategies.Database(5432, connect)
+    database = strategies.Database(connect)
     secret = version("new", port=port, dbname="d")
     database.test_secret(step(secret))
     database.test_secret(step(version("new")))
     database.test_secret(step(secret, host="h", port="2", dbname="e"))
-    assert seen == [Server("db", port, "d"), Server("db", 5432, ""), Server("h", 2, "e")]
+    assert seen == [Server("db", port, "d"), Server("db", 5432, "postgres"), Server("h", 2, "e")]
 
 
 def test_who_a_credential_is_for() -> None:

@@ -5,7 +5,7 @@ from ..target import ConfigurationError, Context, Credential
 
 def host(context: Context, credential: Credential) -> str:
     """The setting 'host', which goes before the secret's key. Raises ``ConfigurationError`` when there is neither."""
-    found = context.settings.get("host") or credential.get("host")
+    found = context.look_up("host", credential)
     if not found:
         raise ConfigurationError("The host is not known. Use the setting 'host', or add a key 'host' to the secret.")
     if not is_host(found):
@@ -23,9 +23,9 @@ def is_host(text: str) -> bool:
         return False
 
 
-def port(context: Context, credential: Credential, default: int) -> int:
-    """The setting 'port', or the secret's key, or ``default``. Raises ``ConfigurationError`` when it is no port."""
-    text = context.settings.get("port") or credential.get("port") or str(default)
+def port(context: Context, credential: Credential) -> int:
+    """The setting 'port', or the secret's key, or the default. Raises ``ConfigurationError`` when it is no port."""
+    text = context.look_up("port", credential) or ""
     if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
         return int(text)
     raise ConfigurationError("The port must be a number from 1 to 65535.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..credential import Credential
-from ..errors import ConfigurationError, NetworkError, RotationError, explained
+from ..errors import ConfigurationError, NetworkError, RotationError, SettingError, explained
 from .connection import Limited, SecureSocket
 
 ROOT = Path(os.environ.get("LAMBDA_TASK_ROOT", Path(__file__).parents[2]))
@@ -96,7 +96,7 @@ def context(settings: Mapping[str, str], client: Credential | None = None) -> Tr
     """
     wanted = settings.get("tls") or "verify"
     if wanted not in ("verify", "disable"):
-        raise ConfigurationError(f"The setting 'tls' is {wanted!r}; allowed: verify, disable.")
+        raise SettingError(f"The setting 'tls' is {wanted!r}; allowed: verify, disable.")
     if wanted == "disable":
         return None
     trusted = settings.get("tls_ca") or "", settings.get("tls_server_name") or None

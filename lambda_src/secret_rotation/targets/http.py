@@ -52,9 +52,8 @@ from ..target import (
     NetworkError,
     RotationError,
     SecretError,
+    SettingError,
 )
-
-AUTHENTICATIONS = ("none", "basic", "bearer", "sigv4")
 
 SCHEMES = ("https", "http")
 
@@ -189,13 +188,13 @@ class Call:
         url = _url(context, f"{name}_url")
         call = cls(
             name=name,
-            method=_method(context, name),
+            method=context.setting(f"{name}_method"),
             url=url,
             headers=_headers(context, f"{name}_headers"),
             body=context.setting(f"{name}_body", ""),
             auth=_auth(context, f"{name}_auth"),
-            expected=_statuses(context, f"{name}_status", "200-299"),
-            refused=_statuses(context, "refused_status", "401,403"),
+            expected=_statuses(context, f"{name}_status"),
+            refused=_statuses(context, "refused_status"),
             trust=_trust(context, url),
         )
         call.logs_in()  # looks at every placeholder
@@ -285,26 +284,17 @@ class Call:
         return dict(signed.headers.items())
 
 
-def _method(context: Context, name: str) -> str:
-    method = context.setting(f"{name}_method", "PUT" if name == "set" else "GET")
-    if re.fullmatch(r"[A-Z]+", method):
-        return method
-    raise ConfigurationError(f"The setting '{name}_method' is {method!r}; allowed are methods such as PUT, POST, GET.")
-
-
 def _url(context: Context, name: str) -> SplitResult:
     url = _split(context.setting(name))
     if url is None:
-        raise ConfigurationError(f"The setting {name!r} must be a URL such as https://api.example.com/me, encoded.")
+        raise SettingError(f"The setting {name!r} must be a URL such as https://api.example.com/me, encoded.")
     if "{" in url.netloc:
-        raise ConfigurationError(
+        raise SettingError(
             f"The setting {name!r} has a placeholder in its host: whoever can write a version of the secret could then "
             "choose where credentials are sent. Write the host out."
         )
-    if url.scheme == "http" and context.setting("tls", "verify") != "disable":
-        raise ConfigurationError(
-            f"The setting {name!r} is not https. To send credentials unprotected: tls = 'disable'."
-        )
+    if url.scheme == "http" and context.setting("tls") != "disable":
+        raise SettingError(f"The setting {name!r} is not https. To send credentials unprotected: tls = 'disable'.")
     return url
 
 
@@ -328,7 +318,7 @@ def _headers(context: Context, name: str) -> dict[str, str]:
     defaults = {"User-Agent": "secret-rotation", "Accept": "*/*"}  # some APIs refuse a request without
     if context.settings.get(f"{name.removesuffix('_headers')}_body"):
         defaults["Content-Type"] = JSON
-    return _merged(defaults, _parse_headers(name, context.setting(name, "{}")))
+    return _merged(defaults, _parse_headers(name, context.setting(name)))
 
 
 def _parse_headers(name: str, text: str) -> dict[str, str]:
@@ -337,12 +327,12 @@ def _parse_headers(name: str, text: str) -> dict[str, str]:
     except ValueError:
         headers = None
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
-        raise ConfigurationError(f"The setting {name!r} must be a JSON object of headers: name => text.")
+        raise SettingError(f"The setting {name!r} must be a JSON object of headers: name => text.")
     for header, value in headers.items():
         if not re.fullmatch(_NAME, header) or header.lower() in _FRAMING:
-            raise ConfigurationError(f"The setting {name!r} has the header {header!r}, which cannot be set.")
+            raise SettingError(f"The setting {name!r} has the header {header!r}, which cannot be set.")
         if not re.fullmatch(_LINE, PLACEHOLDER.sub("", value)):
-            raise ConfigurationError(
+            raise SettingError(
                 f"The setting {name!r}: the header {header!r} has a line break, another control character, or one "
                 "outside Latin-1, and cannot be sent."
             )
@@ -356,29 +346,20 @@ def _merged(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, st
 
 
 def _auth(context: Context, name: str) -> tuple[str, ...]:
-    kind = context.setting(name, "none")
+    kind = context.setting(name)
     if kind == "basic":
-        username = context.setting("auth_username", "{{login.username}}")
-        return kind, username, context.setting("auth_password", "{{login}}")
+        return kind, context.setting("auth_username"), context.setting("auth_password")
     if kind == "bearer":
-        return kind, context.setting("auth_token", "{{login}}")
+        return kind, context.setting("auth_token")
     if kind == "sigv4":
         region = context.setting("sigv4_region", os.environ.get("AWS_REGION"))
-        return kind, context.setting("sigv4_service", "execute-api"), region
-    if kind != "none":
-        raise ConfigurationError(f"The setting {name!r} is {kind!r}; allowed: {', '.join(AUTHENTICATIONS)}.")
+        return kind, context.setting("sigv4_service"), region
     return (kind,)
 
 
-def _statuses(context: Context, name: str, default: str) -> frozenset[int]:
-    text = context.setting(name, default)
-    found: set[int] = set()
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*([1-5]\d\d)(?:-([1-5]\d\d))?\s*", part)
-        if match is None:
-            raise ConfigurationError(f"The setting {name!r} is {text!r}; allowed are for example 200,204 or 200-299.")
-        found.update(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return frozenset(found)
+def _statuses(context: Context, name: str) -> frozenset[int]:
+    bounds = (part.partition("-") for part in context.setting(name).split(","))
+    return frozenset(status for first, _, last in bounds for status in range(int(first), int(last or first) + 1))
 
 
 def _authorization(auth: tuple[str, ...], values: Values) -> dict[str, str]:

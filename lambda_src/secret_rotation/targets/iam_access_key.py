@@ -14,7 +14,6 @@ has the secret of. It is deleted when all of this is so: no version holds it, it
 before any run that could still store it, and it has never been used. Else the rotation stops and names the key.
 """
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,6 @@ from ..target import (
     Credential,
     IdentityMismatchError,
     SecretError,
-    SettingError,
     aws,
 )
 
@@ -39,8 +37,6 @@ PAUSES = (1.0, 2.0, 3.0, 4.0, 5.0)
 """Seconds between tries of a new key: IAM takes a while until every region knows it."""
 
 CLOCK_SKEW = timedelta(seconds=5)
-
-_USER = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:user/(?:[\x21-\x7e]+/)?([\w+=,.@-]{1,64})", re.ASCII)
 
 
 def create_secret(context: Context) -> dict[str, str]:
@@ -79,8 +75,8 @@ class Names:
     def of(cls, context: Context) -> "Names":
         """Read the settings."""
         return cls(
-            context.setting("access_key_id_key", "access_key_id"),
-            context.setting("secret_access_key_key", "secret_access_key"),
+            context.setting("access_key_id_key"),
+            context.setting("secret_access_key_key"),
         )
 
 
@@ -94,12 +90,9 @@ class User:
 
     @classmethod
     def of(cls, context: Context) -> "User":
-        """Read the setting ``user_arn``. Raises ``SettingError`` when it is not the ARN of a user."""
+        """Read the setting ``user_arn``."""
         arn = context.setting("user_arn")
-        match = _USER.fullmatch(arn)
-        if match is None:
-            raise SettingError(f"The setting 'user_arn' is {arn!r}; allowed: arn:aws:iam::<account>:user/<name>.")
-        return cls(arn, match[1], context.client("iam"))
+        return cls(arn, arn.rpartition("/")[2], context.client("iam"))
 
     def keys(self) -> dict[str, Mapping[str, Any]]:
         """AccessKeyMetadata by key id."""

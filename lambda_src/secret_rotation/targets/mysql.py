@@ -211,4 +211,4 @@ def _explain(error: Exception, server: Server, username: str = "", waited: float
     return TargetError(f"{server} refused a statement (error {number}).")
 
 
-_DATABASE = strategies.Database(3306, connect)
+_DATABASE = strategies.Database(connect)

@@ -131,7 +131,7 @@ def connect(context: Context, server: Server, username: str, password: str) -> P
             connection = _Connection(
                 user=username,
                 password=password,
-                database=server.dbname or "postgres",
+                database=server.dbname,
                 sock=channel,
                 ssl_context=False,
             )
@@ -204,4 +204,4 @@ def _verifier(username: str, password: str, encryption: str, iterations: str | N
     return f"SCRAM-SHA-256${made[3]}:{salt}${stored}:{server_key}"
 
 
-_DATABASE = strategies.Database(5432, connect)
+_DATABASE = strategies.Database(connect)

@@ -132,12 +132,9 @@ class Cluster:
 
     @classmethod
     def of(cls, context: Context) -> "Cluster":
-        """Read the settings. Raises ``SettingError``."""
-        name = context.setting("engine")
-        if name not in ENGINES:
-            raise SettingError(f"The setting 'engine' is {name!r}; allowed: {', '.join(ENGINES)}.")
+        """Read the settings."""
         admin = Login("the administrator", context.setting("admin_secret_arn"))
-        return cls(context, ENGINES[name](context.settings.get("user_host") or "%"), admin)
+        return cls(context, ENGINES[context.setting("engine")](context.setting("user_host")), admin)
 
     def statements_as(self, login: Login) -> "Statements":
         """Statements as ``login``, each committed, and on any connection."""

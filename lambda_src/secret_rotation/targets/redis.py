@@ -94,8 +94,8 @@ class Server:
         """Read the settings; what they leave out is in the secret. Raises ``ConfigurationError``."""
         return cls(
             host=address.host(context, credential),
-            port=address.port(context, credential, 6379),
-            username=context.settings.get("username") or credential.get("username") or "default",
+            port=address.port(context, credential),
+            username=context.look_up("username", credential) or "",
             trust=tls.context(context.settings, certificate.of(context)),
         )
 
@@ -206,10 +206,7 @@ def _saves_users(connection: redis.Redis, command: str) -> bool:
 
 
 def _save_command(context: Context) -> str | None:
-    name = context.setting("persist", "acl-save")
-    if name not in SAVE_COMMANDS:
-        raise ConfigurationError(f"The setting 'persist' is {name!r}; allowed: {', '.join(SAVE_COMMANDS)}.")
-    return SAVE_COMMANDS[name]
+    return SAVE_COMMANDS[context.setting("persist")]
 
 
 def _hash(credential: Credential) -> str:

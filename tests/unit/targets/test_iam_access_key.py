@@ -40,7 +40,7 @@ class Case:
             key.created -= timedelta(days=1)
         values = [Credential(key.key_id, text(key), KEYS) for key in self.keys]
         older = values[1:] if stored is None else values[1:stored]
-        self.context = contexts.context(None, values[0], older, client=self.client, user_arn=self.user)
+        self.context = contexts.of("iam_access_key")(None, values[0], older, client=self.client, user_arn=self.user)
 
     def client(self, service: str, **credentials: str) -> object:
         return self.manager.client() if service == "secretsmanager" else self.iam.client(service, **credentials)

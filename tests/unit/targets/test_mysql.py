@@ -13,7 +13,9 @@ from secret_rotation.kit import connection as network
 from secret_rotation.targets import mysql
 from secret_rotation.targets.databases.strategies import Server
 from tests.messages import assert_explains, refused
-from tests.support.contexts import context
+from tests.support import contexts
+
+context = contexts.of("mysql")
 
 SERVER = Server("db.example.com", 3306, "app")
 WHERE = "db.example.com:3306"

@@ -10,7 +10,10 @@ from secret_rotation.errors import AuthenticationError, ConfigurationError, Netw
 from secret_rotation.kit import tls as kit_tls
 from secret_rotation.targets import redis
 from tests.messages import assert_explains, refused
-from tests.support.contexts import context, credential
+from tests.support import contexts
+from tests.support.contexts import credential
+
+context = contexts.of("redis")
 
 WHERE = "redis.example.com:6379"
 
@@ -80,11 +83,6 @@ def test_a_server_that_does_not_save_its_users_names_the_command_and_the_setting
 def test_a_user_that_does_not_exist_is_named() -> None:
     with refused(ConfigurationError, "'app'"):
         redis._replace_passwords(Server(ACL_GETUSER=None), "app", credential("s3cret"), [])  # type: ignore[arg-type]
-
-
-def test_a_way_to_save_that_is_not_known_is_refused_with_those_that_are() -> None:
-    with refused(ConfigurationError, "'persist'", "'yes'", "acl-save, config-rewrite, none"):
-        redis.set_secret(context(credential("s3cret", host="localhost"), persist="yes"))
 
 
 def test_each_value_that_is_not_accepted_is_logged_by_its_version(

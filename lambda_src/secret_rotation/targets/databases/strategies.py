@@ -20,11 +20,11 @@ from typing import Protocol
 from ...kit import address, administrator, certificate
 from ...target import (
     AuthenticationError,
-    ConfigurationError,
     Context,
     Credential,
     IdentityMismatchError,
     SecretError,
+    SettingError,
 )
 
 CLONE = "_clone"
@@ -64,9 +64,8 @@ Connect = Callable[[Context, Server, str, str], Session]
 
 @dataclass(frozen=True)
 class Database:
-    """One kind of database: its usual port, and how to log in."""
+    """One kind of database: how to log in."""
 
-    port: int
     connect: Connect
 
     def create_secret(self, context: Context) -> Mapping[str, str]:
@@ -117,8 +116,8 @@ class Database:
             return None
 
     def _server(self, context: Context, credential: Credential) -> Server:
-        dbname = context.settings.get("dbname") or credential.get("dbname") or ""
-        host, port = address.host(context, credential), address.port(context, credential, self.port)
+        dbname = context.look_up("dbname", credential) or ""
+        host, port = address.host(context, credential), address.port(context, credential)
         return Server(host, port, _name(dbname), certificate.of(context))
 
 
@@ -134,16 +133,14 @@ def other(username: str) -> str:
 
 
 def _alternates(context: Context) -> bool:
-    strategy = context.setting("strategy", "single")
-    if strategy not in ("single", "alternating"):
-        raise ConfigurationError(f"The setting 'strategy' is {strategy!r}; allowed: single, alternating.")
-    if strategy == "alternating" and context.settings.get("username"):
-        raise ConfigurationError("Users who alternate are named in the secret: leave out the setting 'username'.")
-    return strategy == "alternating"
+    alternates = context.setting("strategy") == "alternating"
+    if alternates and context.settings.get("username"):
+        raise SettingError("Users who alternate are named in the secret: leave out the setting 'username'.")
+    return alternates
 
 
 def _username_key(context: Context) -> str:
-    return context.settings.get("username_key") or "username"
+    return context.setting("username_key")
 
 
 def _username(context: Context, credential: Credential) -> str:
