@@ -12,6 +12,7 @@ locals {
         for name, setting in about.settings : name => {
           required = try(setting.required, false)
           summary  = setting.summary
+          listed   = can(setting.allowed)
           pattern  = try("^(${join("|", setting.allowed)})$", setting.pattern, setting.range == null ? "" : "^(0|[1-9][0-9]{0,8})$", "")
           least    = try(setting.range[0], null)
           most     = try(setting.range[1], null)

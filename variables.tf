@@ -186,19 +186,40 @@ variable "generators" {
     ]))}"
   }
 
+  # In two: a value that is unknown until apply, such as an ARN, puts off the whole rule, and lists rarely have one. A
+  # conditional and not &&, which is unknown when one side is.
   validation {
     condition = alltrue(flatten([
       for generator in var.generators : [
         for name, rule in try(local.rules.generators[generator.type], local.no_rules) : try(generator[name], null) == null || (
           can(regex(rule.pattern, generator[name])) && try(tonumber(generator[name]) >= rule.least && tonumber(generator[name]) <= rule.most, true)
-        )
+        ) if rule.listed
       ]
     ]))
     error_message = "generators has values that are not allowed: ${join("; ", flatten([
       for key, generator in var.generators : [
         for name, rule in try(local.rules.generators[generator.type], local.no_rules) :
         "generators[${jsonencode(key)}].${name} = ${jsonencode(generator[name])} (allowed: ${rule.allowed})"
-        if !(try(generator[name], null) == null || (
+        if !rule.listed ? false : !(try(generator[name], null) == null || (
+          can(regex(rule.pattern, generator[name])) && try(tonumber(generator[name]) >= rule.least && tonumber(generator[name]) <= rule.most, true)
+        ))
+      ]
+    ]))}."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for generator in var.generators : [
+        for name, rule in try(local.rules.generators[generator.type], local.no_rules) : try(generator[name], null) == null || (
+          can(regex(rule.pattern, generator[name])) && try(tonumber(generator[name]) >= rule.least && tonumber(generator[name]) <= rule.most, true)
+        ) if !rule.listed
+      ]
+    ]))
+    error_message = "generators has values that are not allowed: ${join("; ", flatten([
+      for key, generator in var.generators : [
+        for name, rule in try(local.rules.generators[generator.type], local.no_rules) :
+        "generators[${jsonencode(key)}].${name} = ${jsonencode(generator[name])} (allowed: ${rule.allowed})"
+        if rule.listed ? false : !(try(generator[name], null) == null || (
           can(regex(rule.pattern, generator[name])) && try(tonumber(generator[name]) >= rule.least && tonumber(generator[name]) <= rule.most, true)
         ))
       ]
@@ -281,16 +302,33 @@ variable "target" {
     error_message = "The target ${var.target.type} needs target.settings: ${join("; ", [for name, rule in try(local.rules.targets[var.target.type], local.no_rules) : "${name} (${rule.summary})" if rule.required && !contains(keys(var.target.settings), name)])}."
   }
 
+  # In two: a value that is unknown until apply, such as a host, puts off the whole rule, and lists rarely have one. A
+  # conditional and not &&, which is unknown when one side is.
   validation {
     condition = alltrue([
       for name, rule in try(local.rules.targets[var.target.type], local.no_rules) : try(var.target.settings[name], null) == null || (
         can(regex(rule.pattern, var.target.settings[name])) && try(tonumber(var.target.settings[name]) >= rule.least && tonumber(var.target.settings[name]) <= rule.most, true)
-      )
+      ) if rule.listed
     ])
     error_message = "target.settings has values that the target ${var.target.type} does not allow: ${join("; ", [
       for name, rule in try(local.rules.targets[var.target.type], local.no_rules) :
       "${name} = ${jsonencode(var.target.settings[name])} (allowed: ${rule.allowed})"
-      if !(try(var.target.settings[name], null) == null || (
+      if !rule.listed ? false : !(try(var.target.settings[name], null) == null || (
+        can(regex(rule.pattern, var.target.settings[name])) && try(tonumber(var.target.settings[name]) >= rule.least && tonumber(var.target.settings[name]) <= rule.most, true)
+      ))
+    ])}."
+  }
+
+  validation {
+    condition = alltrue([
+      for name, rule in try(local.rules.targets[var.target.type], local.no_rules) : try(var.target.settings[name], null) == null || (
+        can(regex(rule.pattern, var.target.settings[name])) && try(tonumber(var.target.settings[name]) >= rule.least && tonumber(var.target.settings[name]) <= rule.most, true)
+      ) if !rule.listed
+    ])
+    error_message = "target.settings has values that the target ${var.target.type} does not allow: ${join("; ", [
+      for name, rule in try(local.rules.targets[var.target.type], local.no_rules) :
+      "${name} = ${jsonencode(var.target.settings[name])} (allowed: ${rule.allowed})"
+      if rule.listed ? false : !(try(var.target.settings[name], null) == null || (
         can(regex(rule.pattern, var.target.settings[name])) && try(tonumber(var.target.settings[name]) >= rule.least && tonumber(var.target.settings[name]) <= rule.most, true)
       ))
     ])}."

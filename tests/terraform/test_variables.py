@@ -134,6 +134,12 @@ GENERATORS = [
         generators=generator(type="base64", bytes=4097),
     ),
     rejected(
+        "a generator's setting is one of a list",
+        'generators[""].bits = "1024"',
+        "allowed: 2048, 3072, 4096",
+        generators=generator(type="rsa", bits=1024, kms_key_arn=KEY),
+    ),
+    rejected(
         "the public key of a pair has a key",
         'generators["key"].public_key',
         "Name the key",
@@ -223,6 +229,14 @@ TARGETS = [
         'port = "0"',
         "allowed: whole numbers from 1 to 65535",
         target={"type": "redis", "settings": {"port": 0}},
+        network=NETWORK,
+        function=LAYERS,
+    ),
+    rejected(
+        "a setting is one of a list",
+        'tls = "off"',
+        "allowed: verify, disable",
+        target={"type": "redis", "settings": {"tls": "off"}},
         network=NETWORK,
         function=LAYERS,
     ),
