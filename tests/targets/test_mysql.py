@@ -86,8 +86,7 @@ def version(account: Account, password: str, name: str | None = None, **others: 
 
 def step(account: Account, pending: str, **settings: str) -> Context:
     """A step whose pending password is this."""
-    given = context(version(account, pending), version(account, FIRST))
-    return replace(given, settings={**account.setup.settings, **settings})
+    return context(version(account, pending), version(account, FIRST), **{**account.setup.settings, **settings})
 
 
 def administered(account: Account, pending: str, clone: bool = False, **settings: str) -> Context:

@@ -105,7 +105,7 @@ def version(role: Role, password: str, name: str | None = None, **others: object
 
 def made(role: Role, pending: Credential, current: Credential, *older: Credential, **settings: str) -> Context:
     """A step with the settings of the role, and others."""
-    return replace(context(pending, current, older), settings={**role.setup.settings, **settings})
+    return context(pending, current, older, **{**role.setup.settings, **settings})
 
 
 def step(role: Role, pending: str, current: str = FIRST, **settings: str) -> Context:
