@@ -13,7 +13,8 @@ from secret_rotation.errors import NetworkError
 from secret_rotation.target import Context
 from secret_rotation.targets import http, mysql, postgresql, redis
 from tests.messages import refused
-from tests.support.contexts import context, credential
+from tests.support import contexts
+from tests.support.contexts import credential
 from tests.unit.kit.servers import Talk, dripping, serving, silent
 
 RECORD = b"\x16\x03\x03\x40\x00"
@@ -80,7 +81,8 @@ def step(kind: str, tls: str, host: str, port: int) -> Context:
     where = (
         {"set_url": url, "test_url": url, "test_auth": "basic"} if kind == "http" else {"host": host, "port": str(port)}
     )
-    return context(credential("s3cret-new"), credential("s3cret-old"), seconds=SECONDS, tls=tls, **where)
+    versions = credential("s3cret-new"), credential("s3cret-old")
+    return contexts.of(kind)(*versions, seconds=SECONDS, tls=tls, **where)
 
 
 @contextmanager
