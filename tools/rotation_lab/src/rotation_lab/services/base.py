@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from rotation_lab import amazon
 
-USER, ADMIN = "app", "operator"
+USER = "app"
 FIRST, CHANGED, LOST = "first-kX81vB6nRw3z", "hand-Qm27tY9sLc4x", "lost-Xe53pJ8bVd6u"
 ADMIN_PASSWORD = "root-Lw93nH5dTz8q"
 
@@ -191,8 +191,8 @@ class Login(Service):
     """Further members of the secret."""
     misbehaviours: ClassVar[Mapping[str, Misbehaviour]] = {}
 
-    def __init__(self, name: str = USER, admin: str = ADMIN) -> None:
-        self.name, self.admin = name, admin
+    def __init__(self, name: str, admin: str | None) -> None:
+        self.name, self.admin = name, admin or f"{name}_admin"
 
     @property
     def worlds(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -25,7 +25,7 @@ from pg8000 import native
 
 from rotation_lab import amazon
 
-from .base import ADMIN, USER, Login, ReadSecret, Service, Values
+from .base import USER, Login, ReadSecret, Service, Values
 from .mariadb import MariaDB
 from .postgresql import PostgreSQL
 
@@ -71,7 +71,7 @@ class DataApi:
     """Raise ``DataApiError`` here to make the service answer so, and nothing is done."""
     _pool: dict[str, Connection] = field(default_factory=dict)
 
-    def credential(self, name: str = USER, admin: str = ADMIN) -> "User":
+    def credential(self, name: str = USER, admin: str | None = None) -> "User":
         """A user of its own of the database, and an administrator of its own."""
         return User(self, self.server.credential(name, admin))
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pymysql
 
 from . import authority, process
-from .base import ADMIN, ADMIN_PASSWORD, FIRST, USER, Address, Login, Misbehaviour, Values
+from .base import ADMIN_PASSWORD, FIRST, USER, Address, Login, Misbehaviour, Values
 
 INSTALL = "apt-get install mariadb-server"
 SUPERUSER, PASSWORD = "superuser", "superuser-password"
@@ -55,7 +55,7 @@ class MariaDB:
     _owners: "dict[int, pymysql.Connection[Any]]" = field(default_factory=dict, repr=False)
     _others: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, repr=False)
 
-    def credential(self, name: str = USER, admin: str = ADMIN) -> "Account":
+    def credential(self, name: str = USER, admin: str | None = None) -> "Account":
         """An account of its own, and an administrator of its own, who has not all rights."""
         return Account(self, name, admin)
 
@@ -132,13 +132,13 @@ class Account(Login):
         ),
     }
 
-    def __init__(self, server: MariaDB, name: str, admin: str) -> None:
+    def __init__(self, server: MariaDB, name: str, admin: str | None) -> None:
         super().__init__(name, admin)
         self.server, self._before, self._certificate = server, len(server.log()), False
         self._run("CREATE USER %s@'%%' IDENTIFIED BY %s", name, FIRST)
-        self._run("CREATE USER %s@'%%' IDENTIFIED BY %s", admin, ADMIN_PASSWORD)
-        self._run("GRANT CREATE USER ON *.* TO %s@'%%'", admin)
-        self._run("GRANT SELECT ON mysql.* TO %s@'%%'", admin)
+        self._run("CREATE USER %s@'%%' IDENTIFIED BY %s", self.admin, ADMIN_PASSWORD)
+        self._run("GRANT CREATE USER ON *.* TO %s@'%%'", self.admin)
+        self._run("GRANT SELECT ON mysql.* TO %s@'%%'", self.admin)
 
     @property
     def upstream(self) -> Address:

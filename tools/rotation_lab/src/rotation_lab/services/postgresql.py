@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from pg8000 import native
 
 from . import authority, process
-from .base import ADMIN, ADMIN_PASSWORD, FIRST, USER, Address, BusyError, Login, Misbehaviour, Values
+from .base import ADMIN_PASSWORD, FIRST, USER, Address, BusyError, Login, Misbehaviour, Values
 
 PROGRAMS = "/usr/lib/postgresql/*/bin"
 INSTALL = "apt-get install postgresql"
@@ -53,7 +53,7 @@ class PostgreSQL:
     ca: str
     _owners: dict[int, native.Connection] = field(default_factory=dict, repr=False)
 
-    def credential(self, name: str = USER, admin: str = ADMIN) -> "Role":
+    def credential(self, name: str = USER, admin: str | None = None) -> "Role":
         """A role of its own, and an administrator of its own, who is not a superuser."""
         return Role(self, name, admin)
 
@@ -138,13 +138,13 @@ class Role(Login):
         ),
     }
 
-    def __init__(self, server: PostgreSQL, name: str, admin: str) -> None:
+    def __init__(self, server: PostgreSQL, name: str, admin: str | None) -> None:
         super().__init__(name, admin)
         self.server, self._before = server, len(server.log())
         self._run("CREATE ROLE %I LOGIN PASSWORD %L", name, FIRST)
-        self._run("CREATE ROLE %I LOGIN CREATEROLE PASSWORD %L", admin, ADMIN_PASSWORD)
+        self._run("CREATE ROLE %I LOGIN CREATEROLE PASSWORD %L", self.admin, ADMIN_PASSWORD)
         # The same verifiers at each reset, so that the answers to the same logins are known already.
-        self._kept = {password: self._state(of)[0] for of, password in ((name, FIRST), (admin, ADMIN_PASSWORD))}
+        self._kept = {password: self._state(of)[0] for of, password in ((name, FIRST), (self.admin, ADMIN_PASSWORD))}
         self._asked: dict[tuple[Any, ...], bool] = {}
 
     @property

@@ -15,7 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from . import authority, process
-from .base import ADMIN as OPERATOR
 from .base import USER, Address, Login
 
 PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"
@@ -37,7 +36,7 @@ class RabbitMQ:
     admin: str = ADMIN
     admin_password: str = PASSWORD
 
-    def credential(self, name: str = USER, admin: str = OPERATOR, *, may_change_itself: bool = True) -> "User":
+    def credential(self, name: str = USER, admin: str | None = None, *, may_change_itself: bool = True) -> "User":
         """A user of its own, and an administrator who may change users."""
         return User(self, name, admin, may_change_itself=may_change_itself)
 
@@ -88,7 +87,7 @@ class User(Login):
 
     engine = "rabbitmq"
 
-    def __init__(self, server: RabbitMQ, name: str, admin: str, *, may_change_itself: bool) -> None:
+    def __init__(self, server: RabbitMQ, name: str, admin: str | None, *, may_change_itself: bool) -> None:
         super().__init__(name, admin)
         self.server, self._before = server, len(server.output())
         self.tags = "administrator" if may_change_itself else "management"

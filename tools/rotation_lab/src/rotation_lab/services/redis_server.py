@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from . import authority, process
-from .base import ADMIN, USER, Address, Login
+from .base import USER, Address, Login
 
 INSTALL = "apt-get install redis-server"
 CHANGES_PASSWORDS = "+acl|getuser +acl|setuser +acl|save +config|rewrite +config|get"
@@ -36,7 +36,7 @@ class RedisServer:
         """Its authority's certificate in PEM; "" without TLS."""
         return self.made.pem if self.made else ""
 
-    def credential(self, name: str = USER, admin: str = ADMIN, *, may_change_itself: bool = True) -> "User":
+    def credential(self, name: str = USER, admin: str | None = None, *, may_change_itself: bool = True) -> "User":
         """A user of its own, and an administrator who may change users and nothing else."""
         return User(self, name, admin, may_change_itself=may_change_itself)
 
@@ -89,11 +89,11 @@ class User(Login):
 
     engine = "redis"
 
-    def __init__(self, server: RedisServer, name: str, admin: str, *, may_change_itself: bool) -> None:
+    def __init__(self, server: RedisServer, name: str, admin: str | None, *, may_change_itself: bool) -> None:
         super().__init__(name, admin)
         self.server, self._before = server, len(server.output())
         self._rights = {name: f"~{USER}:* +get +ping {CHANGES_PASSWORDS if may_change_itself else ''}".split()}
-        self._rights[admin] = CHANGES_PASSWORDS.split()
+        self._rights[self.admin] = CHANGES_PASSWORDS.split()
         self.reset()
 
     @property

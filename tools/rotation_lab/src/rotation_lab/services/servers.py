@@ -1,21 +1,22 @@
-"""The real servers that the targets are tested against, for pytest's header."""
+"""The real servers that there are: the modules of this package that say which version is installed."""
 
 import importlib
-from collections.abc import Iterator
+import pkgutil
+from collections.abc import Callable, Iterator
 
-MODULES = {
-    "MariaDB": "mariadb",
-    "PostgreSQL": "postgresql",
-    "RabbitMQ": "rabbitmq",
-    "Redis": "redis_server",
-}
-"""Server → module of this package, whose ``version()`` raises ``RuntimeError`` with the install command."""
+from rotation_lab import services
 
 
 def versions() -> Iterator[str]:
     """A line for each server: its version, or how to install it."""
-    for name, module in MODULES.items():
-        try:
-            yield f"{name}: {importlib.import_module(f'{__package__}.{module}').version()}"
-        except (ImportError, RuntimeError) as error:
-            yield f"{name}: {error}"
+    for found in pkgutil.iter_modules(services.__path__):
+        module = importlib.import_module(f"{services.__name__}.{found.name}")
+        if hasattr(module, "version"):
+            yield f"{found.name}: {_version(module.version)}"
+
+
+def _version(ask: Callable[[], str]) -> str:
+    try:
+        return ask()
+    except RuntimeError as error:
+        return str(error)
