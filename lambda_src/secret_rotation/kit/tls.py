@@ -108,7 +108,9 @@ def problem(where: str, error: ssl.SSLError) -> RotationError:
     """What to say of a failed handshake. Of OpenSSL's text only the reason: the rest may repeat what a server sent."""
     reason = getattr(error, "reason", None) or type(error).__name__
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return NetworkError(f"{where}: the server closed the connection ({reason}). The rotation is tried again.")
+        return NetworkError(
+            f"{where}: the server closed the connection ({reason}). The rotation is tried again. {_ASK_CLIENT}"
+        )
     if isinstance(error, ssl.SSLCertVerificationError):
         advice = _CERTIFICATE.get(getattr(error, "verify_code", 0), _AUTHORITY)
     else:

@@ -39,7 +39,8 @@ LONGEST_NAME = 63
 _SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 _ASKS_PASSWORD, _UNDERSTOOD = {3, 5, 10}, {0, 3, 5, 10, 11, 12}
 _CONFIGURATION = {
-    "28000": "does not admit the user: it may not log in, or pg_hba.conf has no line for it with this TLS setting",
+    "28000": "does not admit the user: it may not log in, pg_hba.conf has no line for it with this TLS setting, or the "
+    "line asks for a client's certificate ('tls_client_secret_arn')",
     "3D000": "has no such database: correct 'dbname'",
     "42501": "does not let the user that is logged in do this: grant it, or give another administrator's secret",
     "42704": "has no such role: the one that '_clone' is added to must be there",
