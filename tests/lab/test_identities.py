@@ -135,3 +135,60 @@ def test_key_pairs_need_permission(aws: Sandbox) -> None:
     aws.client("iam").put_user_policy(UserName="ivan", PolicyName="p", PolicyDocument=document)
     client.generate_data_key_pair(KeyId=key, KeyPairSpec="ECC_NIST_P256")
     client.close()
+
+
+@verified(docs("IAM/latest/UserGuide/access_policies_managed-vs-inline.html"))
+def test_a_policy_of_aws_that_is_unknown_cannot_be_attached(aws: Sandbox) -> None:
+    iam, known = aws.client("iam"), "arn:aws:iam::aws:policy/"
+    iam.create_role(RoleName="managed", AssumeRolePolicyDocument="{}")
+    for name in (
+        "service-role/AWSLambdaBasicExecutionRole",
+        "service-role/AWSLambdaVPCAccessExecutionRole",
+        "SecretsManagerReadWrite",
+    ):
+        iam.attach_role_policy(RoleName="managed", PolicyArn=known + name)
+        assert iam.get_policy(PolicyArn=known + name)["Policy"]["Arn"] == known + name
+    for call in (iam.attach_role_policy, iam.detach_role_policy):
+        with pytest.raises(ClientError, match="NoSuchEntity"):
+            call(RoleName="managed", PolicyArn=known + "SecretsManagerReadWrit")
+
+
+@verified(docs("IAM/latest/UserGuide/id_tags.html"), docs("IAM/latest/APIReference/API_Tag.html"))
+@pytest.mark.parametrize(
+    ("tags", "code"),
+    [
+        ({"team": "R&D"}, "ValidationError"),
+        ({"a<b": ""}, "ValidationError"),
+        ({"k" * 129: ""}, "ValidationError"),
+        ({"k": "v" * 257}, "ValidationError"),
+        ({"aws:mine": ""}, "InvalidInput"),
+        ({"same": "", "Same": ""}, "InvalidInput"),
+        ({f"k{number}": "" for number in range(51)}, "LimitExceeded"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_tags_that_iam_refuses(tags: dict[str, str], code: str, aws: Sandbox) -> None:
+    given = [{"Key": key, "Value": value} for key, value in tags.items()]
+    with pytest.raises(ClientError, match=rf"\({code}"):
+        aws.client("iam").create_role(RoleName="tagged", AssumeRolePolicyDocument="{}", Tags=given)
+
+
+@verified(docs("AWSEC2/latest/UserGuide/Using_Tags.html"))
+def test_an_ampersand_in_a_tag_of_a_security_group(aws: Sandbox) -> None:
+    ec2 = aws.client("ec2")
+    group = ec2.create_security_group(GroupName="R&D", Description="R&D")["GroupId"]
+    ec2.create_tags(Resources=[group], Tags=[{"Key": "team", "Value": "R&D"}])
+    [found] = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    assert (found["GroupName"], found["Tags"]) == ("R&D", [{"Key": "team", "Value": "R&D"}])
+
+
+@verified(docs("AmazonCloudWatchLogs/latest/APIReference/API_DisassociateKmsKey.html"))
+def test_a_log_group_gets_a_key_and_loses_it(aws: Sandbox) -> None:
+    logs, key = aws.client("logs"), aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    logs.create_log_group(logGroupName="keyed")
+    logs.associate_kms_key(logGroupName="keyed", kmsKeyId=key)
+    [group] = logs.describe_log_groups(logGroupNamePrefix="keyed")["logGroups"]
+    assert group["kmsKeyId"] == key
+    logs.disassociate_kms_key(logGroupName="keyed")
+    [group] = logs.describe_log_groups(logGroupNamePrefix="keyed")["logGroups"]
+    assert "kmsKeyId" not in group

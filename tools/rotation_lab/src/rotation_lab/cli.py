@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 COMMANDS: Mapping[str, str] = {
     "sandbox": "rotation_lab.sandbox.__main__",
+    "bench": "rotation_lab.bench",
     "crash": "rotation_lab.crash.__main__",
     "try": "rotation_lab.trial.__main__",
 }

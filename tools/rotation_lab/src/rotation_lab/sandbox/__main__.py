@@ -46,7 +46,7 @@ def main() -> int:
 def _serve(listener: socket.socket, port: int, arguments: argparse.Namespace) -> None:
     # Imported here: ministack reads the environment, which has only now been prepared.
     from rotation_lab.sandbox.rotation import Policy
-    from rotation_lab.sandbox.server import Server, report
+    from rotation_lab.sandbox.server import Options, Server, report
 
     def started() -> None:
         if arguments.ready_descriptor is None:
@@ -56,20 +56,27 @@ def _serve(listener: socket.socket, port: int, arguments: argparse.Namespace) ->
             report(arguments.ready_descriptor, port)
 
     policy = Policy(arguments.attempts, arguments.backoff)
-    server = Server(listener, Path(tempfile.gettempdir()), policy, rates=arguments.rates)
+    server = Server(listener, Path(tempfile.gettempdir()), policy, Options(arguments.rates, arguments.idle))
     asyncio.run(server.run(started, until_end_of_input=arguments.ready_descriptor is not None))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m rotation_lab.sandbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=_DEFAULT_PORT, help="0 for a free one (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=_DEFAULT_PORT, help="0 for a free one (default: %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", choices=["127.0.0.1", "localhost"], help=argparse.SUPPRESS)
     parser.add_argument("--attempts", type=int, default=3, help="attempts of a failing rotation (default: 3)")
     parser.add_argument("--backoff", type=float, default=0.2, help="seconds before the second one (default: 0.2)")
+    parser.add_argument("--idle", type=float, default=300, help="seconds that an idle function stays warm (300)")
     parser.add_argument("--rates", action="store_true", help="throttle Secrets Manager at AWS's quotas")
     parser.add_argument("--log", type=Path, help="a file for the log (default: standard error)")
     parser.add_argument("--ready-descriptor", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: it is 0 to 65535")
+    return int(text)
 
 
 def _log_to(path: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""What ministack lacks: IAM's lists of what nobody has here, and an RDS Data API over a database of the caller's.
+"""What ministack lacks: lists of IAM that are empty here, keys of log groups, an RDS Data API over your own database.
 
 ministack's own Data API needs Docker. Here a call that IAM has allowed is handed on to an HTTP server that speaks the
 same protocol; which one, ``POST /_sandbox/data-api`` says.
@@ -33,6 +33,7 @@ def apply() -> None:
     for action, name in _EMPTY_LISTS.items():
         emulator.iam._IAM_HANDLERS.setdefault(action, _empty_list(action, name))
     emulator.replace(emulator.rds_data, "handle_request", _data_api_elsewhere)
+    emulator.replace(emulator.cloudwatch_logs, "handle_request", _keys_of_log_groups)
 
 
 def use_data_api(data: dict[str, Any]) -> None:
@@ -46,6 +47,23 @@ def use_data_api(data: dict[str, Any]) -> None:
 def _is_address(text: str) -> bool:
     host, _, port = text.rpartition(":")
     return bool(host) and port.isdecimal() and 0 < int(port) < 65_536
+
+
+def _keys_of_log_groups(old: Handler) -> Handler:
+    async def handle_request(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+    ) -> Answer:
+        action = headers.get("x-amz-target", "").rpartition(".")[2]
+        if action not in ("AssociateKmsKey", "DisassociateKmsKey"):
+            return await old(method, path, headers, body, query)
+        request = json.loads(body)
+        group = emulator.cloudwatch_logs._log_groups.get(str(request.get("logGroupName", "")))
+        if group is None:
+            return emulator.json_error("ResourceNotFoundException", "The specified log group does not exist.")
+        group["kmsKeyId"] = request.get("kmsKeyId") if action == "AssociateKmsKey" else None
+        return emulator.json_body(b"")
+
+    return handle_request
 
 
 def _empty_list(action: str, name: str) -> Callable[[dict[str, Any]], Answer]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -61,6 +62,8 @@ class Sandbox:
         devices = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
         self.environment = {**variables(port), **devices, "AWS_SESSION_TOKEN": "", "AWS_EC2_METADATA_DISABLED": "true"}
         self._clients: dict[str, Any] = {}
+        self._folder: Path | None = None
+        """Of a log that nobody has asked for."""
 
     @classmethod
     def start(
@@ -71,15 +74,17 @@ class Sandbox:
         log: Path | None = None,
         *,
         rates: bool = False,
+        idle: float = 300,
     ) -> Self:
         """Starts a process and waits until it serves.
 
         ``port`` 0 is a free one. A failing rotation has ``attempts``; ``backoff`` seconds before the second, twice
         that before the third. With ``rates``, Secrets Manager throttles at AWS's quotas.
+        A function's environment ends after so many ``idle`` seconds. Without ``log``, the log is gone with the sandbox.
         Raises ``SandboxError`` with the end of the log.
         """
         path = log or Path(tempfile.mkdtemp(prefix="sandbox-log-")) / "sandbox.log"
-        options = {"port": port, "attempts": attempts, "backoff": backoff, "log": path}
+        options = {"port": port, "attempts": attempts, "backoff": backoff, "log": path, "idle": idle}
         reader, writer = os.pipe()
         command = [sys.executable, "-m", "rotation_lab.sandbox", "--ready-descriptor", str(writer)]
         command += [text for name, value in options.items() for text in (f"--{name}", str(value))]
@@ -94,7 +99,9 @@ class Sandbox:
                 start_new_session=True,  # Ctrl-C is ours to handle; the sandbox is needed to clean up
             )
         os.close(writer)
-        return cls(process, _port(reader, process, path), path)
+        started = cls(process, _port(reader, process, path), path)
+        started._folder = None if log else path.parent
+        return started
 
     def __enter__(self) -> Self:
         return self
@@ -104,12 +111,19 @@ class Sandbox:
     ) -> None:
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def stop(self) -> None:
         """Ends it and waits; may be called again."""
         for client in self._clients.values():
             client.close()
         self._clients.clear()
         _end(self._process)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def client(self, service: str, **options: Any) -> Any:
         """A boto3 client with root's credentials and short retries; ``options`` go to ``boto3.client``.
@@ -144,13 +158,17 @@ class Sandbox:
         found: dict[str, Any] = next(iter(self._call("GET", f"state?{query}")["secrets"].values()))
         return found
 
-    def settle(self, secret: str, timeout: float = 60) -> dict[str, Any]:
+    def states(self) -> dict[str, dict[str, Any]]:
+        """The states of all secrets, by ARN."""
+        return {about["arn"]: about for about in self._call("GET", "state")["secrets"].values()}
+
+    def settle(self, secret: str, timeout: float = 60, poll: float = _POLL_SECONDS) -> dict[str, Any]:
         """Waits until no rotation of the secret runs and returns its state; ``TimeoutError`` after so many seconds."""
         end = time.monotonic() + timeout
         while (state := self.state(secret))["rotating"]:
             if time.monotonic() > end:
                 raise TimeoutError(f"{secret} still rotates after {timeout} s: {state['log']}; see {self.log_path}")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(poll)
         return state
 
     def advance(self, days: float = 0, hours: float = 0, seconds: float = 0) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from rotation_lab.sandbox.runtime import Pool
 
 Dispatch = Callable[[str, str, dict[str, str], bytes, dict[str, Any], str], Awaitable[Answer | None]]
 _KEPT_ANSWERS = 1000
+_AMPERSAND = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9A-Fa-f]+);)")
 _OWN_FAULTS = {"InternalServiceError", "InternalServiceErrorException", "InternalFailure", "ServiceUnavailable"}
 
 
@@ -73,7 +75,7 @@ class Endpoint:
             answer = await call()
             answer = await self._strike(fault, asked, headers) or answer
         self._calls.add(asked, error_code(*answer) if answer else None)
-        return answer
+        return _well_formed(answer) if answer and asked.service != "s3" else answer
 
     async def _strike(self, fault: Fault, asked: Asked, headers: dict[str, str]) -> Answer | None:
         kind, _, detail = fault.effect.partition(":")
@@ -116,6 +118,15 @@ class Endpoint:
             del self._sent[invocation]
         elif len(self._sent) > _KEPT_ANSWERS:
             del self._sent[next(iter(self._sent))]
+
+
+def _well_formed(answer: Answer) -> Answer:
+    """ministack puts names and tags into XML as they are; what cannot be an entity is an ampersand."""
+    status, headers, body = answer
+    kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    if "xml" not in kind or not isinstance(body, bytes):
+        return answer
+    return status, headers, _AMPERSAND.sub(b"&amp;", body)
 
 
 def _check_body(headers: dict[str, str], body: bytes) -> None:

@@ -54,6 +54,9 @@ class Interpreters:
         if python is None:
             python, note = Path(sys.executable), f"SANDBOX no {runtime} on this machine; the function runs in {OWN}"
         prepared = self._prepare(python)
+        if prepared is None and note == "" and runtime != OWN:  # awslambdaric has no wheel for it
+            prepared = self._prepare(Path(sys.executable))
+            note = f"SANDBOX the runtime client is not to be had for {runtime}; the function runs in {OWN}"
         if prepared is None:
             # Its packages are those of the tests too: an import can work here that fails on AWS.
             note = f"SANDBOX no environment for {runtime} could be made (see the sandbox's log); it runs in {OWN}"

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from rotation_lab.model import wire
 from rotation_lab.model.errors import ServiceError
-from rotation_lab.sandbox import bridge, emulator, lambda_logs, limits, permissions, requests
+from rotation_lab.sandbox import bridge, emulator, identities, lambda_logs, limits, permissions, requests
 from rotation_lab.sandbox.emulator import Answer
 from rotation_lab.sandbox.rates import Rates
 from rotation_lab.sandbox.runtime import Code, Pool
@@ -32,6 +32,7 @@ def apply(secrets: Secrets, pool: Pool, rates: Rates | None = None) -> None:
         (emulator.lambda_svc, "_emit_lambda_logs", _no_second_log),
         (emulator.lambda_svc, "_emit_lambda_metrics", _metrics),
         (emulator.lambda_svc, "_create_function", lambda old: _create_function(old, pool)),
+        (emulator.lambda_svc, "_delete_function", lambda old: _delete_function(old, pool)),
         (emulator.lambda_svc, "_update_config", _update_config),
         (emulator.lambda_svc, "_add_permission", _add_permission),
         (emulator.kms, "handle_request", _key_pairs_in_a_thread),
@@ -41,6 +42,7 @@ def apply(secrets: Secrets, pool: Pool, rates: Rates | None = None) -> None:
     for owner, name, make in swaps:
         emulator.replace(owner, name, make)
     limits.apply()
+    identities.apply()
     bridge.apply(secrets)
 
 
@@ -180,6 +182,16 @@ def _create_function(old: Callable[..., Answer], pool: Pool) -> Callable[..., An
         return answer
 
     return create
+
+
+def _delete_function(old: Callable[..., Answer], pool: Pool) -> Callable[..., Answer]:
+    def delete(name: str, *args: Any, **kwargs: Any) -> Answer:
+        answer = old(name, *args, **kwargs)
+        if name not in emulator.lambda_svc._functions:  # and not one version of it only
+            pool.end(emulator.lambda_svc._func_arn(name))
+        return answer
+
+    return delete
 
 
 def _update_config(old: Callable[..., Answer]) -> Callable[..., Answer]:

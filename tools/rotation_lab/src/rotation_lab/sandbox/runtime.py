@@ -33,6 +33,7 @@ from rotation_lab.sandbox.runtime_api import Invocation, RuntimeApi
 _MOST_STARTING = 2 * (os.cpu_count() or 1)
 _INIT_SECONDS = 10  # on AWS; what takes longer goes on inside the invocation's time
 _POLL_SECONDS = 0.05
+IDLE_SECONDS = 300.0  # AWS does not publish its own; functions are seen to stay warm for minutes
 _AWS_ENDPOINT = re.compile(r"https://[a-z0-9.-]+\.amazonaws\.com(\.cn)?/?")
 _SPECIFIC = ["CodeSha256", "Handler", "Runtime", "Timeout", "MemorySize", "Environment", "Role", "Layers"]
 _SPECIFIC += ["LoggingConfig", "Version"]
@@ -132,6 +133,8 @@ class Environment:
         )  # fmt: skip
 
     dead = False
+    used = 0.0
+    """When its last invocation ended."""
     _init_ms: float | None = None
     """Milliseconds that the start took; the first outcome reports them."""
 
@@ -202,11 +205,13 @@ class Environment:
 class Pool:
     """Environments by function: the warm ones, and those at work."""
 
-    def __init__(self, interpreters: Interpreters, reaper: Reaper) -> None:
-        self._interpreters, self._reaper = interpreters, reaper
+    def __init__(self, interpreters: Interpreters, reaper: Reaper, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._interpreters, self._reaper, self._idle_seconds = interpreters, reaper, idle_seconds
         self._idle: dict[tuple[str, str], list[Environment]] = {}
         self._busy: dict[str, list[Environment]] = {}
         self._starting, self._closed = 0, False
+        self._ended: set[str] = set()
+        """The ARNs of functions that have been deleted."""
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         """Notified when an environment is warm, or another one may start."""
@@ -216,6 +221,7 @@ class Pool:
     ) -> Outcome:
         """Runs one invocation in a warm environment if there is one, else in a new one."""
         key, name = (_unqualified(config["FunctionArn"]), _fingerprint(config, aws)), str(config["FunctionName"])
+        self._ended.discard(key[0])
         environment = self._take(key, name)
         if environment is None:
             environment = self._start(name, lambda: Environment(config, code, aws, self._interpreters, self._reaper))
@@ -223,6 +229,25 @@ class Pool:
             return environment.invoke(request_id, payload, trace)
         finally:
             self._give_back(key, name, environment)
+
+    def end(self, function_arn: str) -> None:
+        """Ends all environments of a function: the idle ones now, the others with their invocation."""
+        with self._lock:
+            self._ended.add(function_arn)
+            keys = [key for key in self._idle if key[0] == function_arn]
+            idle = [environment for key in keys for environment in self._idle.pop(key)]
+        for environment in idle:
+            environment.close()
+
+    def expire(self) -> None:
+        """Ends the environments that have been idle for long."""
+        since = time.monotonic() - self._idle_seconds
+        with self._lock:
+            old = [environment for kept in self._idle.values() for environment in kept if environment.used < since]
+            for kept in self._idle.values():
+                kept[:] = [environment for environment in kept if environment.used >= since]
+        for environment in old:
+            environment.close()
 
     def prepare(self, runtime: str) -> None:
         """Begins to make the interpreter for a runtime, so that the first invocation need not wait for it."""
@@ -285,7 +310,8 @@ class Pool:
     def _give_back(self, key: tuple[str, str], name: str, environment: Environment) -> None:
         with self._changed:
             self._busy[name].remove(environment)
-            keep = not (environment.dead or self._closed)
+            keep = not (environment.dead or self._closed or key[0] in self._ended)
+            environment.used = time.monotonic()
             if keep:
                 self._idle.setdefault(key, []).append(environment)
                 self._changed.notify_all()

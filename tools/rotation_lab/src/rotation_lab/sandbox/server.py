@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,24 @@ _TICK_SECONDS = 1.0
 _GRACE_SECONDS = 0.3  # for answers that are being written when it stops
 
 
+@dataclass(frozen=True)
+class Options:
+    """``rates``: throttle Secrets Manager; ``idle``: seconds after which a function's idle environment ends."""
+
+    rates: bool
+    idle: float
+
+
 class Server:
     """All parts of a sandbox, put together."""
 
-    def __init__(self, listener: socket.socket, work: Path, policy: Policy, *, rates: bool = False) -> None:
+    def __init__(self, listener: socket.socket, work: Path, policy: Policy, options: Options) -> None:
         clock, calls, faults = Clock(), Calls(), Faults()
         self._listener, self._reaper = listener, Reaper(work)
-        self._pool = Pool(Interpreters(), self._reaper)
+        self._pool = Pool(Interpreters(), self._reaper, options.idle)
         secrets = Secrets(clock)
         self._rotations = Rotations(secrets, policy)
-        patches.apply(secrets, self._pool, Rates() if rates else None)
+        patches.apply(secrets, self._pool, Rates() if options.rates else None)
         additions.apply()
         Endpoint(calls, faults, self._pool).apply()
         self._control = Control(emulator.app.app, clock, secrets, self._rotations, calls, faults)
@@ -84,6 +93,7 @@ class Server:
             await asyncio.sleep(_TICK_SECONDS)
             try:
                 await asyncio.to_thread(self._rotations.tick)
+                await asyncio.to_thread(self._pool.expire)
             except Exception:  # noqa: BLE001 - the next second is another chance
                 _log.exception("scheduler")
 
