@@ -247,3 +247,28 @@ def test_an_unknown_version_of_python_runs_in_ours_and_says_so(make_function: Ma
     function = make_function(handler("return 1"), Runtime="python3.99")
     assert function.invoke()["payload"] == 1
     assert "SANDBOX no python3.99 on this machine" in function.log()
+
+
+def test_a_function_s_own_boto3_and_its_own_secrets_file_are_the_ones_it_gets(make_function: Make) -> None:
+    """Where a forked process would have the module already, the function gets an interpreter that starts for it."""
+    own = make_function({"lambda_function.py": handler("import boto3; return boto3.MINE"), "boto3.py": "MINE = 'mine'"})
+    assert own.invoke()["payload"] == "mine"
+    shadow = make_function(
+        {"lambda_function.py": handler("import secrets; return secrets.MINE"), "secrets.py": "MINE = 'mine'"}
+    )
+    assert shadow.invoke()["payload"] == "mine"
+
+
+def test_a_setting_of_the_interpreter_counts(make_function: Make) -> None:
+    function = make_function(handler("return sys.flags.optimize"), variables={"PYTHONOPTIMIZE": "2"})
+    assert function.invoke()["payload"] == 2
+
+
+def test_a_function_has_its_own_time_zone_streams_and_arguments(make_function: Make) -> None:
+    function = make_function(
+        handler("print('out'); sys.stderr.write('err\\n'); return [time.tzname[0], sys.argv[1:], sys.stdin.read()]"),
+        variables={"TZ": "Europe/Berlin"},
+    )
+    assert function.invoke()["payload"] == ["CET", ["lambda_function.lambda_handler"], ""]
+    assert "out" in function.log()
+    assert "err" in function.log()

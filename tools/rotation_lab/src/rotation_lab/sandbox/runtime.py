@@ -16,7 +16,6 @@ import re
 import secrets
 import shutil
 import signal
-import subprocess
 import tempfile
 import threading
 import time
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from rotation_lab.sandbox.interpreters import Interpreters
+from rotation_lab.sandbox.processes import Processes, Start, modules_in
 from rotation_lab.sandbox.reaper import Reaper
 from rotation_lab.sandbox.runtime_api import Invocation, RuntimeApi
 
@@ -78,29 +78,33 @@ class Environment:
     """One execution environment. ``invoke`` is for one thread at a time."""
 
     def __init__(
-        self, config: Config, code: Code, aws: Mapping[str, str], interpreters: Interpreters, reaper: Reaper
+        self, config: Config, code: Code, aws: Mapping[str, str], interpreters: Interpreters, processes: Processes
     ) -> None:
-        self._config, self._reaper = config, reaper
+        self._config, self._processes = config, processes
         interpreter = interpreters.get(config["Runtime"])
         self._root = Path(tempfile.mkdtemp(prefix="function-"))
         self.stream = time.strftime(f"%Y/%m/%d/[{_version(config)}]", time.gmtime()) + secrets.token_hex(16)
         _unpack(code, self._root)
         self._api = RuntimeApi()
         variables, replaced = _variables(config, aws, self._root)
-        python = str(interpreter.path)
         self._note = "\n".join([*([interpreter.note] if interpreter.note else []), *replaced])
         self._log_path, self._log_read = self._root / "log", 0
-        with self._log_path.open("wb") as log:  # a file: a pipe that nobody reads would stop the function
-            self._process = subprocess.Popen(
-                [python, "-s", "-m", "awslambdaric", config["Handler"]],
-                cwd=self._root / "task",
-                env=self._process_environment(python) | variables,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # so that it can be killed with all its children
-            )
-        reaper.add(self._process.pid)
+        self._log_path.touch()
+        self._process = processes.start(self._how_to_start(interpreter.path, variables))
+
+    def _how_to_start(self, python: Path, variables: dict[str, str]) -> Start:
+        task, layers = self._root / "task", self._root / "opt"
+        path = tuple(variables["PYTHONPATH"].split(os.pathsep))
+        return Start(
+            python=python,
+            handler=self._config["Handler"],
+            folder=task,
+            log=self._log_path,
+            environment=self._process_environment(str(python)) | variables,
+            path=path,
+            modules=modules_in(map(Path, path)),
+            has_libraries=any(folder.is_dir() for folder in (task / "lib", layers / "lib")) or any(task.glob("*.so*")),
+        )
 
     def _process_environment(self, python: str) -> dict[str, str]:
         return {
@@ -153,7 +157,7 @@ class Environment:
             try:
                 answer: tuple[str, bytes] | _Death | None = self._api.answers.get(timeout=_POLL_SECONDS)
             except queue.Empty:
-                answer = None if alive else _exit(request_id, self._process.returncode)
+                answer = None if alive else _exit(request_id, self._process.returncode or 0)
             peak = max(peak, self._peak_mb())
             if peak > limit:
                 return _Death("Runtime.OutOfMemory", _exited(request_id, "signal: killed")), limit
@@ -190,7 +194,7 @@ class Environment:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)  # the group: its children outlive the process itself
         self._process.wait()
-        self._reaper.remove(self._process.pid)
+        self._processes.ended(self._process.pid)
 
     def close(self) -> None:
         """Ends the process and removes its files."""
@@ -206,7 +210,7 @@ class Pool:
     """Environments by function: the warm ones, and those at work."""
 
     def __init__(self, interpreters: Interpreters, reaper: Reaper, idle_seconds: float = IDLE_SECONDS) -> None:
-        self._interpreters, self._reaper, self._idle_seconds = interpreters, reaper, idle_seconds
+        self._interpreters, self._processes, self._idle_seconds = interpreters, Processes(reaper), idle_seconds
         self._idle: dict[tuple[str, str], list[Environment]] = {}
         self._busy: dict[str, list[Environment]] = {}
         self._starting, self._closed = 0, False
@@ -224,7 +228,7 @@ class Pool:
         self._ended.discard(key[0])
         environment = self._take(key, name)
         if environment is None:
-            environment = self._start(name, lambda: Environment(config, code, aws, self._interpreters, self._reaper))
+            environment = self._start(name, lambda: Environment(config, code, aws, self._interpreters, self._processes))
         try:
             return environment.invoke(request_id, payload, trace)
         finally:
@@ -270,6 +274,7 @@ class Pool:
                 environment.kill()
         for environment in idle:
             environment.close()
+        self._processes.close()
 
     def _take(self, key: tuple[str, str], name: str) -> Environment | None:
         """A warm environment, or None once a new one may start, which ``_start`` then has to do.
