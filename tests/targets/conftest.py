@@ -2,4 +2,5 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.target_contract")  # so that a case that fails shows the values that it compared
+# So that a case that fails shows the values that it compared.
+pytest.register_assert_rewrite("tests.target_contract", "rotation_lab.contract")

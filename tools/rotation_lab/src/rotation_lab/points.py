@@ -42,12 +42,12 @@ class Turns:
     """Counts the actions of one step, so that each call has its points."""
 
     def __init__(self, step: str) -> None:
-        self._step, self._seen = step, Counter[str]()
+        self.step, self._seen = step, Counter[str]()
 
     def next(self, action: str) -> Point:
         """The point before this call."""
         self._seen[action] += 1
-        return Point(self._step, action, BEFORE, self._seen[action])
+        return Point(self.step, action, BEFORE, self._seen[action])
 
 
 def around(calls: list[Point]) -> Iterator[Point]:

@@ -19,12 +19,14 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import astuple
 from typing import Any, NoReturn
-from urllib.parse import parse_qs, urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
+
+from rotation_lab import signed
 
 TIMEOUT_SECONDS = 60.0
 """The function's timeout."""
@@ -170,13 +172,13 @@ class Process:
             self._time_is_over()
 
     def _send(self, session: URLLib3Session, request: AWSPreparedRequest) -> AWSResponse:
-        self._channel.send("call", *_describe(request))
+        self._channel.send("call", *astuple(signed.read(request)))
         answer = self._channel.receive()
         if answer is None:
             os._exit(1)
         kind, *rest = answer
         if kind == "answer":
-            return _response(request, *rest)
+            return signed.response(request, *rest)
         if kind == "exception":
             raise InjectedError("injected")
         if kind == "timeout":
@@ -236,46 +238,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             seen.add(id(one))
             yield one
             todo += [other for other in (one.__cause__, one.__context__) if other is not None]
-
-
-def _describe(request: AWSPreparedRequest) -> tuple[str, str, str, bytes, str]:
-    """Service, action, path, body and access key of a signed request."""
-    headers = {name.lower(): _text(value) for name, value in request.headers.items()}
-    _, _, scope = headers.get("authorization", "").partition("Credential=")
-    key, *rest = scope.partition(",")[0].split("/")
-    raw: Any = request.body or b""
-    body = raw.encode() if isinstance(raw, str) else bytes(raw)
-    service = rest[2] if len(rest) > 2 else "unsigned"
-    return service, _action(headers, request.url, body), urlsplit(request.url).path, body, key
-
-
-def _action(headers: dict[str, str], url: str, body: bytes) -> str:
-    if "x-amz-target" in headers:
-        return headers["x-amz-target"].rpartition(".")[2]
-    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        return parse_qs(body.decode()).get("Action", ["?"])[0]
-    return urlsplit(url).path.strip("/")
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-class _Raw:
-    """The body of an answer, as botocore reads it."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
-        yield self._body
-
-    def read(self, *_: Any, **__: Any) -> bytes:
-        return self._body
-
-
-def _response(request: AWSPreparedRequest, status: int, headers: dict[str, str], body: bytes) -> AWSResponse:
-    return AWSResponse(request.url, status, headers, _Raw(body))  # type: ignore[arg-type]
 
 
 def _read_timeout(session: URLLib3Session) -> float:
