@@ -325,7 +325,7 @@ class RotationContract:
         self, scene: Scene, make_world: Callable[..., World]
     ) -> None:
         with scene.without_tls() as change:
-            assert self.says_tls in self._fails_to_connect(make_world(change), self.unreachable)
+            assert self.says_tls in self._fails_to_connect(make_world(change), self.unreachable, SHORT)
 
     def _fails_to_connect(self, world: World, kind: Kind, seconds: float = 30.0) -> str:
         """Set and test fail, and say nothing of a wrong password; nothing changes. Returns the messages."""
