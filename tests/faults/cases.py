@@ -39,7 +39,7 @@ def case(
         keys,
         environment,
         layout=document.awkward,
-        modules=(f"secret_rotation.targets.{target}",),
+        modules=() if target == "none" else (f"secret_rotation.targets.{target}",),
         explains="RotationError",
         **options,
     )
