@@ -28,12 +28,12 @@ def main() -> int:
     options = _options()
     try:
         function, cases = Function.of(options.function, options.handler, options.env), _cases(options)
+        if options.alone:
+            _alone(cases[0], function, options)
+            return 0
     except (CasesError, FunctionError) as error:
         print(f"crash: {error}", file=sys.stderr)
         return 2
-    if options.alone:
-        _alone(cases[0], function, options)
-        return 0
     return _examine(cases, options)
 
 

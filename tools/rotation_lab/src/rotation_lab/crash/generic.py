@@ -8,7 +8,7 @@ from typing import Any
 
 from rotation_lab.services.base import Nothing, Service
 
-from .case import Case, other_arn
+from .case import Case, CasesError, other_arn
 
 PASSWORD = ("password",)
 ALTERNATING: Mapping[str, Any] = {"masterarn": other_arn(1, "admin")}
@@ -24,7 +24,12 @@ def _server(module: str) -> Callable[[], AbstractContextManager[Service]]:
 
     @contextlib.contextmanager
     def start() -> Iterator[Service]:
-        with importlib.import_module(f"rotation_lab.services.{module}").start() as server:
+        try:
+            found = importlib.import_module(f"rotation_lab.services.{module}")
+        except ModuleNotFoundError as error:
+            message = f"This case needs {error.name}: pip install 'rotation-lab[services]'."
+            raise CasesError(message) from None
+        with found.start() as server:
             yield server.credential()
 
     return start
