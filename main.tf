@@ -23,6 +23,8 @@ locals {
   target = local.catalogue.targets[var.target.type]
   # A target that issues several values names the settings that say in which keys they go.
   issued_keys = try([for name in local.target.issued_keys : lookup(var.target.settings, name, local.target.settings[name].default)], null)
+  # The key that the target logs in with: never the first of keys because it happens to be that.
+  password_key = try(var.target.settings.password_key, one(var.keys), contains(var.keys, "password") ? "password" : null, null)
 
   # Lambda measures the map as JSON, in bytes. jsonencode writes <, > and & as six characters, Lambda as one; base64 has
   # four characters for three bytes.
@@ -94,6 +96,10 @@ resource "aws_lambda_function" "rotation" {
     precondition {
       condition     = local.issued_keys == null || toset(coalesce(var.keys, [])) == toset(coalesce(local.issued_keys, []))
       error_message = "The target ${var.target.type} issues the values itself, so keys must be ${jsonencode(local.issued_keys)}; keys is ${jsonencode(var.keys)}. To use other names, set target.settings: ${join(", ", try(local.target.issued_keys, []))}."
+    }
+    precondition {
+      condition     = local.password_key == null ? var.keys == null || !try(local.target.one_password, false) : contains(coalesce(var.keys, []), local.password_key)
+      error_message = "The target ${var.target.type} logs in with the value of one of keys, which target.settings.password_key names (without it: the only one of keys, or password). password_key is ${jsonencode(local.password_key)}; keys is ${jsonencode(var.keys)}."
     }
     precondition {
       condition     = !try(local.target.one_secret, false) || length(var.secrets) <= 1

@@ -64,6 +64,7 @@ REJECTED = [
     *_each("mysql", "port", PORTS, "mysql"),
     *_each("postgresql", "port", PORTS, "5432.0"),
     *_each("postgresql", "host", "a host name or an IP address", "https://db.example.com", "a b", "", "app@db"),
+    *_each("redis", "max_logins", "from 1 to 100", "0", "101", "", "many"),
     *_each("redis", "persist", "acl-save, config-rewrite, none", "rdb", "yes"),
     *_each(
         "redis", "admin_secret_arn", SECRETS,
@@ -99,6 +100,7 @@ ACCEPTED = [
     *_each("mysql", "host", "", "db.example.com", "10.0.0.5", "fe80::1", "bücher.example"),
     *_each("mysql", "user_host", "", "%", "10.0.0.%"),
     *_each("postgresql", "tls_ca", "", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "/opt/ca.pem"),
+    *_each("mysql", "max_logins", "", "1", "100"),
     *_each("redis", "persist", "", "acl-save", "config-rewrite", "none"),
     *_each("redis", "admin_secret_arn", "", ADMIN, ADMIN.replace("arn:aws:", "arn:aws-us-gov:")),
     *_each(

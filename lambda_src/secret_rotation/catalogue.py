@@ -57,6 +57,11 @@ def has_steps(kind: str) -> bool:
     return bool(targets()[kind].get("steps", True))
 
 
+def needs_one_password(kind: str) -> bool:
+    """Whether a target logs in with the value of exactly one key."""
+    return bool(targets()[kind].get("one_password"))
+
+
 def fallbacks(kind: str) -> dict[str, str]:
     """The values that apply where neither the settings nor the secret's key of the same name has one."""
     return _defaults(targets()[kind]["settings"] or {}, from_secret=True)

@@ -1,12 +1,12 @@
 """The value of one version of a secret, which prints as its version and never as its value."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from .document import Document, place
-from .errors import SecretError, explained
+from .errors import SecretError, SettingError, explained
 
 PUBLIC_FIELDS = frozenset(
     {"engine", "host", "port", "dbname", "username", "dbInstanceIdentifier", "dbClusterIdentifier", "masterarn"}
@@ -23,6 +23,8 @@ class Credential:
     """The whole SecretString."""
     keys: tuple[str, ...] = ()
     """The keys that are rotated; empty for plain text."""
+    password_key: str | None = None
+    """The key among them that a target logs in with, if it is not clear from ``keys``."""
 
     @cached_property
     def document(self) -> Document:
@@ -36,19 +38,36 @@ class Credential:
 
     @property
     def value(self) -> str:
-        """What is rotated: the text of a plain-text secret, else the value of the first rotated key.
+        """What a target logs in with: the text of a plain-text secret, else the value of the key that holds it.
 
-        Raises ``SecretError`` as ``require`` and ``get`` do.
+        Raises ``SecretError`` as ``require`` and ``get`` do, ``SettingError`` where no setting says which key that is.
         """
-        return self.require(self.keys[0]) if self.keys else _whole(self.text, "The secret")
+        if not self.keys:
+            return _whole(self.text, "The secret")
+        key = self.password_key or password_key(self.keys)
+        if key is None:
+            raise SettingError(f"Set 'password_key' to the one of `keys` to log in with: {', '.join(self.keys)}.")
+        return self.require(key)
 
     @property
     def is_usable(self) -> bool:
-        """Whether it has a ``value`` at all; one without opens nothing."""
+        """Whether it has a value at all; one without opens nothing."""
         try:
-            return bool(self.value)
+            return any(self.get(key) for key in self._login_keys) if self.keys else bool(self.value)
         except SecretError:
             return False
+
+    @property
+    def white_space(self) -> str:
+        """A remark on white space around the value, such as an editor leaves; empty when there is none."""
+        if self.value == self.value.strip():
+            return ""
+        return " The value begins or ends with white space, such as a line break, which was sent as a part of it."
+
+    @property
+    def _login_keys(self) -> tuple[str, ...]:
+        key = self.password_key or password_key(self.keys)
+        return self.keys if key is None else (key,)
 
     def get(self, key: str, default: str | None = None) -> str | None:
         """A member of a JSON secret as text; ``default`` when it is absent or null.
@@ -88,6 +107,13 @@ class Credential:
         for key, value in members.items():
             if not (isinstance(value, str) and key in PUBLIC_FIELDS.difference(self.keys)):
                 yield from _texts(value)
+
+
+def password_key(keys: Sequence[str]) -> str | None:
+    """The one of ``keys`` that holds what a target logs in with, where no setting names it: the only one, or
+    ``password``. None where neither is there.
+    """
+    return keys[0] if len(keys) == 1 else next((key for key in keys if key == "password"), None)
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -28,6 +28,10 @@ class AuthenticationError(RotationError):
     """The service was reached and refused the credential."""
 
 
+class LockedError(AuthenticationError):
+    """The service has locked the user, or rejects all logins for a while: a further one would make it worse."""
+
+
 class NetworkError(RotationError):
     """The service, or Secrets Manager, was not reached, or did not answer in time."""
 

@@ -95,6 +95,7 @@ def _run(event: Event, context: LambdaContext, log: Log) -> None:
         event.rotation_token,
         function.deadline,
         function.settings.keys or (),
+        function.settings.password_key,
     )
     STEPS[event.step](Rotation(store, function, log))
 

@@ -7,12 +7,11 @@ What a crash leaves behind, and why the next try converges:
 - in setSecret: the service accepts the old value, or the pending one, which is stored. The retry tries to log in with
   the pending value first, then with the others.
 - AWSPENDING is removed after setSecret: the service accepts a value that only an unlabelled version holds. The
-  next rotation finds it, since it offers those versions too.
+  next rotation finds it, since it offers every version.
 - in finishSecret: AWSCURRENT has moved or has not. The retry sees which. finishSecret tests once more, since its event
   may come without the test before it, and moving AWSCURRENT is what everybody else sees.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
@@ -21,9 +20,11 @@ from .deadline import Deadline
 from .document import Document, place
 from .errors import (
     IdentityMismatchError,
+    NetworkError,
     NotPendingError,
     NoValueError,
     RotationDisabledError,
+    RotationError,
     SecretError,
     TargetError,
     UnknownVersionError,
@@ -203,6 +204,7 @@ class Rotation:
         # Until createSecret has stored a value there is none to wait for.
         pending = self._store.fresh_value(self._store.token) if is_stored else None
         current = self._current(about)
+        problems: dict[str, RotationError] = {}
         return Context(
             secret_id=self._store.secret_id,
             settings=self._function.settings.target_settings,
@@ -212,16 +214,29 @@ class Rotation:
             deadline=self._function.deadline,
             client=self._function.client,
             pending_or_none=pending,
-            older=lambda: self._older(about, pending or current),
+            older=lambda: self._older(about, pending or current, problems),
+            problems=problems,
         )
 
-    def _older(self, about: Description, like: Credential | None) -> Iterator[Credential]:
+    def _older(
+        self, about: Description, like: Credential | None, problems: dict[str, RotationError]
+    ) -> Iterator[Credential]:
+        """Every version but pending and current: none of them ends the search because it cannot be read."""
         previous = about.holder(PREVIOUS)
-        for version in chain([previous] if previous else [], self._store.unlabelled()):
-            with contextlib.suppress(SecretError):  # binary, or without what the target needs: it opens nothing
+        others = self._store.others({self._store.token, about.holder(CURRENT), previous})
+        for version in chain([previous] if previous else [], others):
+            try:
                 credential = self._store.value(version)
-                if credential is not None and not self._differences(credential, like):
-                    yield credential
+                different = self._differences(credential, like)
+            except NetworkError:
+                raise
+            except RotationError as error:
+                problems[version] = SecretError(f"It cannot be used. {error}")
+                continue
+            if different:
+                problems[version] = SecretError(f"It is for another {', '.join(different)}.")
+            elif credential is not None:
+                yield credential
 
     def _verify(self, about: Description) -> None:
         if self._target is None:

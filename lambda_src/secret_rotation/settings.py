@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from . import catalogue, generators
+from .credential import password_key
 from .errors import SettingError
 from .generators import Generator
 from .password import Password
@@ -26,6 +27,8 @@ class Settings:
 
     keys: tuple[str, ...] | None
     """Keys of the JSON object to rotate; None for plain text."""
+    password_key: str | None
+    """The one of them that a target logs in with; None where there is none, or the target needs none."""
     generators: Mapping[str, Generator]
     """How to make the value of each key; the key of a plain-text secret is ""."""
     password: Password
@@ -41,11 +44,13 @@ class Settings:
 def read(environment: Mapping[str, str]) -> Settings:
     """Read the settings. Raises ``SettingError``, which names the variable and what is allowed."""
     keys, target = _read_keys(environment), environment.get("TARGET") or "none"
+    target_settings = catalogue.target_settings(target, _strings(environment, "TARGET_SETTINGS"))
     return Settings(
         keys=keys,
+        password_key=_read_password_key(target, target_settings, keys),
         generators=_read_generators(environment, keys),
         password=_read_password(environment),
-        target_settings=catalogue.target_settings(target, _strings(environment, "TARGET_SETTINGS")),
+        target_settings=target_settings,
         target_fallbacks=catalogue.fallbacks(target),
         target=target if catalogue.has_steps(target) else None,
         endpoint_url=_read_endpoint(environment),
@@ -61,6 +66,20 @@ def _read_keys(environment: Mapping[str, str]) -> tuple[str, ...] | None:
     if len(set(keys)) < len(keys):
         raise SettingError("SECRET_KEYS names a key twice. Name each once.")
     return tuple(keys)
+
+
+def _read_password_key(target: str, settings: Mapping[str, str], keys: tuple[str, ...] | None) -> str | None:
+    """The key that the target logs in with: never the first one because it happens to be that."""
+    rotated, given = keys or (), settings.get("password_key")
+    if given is not None and given not in rotated:
+        raise SettingError(f"The setting 'password_key' is {given!r}, which is none of `keys`: {', '.join(rotated)}.")
+    found = given or password_key(rotated)
+    if found is None and rotated and catalogue.needs_one_password(target):
+        raise SettingError(
+            f"The target {target!r} logs in with one of the keys {', '.join(rotated)}, and no setting says which. Set "
+            "'password_key'."
+        )
+    return found
 
 
 def _read_generators(environment: Mapping[str, str], keys: tuple[str, ...] | None) -> dict[str, Generator]:

@@ -4,7 +4,7 @@ What is read, written or made through it is hidden in the log from then on.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -113,7 +113,8 @@ class Secrets:
 
 
 class Store:
-    """The secret that rotates. ``token`` is the version that the rotation makes, ``keys`` what rotates of JSON."""
+    """The secret that rotates. ``token`` is the version that the rotation makes, ``keys`` what rotates of JSON, and
+    ``password_key`` the one of them that targets log in with."""
 
     def __init__(
         self,
@@ -123,10 +124,11 @@ class Store:
         rotation_token: str | None,
         deadline: Deadline,
         keys: tuple[str, ...],
+        password_key: str | None = None,
     ) -> None:
         self.secrets, self.secret_id, self.token = secrets, secret_id, token
         self._extra = {"RotationToken": rotation_token} if rotation_token else {}
-        self._deadline, self._keys = deadline, keys
+        self._deadline, self._keys, self._password_key = deadline, keys, password_key
 
     def describe(self) -> Description:
         """DescribeSecret."""
@@ -140,7 +142,8 @@ class Store:
 
         Raises ``SecretBinaryError`` for a binary value.
         """
-        return self.secrets.read(self.secret_id, self._keys, VersionId=version)
+        found = self.secrets.read(self.secret_id, self._keys, VersionId=version)
+        return found and replace(found, password_key=self._password_key)
 
     def fresh_value(self, version: str) -> Credential | None:
         """Like ``value``, for a version just written: read again a few times before it is said to be absent."""
@@ -182,10 +185,13 @@ class Store:
             if self.describe().holder(CURRENT) != self.token:
                 raise
 
-    def unlabelled(self) -> Iterator[str]:
-        """Ids of the versions without a label, newest first, which Secrets Manager keeps for at least a day."""
-        bare = [found for found in self.secrets.versions(self.secret_id, unlabelled=True) if not found.labels]
-        yield from (found.id for found in sorted(bare, key=lambda found: found.created, reverse=True))
+    def others(self, known: Collection[str | None]) -> Iterator[str]:
+        """Ids of the versions that are not ``known``, newest first, whether or not they have a label of somebody's own.
+
+        Secrets Manager keeps a version without a label for at least a day.
+        """
+        found = [one for one in self.secrets.versions(self.secret_id, unlabelled=True) if one.id not in known]
+        yield from (one.id for one in sorted(found, key=lambda one: one.created, reverse=True))
 
     def random_password(self, **options: Any) -> str:
         """GetRandomPassword, with its own names of the options."""

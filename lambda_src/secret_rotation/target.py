@@ -3,7 +3,8 @@
 A target is a file with two functions, named after the steps of a rotation, and up to three more:
 
     def set_secret(context: Context) -> None
-        Make the service accept ``context.pending``. To log in, use ``context.candidates()``.
+        Make the service accept ``context.pending``. To log in, use ``context.log_in()``; ``context.set_once()`` looks
+        whether it is accepted already, and again after a change that failed.
 
     def test_secret(context: Context) -> None
         Use ``context.subject`` against the service; raise when it is not accepted.
@@ -28,8 +29,10 @@ may repeat what it was given; ``explained`` turns such an exception into one of 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 from . import aws
 from .credential import Credential
@@ -40,6 +43,7 @@ from .errors import (
     AwsError,
     ConfigurationError,
     IdentityMismatchError,
+    LockedError,
     NetworkError,
     NoValueError,
     RotationError,
@@ -49,6 +53,7 @@ from .errors import (
     explained,
 )
 from .kit import tls
+from .logins import MOST, Logins
 from .logs import Log
 from .store import Secrets, Version
 
@@ -61,6 +66,7 @@ __all__ = [
     "Credential",
     "Deadline",
     "IdentityMismatchError",
+    "LockedError",
     "Log",
     "NetworkError",
     "NoValueError",
@@ -75,6 +81,8 @@ __all__ = [
     "explained",
     "tls",
 ]
+
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -97,7 +105,9 @@ class Context:
     """What ``look_up`` gives where neither the settings nor the secret says anything."""
     pending_or_none: Credential | None = None
     older: Callable[[], Iterator[Credential]] = lambda: iter(())
-    """AWSPREVIOUS and the versions without a label, newest first; read only when asked for."""
+    """AWSPREVIOUS, then every other version, newest first; read only when asked for."""
+    problems: dict[str, RotationError] = field(default_factory=dict)
+    """Version => why it could not be read or did not log in, in this step."""
 
     @property
     def secrets(self) -> Secrets:
@@ -117,17 +127,51 @@ class Context:
         return self.pending_or_none or self.current or self.pending
 
     def candidates(self) -> Iterator[Credential]:
-        """Credentials that may open the service now: pending, current, previous, then versions without a label.
+        """Credentials that may open the service now: pending, current, previous, then every other version.
 
         After a rotation that was interrupted, or whose AWSPENDING was removed, the only working value may be in any of
-        them. The service is asked with one after the other until one is accepted. Those that hold no usable
-        value are left out.
+        them. Those that cannot be read or hold no usable value are left out. To log in, use ``log_in``.
         """
         seen: set[str] = set()
         for credential in self._all():
             if credential.text not in seen and credential.is_usable:
                 seen.add(credential.text)
                 yield credential
+
+    def log_in(self, attempt: Callable[[Credential], _T], refusal: str = "The service accepts no stored value.") -> _T:
+        """What ``attempt`` returns, such as a session, for the first of ``candidates`` for which it raises nothing.
+
+        A ``NetworkError`` or ``LockedError`` ends the search, and so does the setting 'max_logins'; after any other
+        error the next one is tried. Raises an error that begins with ``refusal`` and says why each of them failed.
+        """
+        return self._logins.search(self.candidates(), attempt, refusal)
+
+    def set_once(self, test: Callable[[Credential], object], change: Callable[[], object]) -> bool:
+        """Make a change unless ``test``, a login with the pending value, passes already; whether it was made now.
+
+        A service may reject what it has done already, and the answer of a change may be lost. So after a change that
+        failed ``test`` decides. What has to follow a change (saving it, for example) is the caller's, in either case.
+        """
+        if self._logins.attempt(self.pending, _passing(test)):
+            self.log.info("The service accepts the pending value already.")
+            return False
+        try:
+            change()
+        except Exception:
+            if not self._is_accepted_after_all(test):
+                raise
+            self.log.info("The change failed or its answer was lost, but the service accepts the pending value.")
+        return True
+
+    def _is_accepted_after_all(self, test: Callable[[Credential], object]) -> bool:
+        if not self._logins.is_spent:
+            with suppress(RotationError):  # what went wrong before says more
+                return bool(_passing(test)(self.pending))
+        return False
+
+    @cached_property
+    def _logins(self) -> Logins:
+        return Logins(int(self.setting("max_logins", MOST)), self.log, self.problems)
 
     def setting(self, name: str, default: str | None = None) -> str:
         """A setting of the target. Raises ``SettingError`` when it is absent and has no default."""
@@ -147,6 +191,14 @@ class Context:
     def _all(self) -> Iterator[Credential]:
         yield from (c for c in (self.pending_or_none, self.current) if c is not None)
         yield from self.older()
+
+
+def _passing(test: Callable[[Credential], object]) -> Callable[[Credential], bool]:
+    def run(credential: Credential) -> bool:
+        test(credential)
+        return True
+
+    return run
 
 
 def _nothing(_: Credential) -> Mapping[str, str]:

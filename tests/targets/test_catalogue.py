@@ -20,7 +20,7 @@ CATALOGUE = catalogue.targets()
 SERVICES = sorted(set(CATALOGUE) - NOTHING_TO_TEST)
 
 FIELDS = {"summary", "needs_network", "driver", "settings", "permissions"}
-ISSUES = {"issued_keys", "one_secret"}
+ISSUES = {"issued_keys", "one_secret", "one_password"}
 """Of a target that issues the values itself: settings that name where they go, and that only one secret holds them."""
 
 
@@ -40,6 +40,7 @@ def test_an_entry_says_everything_and_nothing_else(kind: str) -> None:
     assert set(about) - ISSUES - {"steps"} == FIELDS
     assert set(about.get("issued_keys", [])) <= set(about["settings"] or {})
     assert about.get("one_secret", False) in (True, False)
+    assert about.get("one_password", False) in (True, False)
     assert about["summary"].endswith(".")
     assert isinstance(about["needs_network"], bool)
 

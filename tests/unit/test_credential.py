@@ -6,9 +6,11 @@ import pytest
 
 from rotation_lab.model.secrets_manager import SecretsManager
 from secret_rotation.credential import PUBLIC_FIELDS, Credential
+from secret_rotation.errors import SettingError
 from secret_rotation.kit import administrator
 from secret_rotation.logs import HIDDEN, Log
 from secret_rotation.store import Secrets
+from tests.messages import refused
 from tests.support.contexts import context
 
 NESTED = {
@@ -89,3 +91,30 @@ def test_a_secret_with_another_value_differs_in_what_rotates_alone(
     text: str, keys: tuple[str, ...], expected: str
 ) -> None:
     assert Credential("v1", text, keys).with_value("new") == Credential("v1", expected, keys)
+
+
+# What a target logs in with.
+
+
+@pytest.mark.parametrize(
+    ("keys", "password_key", "expected"),
+    [
+        (("api_token", "password"), None, "p"),
+        (("api_token",), None, "t"),
+        (("api_token", "password"), "api_token", "t"),
+    ],
+)
+def test_the_value_is_that_of_the_key_to_log_in_with(
+    keys: tuple[str, ...], password_key: str | None, expected: str
+) -> None:
+    found = Credential("v", '{"api_token": "t", "password": "p"}', keys, password_key)
+    assert found.value == expected
+    assert found.is_usable
+
+
+def test_a_value_that_no_setting_names_is_refused_by_the_setting() -> None:
+    found = Credential("v", '{"a": "1", "b": "2"}', ("a", "b"))
+    with refused(SettingError, "'password_key'", "a, b"):
+        _ = found.value
+    assert found.is_usable
+    assert not Credential("v", '{"a": "", "b": ""}', ("a", "b")).is_usable

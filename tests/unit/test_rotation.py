@@ -442,6 +442,43 @@ def test_an_older_version_that_is_binary_or_unreadable_is_passed_over(manager: S
     assert candidates == [manager.made[0], "current", "[" * 50_000, "first"]
 
 
+def test_a_version_with_a_label_of_somebodys_own_is_a_candidate(manager: SecretsManager) -> None:
+    """A database that was restored from a snapshot has the password of such a version."""
+    arn = manager.create("first")
+    kept = manager.put(arn, "snapshot-password")
+    for value in ("third", "fourth", "fifth"):
+        manager.put(arn, value)
+    manager.secrets[arn].versions[kept].labels.add("before-migration")
+    _, candidates = capture(RotationFunction(manager, Service("")), arn)
+    assert candidates == [manager.made[0], "fifth", "fourth", "third", "snapshot-password", "first"]
+    service = Service("snapshot-password")
+    manager.clear(arn)
+    RotationFunction(manager, service).rotate(arn)
+    assert service.password == manager.secrets[arn].text()
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "DecryptionFailure", "InternalServiceError"])
+def test_a_version_that_cannot_be_read_is_passed_over_and_named(manager: SecretsManager, code: str) -> None:
+    arn = manager.create("works")
+    lost = [manager.put(arn, "cannot-be-read"), manager.put(arn, "cannot-be-read-either")]
+    manager.put(arn, "current")
+    unreadable(manager, lost, code)
+    context, candidates = capture(RotationFunction(manager, Service("")), arn)
+    assert candidates == [manager.made[0], "current", "works"]
+    assert list(context.problems) == lost[::-1]
+    assert all(isinstance(problem, errors.SecretError) for problem in context.problems.values())
+
+
+def unreadable(manager: SecretsManager, versions: list[str], code: str) -> None:
+    """Refuse to decrypt some versions, as after their KMS key was disabled."""
+
+    def refuse(moment: str, action: str) -> None:
+        if (moment, action) == ("before", "GetSecretValue") and manager.requests[-1][1]["VersionId"] in versions:
+            raise ServiceError(code, "Access to KMS is not allowed")
+
+    manager.hooks.append(refuse)
+
+
 class Placed(Service):
     """A service that knows where it is."""
 

@@ -7,6 +7,7 @@ import pytest
 from secret_rotation import settings
 from secret_rotation.errors import SettingError
 from secret_rotation.password import Password
+from tests.messages import refused
 
 AWS_TEMPLATE = {
     "SECRETS_MANAGER_ENDPOINT": "https://secretsmanager.eu-west-1.amazonaws.com",
@@ -157,3 +158,44 @@ def test_the_public_half_of_a_pair_is_never_a_password() -> None:
 def test_a_key_with_two_values_is_refused(generators: object) -> None:
     with pytest.raises(SettingError, match="GENERATORS"):
         settings.read({"SECRET_KEYS": '["a", "b"]', "GENERATORS": json.dumps(generators)})
+
+
+# The key that a target logs in with.
+
+
+@pytest.mark.parametrize(
+    ("keys", "given", "expected"),
+    [
+        (["api_token", "password"], {}, "password"),
+        (["password", "api_token"], {}, "password"),
+        (["api_token"], {}, "api_token"),
+        (["api_token", "secret"], {"password_key": "secret"}, "secret"),
+        (["api_token", "password"], {"password_key": "api_token"}, "api_token"),
+        (None, {}, None),
+    ],
+)
+@pytest.mark.parametrize("target", ["postgresql", "mysql", "redis"])
+def test_the_order_of_keys_does_not_choose_the_password(
+    target: str, keys: list[str] | None, given: dict[str, str], expected: str | None
+) -> None:
+    environment = {"TARGET": target, "TARGET_SETTINGS": json.dumps(given)}
+    environment |= {} if keys is None else {"SECRET_KEYS": json.dumps(keys)}
+    assert settings.read(environment).password_key == expected
+
+
+@pytest.mark.parametrize("target", ["postgresql", "mysql", "redis"])
+def test_a_target_that_logs_in_must_know_with_which_key(target: str) -> None:
+    with refused(SettingError, "'password_key'", "api_token", "secret"):
+        settings.read({"TARGET": target, "SECRET_KEYS": '["api_token", "secret"]'})
+
+
+@pytest.mark.parametrize("keys", ['["password"]', ""])
+@pytest.mark.parametrize("target", ["postgresql", "redis", "python"])
+def test_the_key_to_log_in_with_is_one_that_rotates(target: str, keys: str) -> None:
+    given = {"TARGET": target, "TARGET_SETTINGS": '{"password_key": "pass"}', "SECRET_KEYS": keys}
+    with refused(SettingError, "'password_key'", "'pass'", "`keys`"):
+        settings.read(given)
+
+
+def test_a_target_that_names_keys_itself_needs_no_single_one() -> None:
+    assert settings.read({"SECRET_KEYS": '["a", "b"]'}).password_key is None

@@ -1,7 +1,7 @@
 """The two ways to change a database's password, without a database: who logs in, in which order, what is refused."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from secret_rotation.errors import (
     AuthenticationError,
     ConfigurationError,
     IdentityMismatchError,
+    NetworkError,
     SecretError,
 )
 from secret_rotation.kit import driver
@@ -29,13 +30,14 @@ class Users:
 
     passwords: dict[str, str]
     done: list[tuple[str, ...]] = field(default_factory=list)
+    session: "type[Session] | None" = None
 
     def connect(self, _: Context, server: Server, username: str, password: str) -> "Session":
         accepted = self.passwords.get(username) == password
         self.done.append((str(server), username, password, "accepted" if accepted else "refused"))
         if not accepted:
-            raise AuthenticationError
-        return Session(self)
+            raise AuthenticationError("The server refused the password.")
+        return (self.session or Session)(self)
 
     @property
     def logins(self) -> list[str]:
@@ -116,7 +118,7 @@ def test_each_value_that_is_refused_is_logged_by_its_version(
 ) -> None:
     users = Users({"app": "lost"})
     tried = [version(f"s3cret-{name}") for name in ("new", "old", "was")]
-    with refused(AuthenticationError, "db:5432", "'app'", "pending, current, previous", "'admin_secret_arn'"):
+    with refused(AuthenticationError, "db:5432", "'app'", *(each.version for each in tried), "'admin_secret_arn'"):
         users.database.set_secret(step(*tried))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["candidate"] for line in lines] == [each.version for each in tried]
@@ -125,9 +127,9 @@ def test_each_value_that_is_refused_is_logged_by_its_version(
 
 def test_values_of_another_user_are_not_tried() -> None:
     users = Users({"app": "lost", "other": "was"})
-    with refused(AuthenticationError):
+    with refused(AuthenticationError, "version-was", "another user"):
         users.database.set_secret(step(version("new"), version("old"), version("was", "other")))
-    assert users.logins == ["new", "old"]
+    assert "was" not in users.logins
 
 
 def test_the_test_logs_in_with_the_pending_value_or_with_the_current_one_when_it_comes_alone() -> None:
@@ -139,7 +141,56 @@ def test_the_test_logs_in_with_the_pending_value_or_with_the_current_one_when_it
     assert users.done[2:] == [("db:5432", "app", "old", "accepted"), ("close",)]
 
 
+def test_after_a_change_that_failed_the_pending_value_decides() -> None:
+    """Its answer was lost, or the server refuses to do twice what it has done."""
+
+    class LosesAnswers(Session):
+        def change_password(self, username: str, password: str) -> None:
+            super().change_password(username, password)
+            raise NetworkError("The answer was lost.")
+
+    users = Users({"app": "old"}, session=LosesAnswers)
+    users.database.set_secret(step(version("new"), version("old")))
+    assert users.logins == ["new", "old", "new"]
+
+
+def test_a_change_that_was_not_made_fails_with_its_own_error() -> None:
+    class Refuses(Session):
+        def change_password(self, username: str, password: str) -> None:
+            raise ConfigurationError("The server is read-only.")
+
+    users = Users({"app": "old"}, session=Refuses)
+    with pytest.raises(ConfigurationError, match="read-only"):
+        users.database.set_secret(step(version("new"), version("old")))
+    assert users.logins == ["new", "old", "new"]
+
+
+def test_no_more_passwords_are_tried_than_the_setting_allows() -> None:
+    users = Users({"app": "third"})
+    versions = [version(name) for name in ("new", "first", "second", "third")]
+    with refused(AuthenticationError, "'max_logins'", "version-second"):
+        users.database.set_secret(step(*versions, max_logins="3"))
+    assert users.logins == ["new", "first", "second"]
+    users.database.set_secret(step(*versions, max_logins="4"))
+    assert users.passwords == {"app": "new"}
+
+
 # An administrator.
+
+
+def test_an_administrator_is_not_rotated_away() -> None:
+    users = Users({"root": "r00t"})
+    with refused(ConfigurationError, "'root'", "'admin_secret_arn'"):
+        users.database.set_secret(step(version("new", "root"), version("old", "root"), **ADMIN))
+    assert users.passwords == {"root": "r00t"}
+
+
+@pytest.mark.parametrize("now", ["root", "root_clone"])
+def test_an_administrator_is_none_of_two_users_who_take_turns(now: str) -> None:
+    users = Users({"root": "r00t"})
+    with refused(ConfigurationError, "'root'", "'admin_secret_arn'"):
+        users.database.set_secret(step(version("new", strategies.other(now)), version("old", now), **TURNS))
+    assert users.passwords == {"root": "r00t"}
 
 
 def test_an_administrator_changes_the_password_and_no_stored_one_is_needed() -> None:
@@ -150,6 +201,14 @@ def test_an_administrator_changes_the_password_and_no_stored_one_is_needed() -> 
 
 
 # Users who take turns.
+
+
+def test_a_test_that_comes_alone_tests_the_copy_of_the_current_value() -> None:
+    """Rotation was enabled without rotating at once: the temporary version holds the current value under another id."""
+    users = Users({"app": "old"})
+    copy = replace(version("old"), version="temporary")
+    users.database.test_secret(step(copy, version("old"), **TURNS))
+    assert users.logins == ["old"]
 
 
 def test_the_other_user_gets_the_password_and_is_made_like_the_first() -> None:

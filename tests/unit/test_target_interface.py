@@ -29,7 +29,7 @@ def context(**more: object) -> Context:
 def test_a_credential_prints_its_version_only() -> None:
     credential = Credential("v1", JSON, ("password",))
     _ = credential.fields  # kept, and not printed either
-    assert repr(credential) == "Credential(version='v1', keys=('password',))"
+    assert repr(credential) == "Credential(version='v1', keys=('password',), password_key=None)"
 
 
 def test_the_members_of_a_json_credential_are_read_as_text() -> None:

@@ -1,20 +1,66 @@
 """The administrator's credential, for targets that change somebody else's password."""
 
-from ..target import AuthenticationError, ConfigurationError, Context, Credential, IdentityMismatchError
+from collections.abc import Callable
+from typing import TypeVar
+
+from ..target import (
+    AuthenticationError,
+    ConfigurationError,
+    Context,
+    Credential,
+    IdentityMismatchError,
+    NetworkError,
+    RotationError,
+    SecretError,
+    explained,
+)
 
 SETTING = "admin_secret_arn"
 """The setting that names the administrator's secret; the module grants the function to read exactly that one."""
 
+_T = TypeVar("_T")
+
+
+def is_given(context: Context) -> bool:
+    """Whether an administrator changes the password, and not the user itself."""
+    return bool(context.settings.get(SETTING))
+
 
 def read(context: Context) -> Credential:
     """The AWSCURRENT value of the administrator's secret."""
-    arn = context.setting(SETTING)
-    found = context.secrets.read_current(arn)
+    arn = _arn(context)
+    with explained(lambda error: _unreadable(arn, error), RotationError):
+        found = context.secrets.read_current(arn)
     if found is None:
         raise ConfigurationError(
             f"The administrator's secret {arn} does not exist, or has no AWSCURRENT value. Check {SETTING!r}."
         )
     return found
+
+
+def log_in(
+    context: Context, host: str, rotated: str, attempt: Callable[[str, Credential], _T], default: str | None = None
+) -> _T:
+    """What ``attempt`` returns for the administrator's user name and credential.
+
+    Refused before: another host than the administrator's, and the user ``rotated`` being the administrator itself.
+    ``default``: the user name where its secret has none.
+    """
+    admin = read(context)
+    with explained(lambda error: _named(context, admin, error), AuthenticationError, SecretError):
+        check_host(context, admin, host)
+        username = admin.get("username") or default or admin.require("username")
+        refuse_itself(username, rotated)
+        return attempt(username, admin)
+
+
+def refuse_itself(administrator: str, rotated: str) -> None:
+    """Refuse to change the administrator's own password: its secret would be wrong from then on."""
+    if administrator == rotated:
+        raise ConfigurationError(
+            f"{rotated!r} is the administrator itself, whose secret would be wrong from then on. Name another "
+            f"administrator in {SETTING!r}, or leave the setting out, so that the user changes its own password."
+        )
 
 
 def check_host(context: Context, admin: Credential, host: str) -> None:
@@ -33,9 +79,31 @@ def check_host(context: Context, admin: Credential, host: str) -> None:
         )
 
 
-def no_password_accepted(server: str, username: str) -> AuthenticationError:
-    """The error when the server rejected every stored value."""
-    return AuthenticationError(
-        f"{server} accepts no stored password of {username!r}: pending, current, previous and the versions without a "
-        "label were tried. Put a value that works into the secret, or set 'admin_secret_arn'."
+def no_password_accepted(server: str, username: str) -> str:
+    """How the error begins when the server rejects every stored value."""
+    return (
+        f"{server} accepts no stored password of {username!r}. Put a value that works into the secret, or set "
+        f"{SETTING!r}."
     )
+
+
+def _arn(context: Context) -> str:
+    arn = context.setting(SETTING)
+    if arn == context.secret_id:
+        raise ConfigurationError(
+            f"{SETTING!r} names the secret that rotates: an administrator cannot rotate itself away. Name the secret "
+            "of another user, or leave the setting out, so that the user changes its own password."
+        )
+    return arn
+
+
+def _unreadable(arn: str, error: Exception) -> RotationError:
+    kind = type(error) if isinstance(error, NetworkError | ConfigurationError) else ConfigurationError
+    made: RotationError = kind(f"The administrator's secret {arn} cannot be read. {error}")
+    return made
+
+
+def _named(context: Context, admin: Credential, error: Exception) -> RotationError:
+    kind = type(error) if isinstance(error, RotationError) else SecretError
+    hint = admin.white_space if isinstance(error, AuthenticationError) else ""
+    return kind(f"{error} The credential is that of the administrator's secret {context.setting(SETTING)}.{hint}")

@@ -62,6 +62,10 @@ _CERTIFICATE = {
 _AUTHORITY = "Give the certificate's authority as 'tls_ca'."
 
 
+class TlsError(ConfigurationError):
+    """There is no connection as the settings demand it. No value was sent, so another one would not do better."""
+
+
 class HungUpError(ssl.SSLError):
     """The server closed the connection in the handshake."""
 
@@ -115,12 +119,12 @@ def problem(where: str, error: ssl.SSLError) -> RotationError:
         advice = _CERTIFICATE.get(getattr(error, "verify_code", 0), _AUTHORITY)
     else:
         advice = _ADVICE.get(reason, "Check the server's log, its TLS versions and ciphers, and 'tls_ca'.")
-    return ConfigurationError(f"{where}: no TLS connection ({reason}). {advice}")
+    return TlsError(f"{where}: no TLS connection ({reason}). {advice}")
 
 
-def refused(where: str) -> ConfigurationError:
+def refused(where: str) -> TlsError:
     """What to say of a server that does not speak TLS."""
-    return ConfigurationError(f"{where}: the server does not speak TLS, so nothing was sent to it. {_NO_TLS}")
+    return TlsError(f"{where}: the server does not speak TLS, so nothing was sent to it. {_NO_TLS}")
 
 
 @cache  # reading the system's authorities takes longer than the connection

@@ -151,20 +151,18 @@ def _log_in(context: Context, server: Server, stack: ExitStack) -> tuple[redis.R
     Raises ``AuthenticationError`` when no stored password opens it.
     """
     known = [context.current] if context.current and context.current.is_usable else []
-    if administrator.SETTING in context.settings:
-        admin = administrator.read(context)
-        administrator.check_host(context, admin, server.host)
-        server = replace(server, trust=tls.context(context.settings, certificate.of(context, admin)))
-        name = admin.get("username") or "default"
-        return stack.enter_context(server.connect(context, name, admin.value)), known
-    for candidate in context.candidates():
-        try:
-            opened = stack.enter_context(server.connect(context, server.username, candidate.value))
-        except AuthenticationError:
-            context.log.info("A stored password is not accepted; trying the next.", candidate=candidate.version)
-        else:
-            return opened, [candidate, *known]
-    raise administrator.no_password_accepted(f"{server.host}:{server.port}", server.username)
+
+    def as_user(candidate: Credential) -> tuple[redis.Redis, list[Credential]]:
+        opened = server.connect(context, server.username, candidate.value)
+        return stack.enter_context(opened), [candidate, *known]
+
+    def as_administrator(name: str, admin: Credential) -> tuple[redis.Redis, list[Credential]]:
+        shown = replace(server, trust=tls.context(context.settings, certificate.of(context, admin)))
+        return stack.enter_context(shown.connect(context, name, admin.value)), known
+
+    if administrator.is_given(context):
+        return administrator.log_in(context, server.host, server.username, as_administrator, "default")
+    return context.log_in(as_user, administrator.no_password_accepted(f"{server.host}:{server.port}", server.username))
 
 
 def _replace_passwords(connection: redis.Redis, username: str, pending: Credential, keep: list[Credential]) -> None:

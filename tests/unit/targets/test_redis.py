@@ -93,7 +93,7 @@ def test_each_value_that_is_not_accepted_is_logged_by_its_version(
 
     monkeypatch.setattr(redis.Server, "connect", refuse)
     tried = [credential(f"s3cret-{name}") for name in ("new", "old", "was")]
-    with refused(AuthenticationError, WHERE, "'app'", "pending, current, previous", "'admin_secret_arn'"):
+    with refused(AuthenticationError, WHERE, "'app'", *(each.version for each in tried), "'admin_secret_arn'"):
         redis.set_secret(context(tried[0], tried[1], tried[2:], host="redis.example.com", tls="disable"))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["candidate"] for line in lines] == [each.version for each in tried]

@@ -9,7 +9,8 @@ that is not in use, and the secret then names that one, so the former user and p
 An administrator makes the clone with the rights of the first user, and sets the passwords.
 
 What a crash leaves behind: the password is the last thing that changes, in one statement. So if the pending value logs
-in, all is done; else everything is done again, and each statement may be repeated.
+in, all is done; else everything is done again, and each statement may be repeated. The same is asked when a statement
+fails or its answer is lost: the server may have done it, and may reject it the second time.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,6 @@ from typing import Protocol
 
 from ...kit import address, administrator, certificate
 from ...target import (
-    AuthenticationError,
     Context,
     Credential,
     IdentityMismatchError,
@@ -77,43 +77,40 @@ class Database:
 
     def set_secret(self, context: Context) -> None:
         """Change the password of the user that the pending value names, unless that value is accepted already."""
-        pending, server = context.pending, self._server(context, context.pending)
-        username = _check_username(context, pending)
-        session = self._try(context, server, pending)
-        if session is not None:
-            session.close()
-            return
-        with closing(self._log_in(context, server, username)) as session:
-            if _alternates(context) and username.endswith(CLONE):
-                session.prepare_clone(username, other(username))
-            session.change_password(username, pending.value)
+        server, username = self._server(context, context.pending), _check_username(context, context.pending)
+        context.set_once(
+            lambda pending: self.connect(context, server, username, pending.value).close(),
+            lambda: self._change(context, server, username),
+        )
 
     def test_secret(self, context: Context) -> None:
         """Log in with the value to be tested."""
         server, username = self._server(context, context.subject), _check_username(context, context.subject)
         self.connect(context, server, username, context.subject.value).close()
 
-    def _log_in(self, context: Context, server: Server, username: str) -> Session:
-        """A session that may change the user's password; the pending value has been tried."""
-        if _alternates(context) or context.settings.get(administrator.SETTING):
-            admin = administrator.read(context)
-            administrator.check_host(context, admin, server.host)
-            server = replace(server, client=certificate.of(context, admin))
-            return self.connect(context, server, _name(admin.require("username")), admin.value)
-        for candidate in context.candidates():
-            # Of another user's password nothing is to be expected.
-            if candidate is not context.pending and _username(context, candidate) == username:
-                session = self._try(context, server, candidate)
-                if session is not None:
-                    return session
-        raise administrator.no_password_accepted(str(server), username)
+    def _change(self, context: Context, server: Server, username: str) -> None:
+        with closing(self._log_in(context, server, username)) as session:
+            if _alternates(context) and username.endswith(CLONE):
+                session.prepare_clone(username, other(username))
+            session.change_password(username, context.pending.value)
 
-    def _try(self, context: Context, server: Server, credential: Credential) -> Session | None:
-        try:
-            return self.connect(context, server, _username(context, credential), credential.value)
-        except AuthenticationError:
-            context.log.info("A stored password is not accepted.", candidate=credential.version)
-            return None
+    def _log_in(self, context: Context, server: Server, username: str) -> Session:
+        """A session that may change the user's password."""
+
+        def as_user(candidate: Credential) -> Session:
+            if _username(context, candidate) != username:
+                raise SecretError("It is for another user.")
+            return self.connect(context, server, username, candidate.value)
+
+        def as_administrator(name: str, admin: Credential) -> Session:
+            if _alternates(context):
+                administrator.refuse_itself(name, other(username))
+            shown = replace(server, client=certificate.of(context, admin))
+            return self.connect(context, shown, _name(name), admin.value)
+
+        if _alternates(context) or administrator.is_given(context):
+            return administrator.log_in(context, server.host, username, as_administrator)
+        return context.log_in(as_user, administrator.no_password_accepted(str(server), username))
 
     def _server(self, context: Context, credential: Credential) -> Server:
         dbname = context.look_up("dbname", credential) or ""
@@ -157,7 +154,7 @@ def _check_username(context: Context, credential: Credential) -> str:
     """The user of the credential. Raises ``IdentityMismatchError`` when it is not the one whose turn it is."""
     username = _username(context, credential)
     current = context.current
-    if current is None or current.version == credential.version:
+    if current is None or current.text == credential.text:  # the version of a test that comes alone holds a copy
         return username
     expected = _username(context, current)
     if username != (other(expected) if _alternates(context) else expected):
