@@ -20,7 +20,20 @@ resource "aws_secretsmanager_secret" "app" {
   for_each                = toset(["days", "expression"])
   name                    = "terraform/${each.key}"
   recovery_window_in_days = 0
-  tags                    = { team = "a" }
+  tags                    = { team = "R&D" }
+  replica {
+    region = "eu-central-1"
+  }
+}
+
+resource "aws_secretsmanager_secret_policy" "app" {
+  secret_arn          = aws_secretsmanager_secret.app["days"].arn
+  block_public_policy = true
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Deny", Principal = "*", Action = "secretsmanager:DeleteSecret", Resource = "*",
+      Condition = { StringEquals = { "aws:PrincipalTag/team" = "nobody" } } }]
+  })
 }
 
 resource "aws_secretsmanager_secret_version" "app" {

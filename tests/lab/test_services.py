@@ -14,6 +14,9 @@ from rotation_lab.services import data_api, door, mariadb, postgresql, rabbitmq,
 from rotation_lab.services.base import FIRST, USER, Nothing, Server, Service, alone, document
 from rotation_lab.services.door import State
 from rotation_lab.services.iam import UNKNOWN, Iam
+from tests.lab.evidence import own
+
+pytestmark = own("services, which are not AWS")
 
 STARTS: Mapping[str, Callable[[], AbstractContextManager[Server]]] = {
     "data_api": lambda: data_api.over(postgresql.start()),

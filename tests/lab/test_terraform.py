@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,9 @@ def test_apply_rotates_then_the_plan_is_empty_and_destroy_leaves_nothing(tmp_pat
     assert aws.settle("terraform/days")["result"] == "ok"
     assert [entry["step"] for entry in aws.settle("terraform/expression")["log"]] == ["testSecret"]
     assert not terraform.plan(variables)
+    with closing(aws.client("secretsmanager", region_name="eu-central-1")) as there:
+        replicated = there.get_secret_value(SecretId="terraform/days")["SecretString"]
+    assert replicated == aws.client("secretsmanager").get_secret_value(SecretId="terraform/days")["SecretString"]
 
     # What plan lets pass and AWS refuses fails the apply, and the schedule that there was stays.
     with pytest.raises(TerraformError, match="InvalidParameterException"):
@@ -40,3 +44,5 @@ def test_apply_rotates_then_the_plan_is_empty_and_destroy_leaves_nothing(tmp_pat
     assert not [function for function in functions if function["FunctionName"].startswith("terraform")]
     listed = aws.client("secretsmanager").list_secrets(Filters=[{"Key": "name", "Values": ["terraform/"]}])
     assert listed["SecretList"] == []
+    with closing(aws.client("secretsmanager", region_name="eu-central-1")) as there:
+        assert there.list_secrets()["SecretList"] == []
