@@ -1,5 +1,6 @@
 locals {
   environment = merge(
+    var.function.environment,
     {
       EXCLUDE_CHARACTERS         = var.exclude_characters
       EXCLUDE_LOWERCASE          = tostring(!contains(var.password.classes, "lowercase"))

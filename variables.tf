@@ -18,6 +18,15 @@ locals {
     if length(setsubtract(split("", characters), split("", var.exclude_characters))) == 0
   ]
 
+  # The function's environment variables that are the module's own; some are set for some targets only.
+  own_environment = [
+    "EXCLUDE_CHARACTERS", "EXCLUDE_LOWERCASE", "EXCLUDE_NUMBERS", "EXCLUDE_PUNCTUATION", "EXCLUDE_UPPERCASE", "GENERATORS",
+    "INCLUDE_SPACE", "PASSWORD_LENGTH", "REQUIRE_EACH_INCLUDED_TYPE", "SECRETS_MANAGER_ENDPOINT", "SECRET_KEYS", "TARGET",
+    "TARGET_SETTINGS",
+  ]
+  lambda_environment = "^(AWS_LAMBDA_.*|LAMBDA_.*|AWS_(DEFAULT_)?REGION|AWS_EXECUTION_ENV|AWS_ACCESS_KEY(_ID)?|AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN)$"
+  variable_name      = "^[A-Za-z][A-Za-z0-9_]+$"
+
   runtimes   = ["python3.11", "python3.12", "python3.13", "python3.14"]
   log_levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
   retention_days = [
@@ -390,6 +399,7 @@ variable "function" {
     - `runtime`: python3.11 to python3.14. `architecture`: arm64 or x86_64.
     - `memory`: MB, 128 to 10240. `timeout`: seconds, 1 to 900.
     - `layers`: ARNs of up to five layers, for example of a database driver.
+    - `environment`: further environment variables, such as HTTPS_PROXY and NO_PROXY. They are no place for secret values.
     - `log_level`: TRACE, DEBUG, INFO, WARN, ERROR, FATAL. `tracing`: PassThrough or Active (X-Ray).
     - `reserved_concurrency`: null (none) or at least 10; fewer break rotations.
     - `code_signing_config_arn`: then the zip must be signed: see `package`.
@@ -400,6 +410,7 @@ variable "function" {
     memory                  = optional(number, 256)
     timeout                 = optional(number, 60)
     layers                  = optional(list(string), [])
+    environment             = optional(map(string), {})
     log_level               = optional(string, "INFO")
     tracing                 = optional(string, "PassThrough")
     reserved_concurrency    = optional(number)
@@ -411,6 +422,21 @@ variable "function" {
   validation {
     condition     = contains(local.runtimes, var.function.runtime)
     error_message = "function.runtime is ${jsonencode(var.function.runtime)}; allowed are ${join(", ", local.runtimes)}."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.function.environment) : can(regex(local.variable_name, name))])
+    error_message = "function.environment has ${join(", ", [for name in keys(var.function.environment) : jsonencode(name) if !can(regex(local.variable_name, name))])}; a name starts with a letter, has at least two characters, and consists of letters, digits and underscores."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.function.environment), local.own_environment)) == 0
+    error_message = "function.environment has ${join(", ", setintersection(keys(var.function.environment), local.own_environment))}, which the module sets itself. Use the module's variable for it."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.function.environment) : !can(regex(local.lambda_environment, name))])
+    error_message = "function.environment has a variable that Lambda sets itself. Remove ${join(", ", [for name in keys(var.function.environment) : name if can(regex(local.lambda_environment, name))])}."
   }
 
   validation {

@@ -261,3 +261,18 @@ run "an_access_key_may_have_other_names" {
     error_message = "The keys that the settings name are the ones to rotate."
   }
 }
+
+run "the_caller_s_environment_variables_stand_beside_those_of_the_module" {
+  command = plan
+
+  variables {
+    function = { environment = { HTTPS_PROXY = "http://proxy.example.com:3128", NO_PROXY = ".amazonaws.com" } }
+  }
+
+  assert {
+    condition = {
+      for name in ["HTTPS_PROXY", "NO_PROXY", "TARGET"] : name => aws_lambda_function.rotation.environment[0].variables[name]
+    } == { HTTPS_PROXY = "http://proxy.example.com:3128", NO_PROXY = ".amazonaws.com", TARGET = "none" }
+    error_message = "The function's environment is ${jsonencode(aws_lambda_function.rotation.environment[0].variables)}."
+  }
+}

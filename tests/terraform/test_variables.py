@@ -290,6 +290,33 @@ FUNCTION = [
         for seconds in (0, 901, 1.5)
     ),
     rejected("layers are at most five", "function.layers has 6", "allows 5", function={"layers": list("abcdef")}),
+    *(
+        rejected(
+            f"the caller does not set {name}",
+            f"function.environment has {name}",
+            "module's variable",
+            function={"environment": {"HTTPS_PROXY": "http://proxy:3128", name: "x"}},
+        )
+        for name in ("TARGET", "TARGET_SETTINGS", "EXCLUDE_CHARACTERS", "SECRET_KEYS")
+    ),
+    *(
+        rejected(
+            f"Lambda sets {name}",
+            "that Lambda sets itself",
+            f"Remove {name}",
+            function={"environment": {name: "x"}},
+        )
+        for name in ("AWS_REGION", "AWS_LAMBDA_RUNTIME_API", "AWS_SECRET_ACCESS_KEY", "LAMBDA_TASK_ROOT")
+    ),
+    *(
+        rejected(
+            f"a variable is not {name!r}",
+            "function.environment has",
+            "starts with a letter",
+            function={"environment": {name: "x"}},
+        )
+        for name in ("", "A", "1A", "A-B", "_HANDLER")
+    ),
     rejected("a log level is known", 'function.log_level is "LOUD"', "TRACE, DEBUG", function={"log_level": "LOUD"}),
     rejected("a tracing mode is known", 'function.tracing is "on"', "PassThrough, Active", function={"tracing": "on"}),
     *(
