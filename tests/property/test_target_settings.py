@@ -62,9 +62,12 @@ def values(name: str, about: catalogue.Entry) -> st.SearchStrategy[str]:
     """Values of a setting that the catalogue lets through: the others never reach a target."""
     if "allowed" in about:
         return st.sampled_from(about["allowed"])
-    if {"range", "pattern"} & set(about):
-        kind = next(kind for kind in reversed(PLAUSIBLE) if name.endswith(kind))
-        return st.sampled_from([value for value in PLAUSIBLE[kind] if catalogue.is_allowed(about, value)])
+    if "range" in about:
+        return st.sampled_from(about["range"]).map(str)
+    if "pattern" in about:
+        kind = next((kind for kind in reversed(PLAUSIBLE) if name.endswith(kind)), None)
+        known = [value for value in PLAUSIBLE.get(kind or "", []) if catalogue.is_allowed(about, value)]
+        return st.sampled_from(known) if known else st.from_regex(about["pattern"], fullmatch=True, alphabet="a.:/-1é")
     return texts(name)
 
 
