@@ -6,6 +6,7 @@ is replaced too: ``bridge.py``.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import RLock
@@ -25,6 +26,7 @@ class Secrets(Host):
     def __init__(self, clock: Clock) -> None:
         self.clock, self.lock = clock, RLock()
         self.vault = Vault(self)
+        self.random = random.Random()  # seeded by the system, which would be asked for each character otherwise
         self.on_start: Start | None = None
         self.on_cancel: Callable[[Secret], None] | None = None
 
