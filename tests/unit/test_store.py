@@ -19,13 +19,14 @@ from secret_rotation.store import CURRENT, PENDING, Description, Secrets, Store
 from tests.support.function import LambdaContext
 
 TOKEN = "00000000-0000-4000-8000-000000000000"
+SESSION = boto3.Session(region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing")
+"""Of all tests: a session of its own reads the description of the API again, for half a second."""
 
 
 @pytest.fixture
 def client() -> Iterator[Any]:
     with mock_aws():
-        session = boto3.Session(region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing")
-        yield session.client("secretsmanager")
+        yield SESSION.client("secretsmanager")
 
 
 @pytest.fixture
