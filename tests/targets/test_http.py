@@ -23,6 +23,7 @@ from secret_rotation.errors import (
     AuthenticationError,
     ConfigurationError,
     IdentityMismatchError,
+    LockedError,
     NetworkError,
     RotationError,
     SecretError,
@@ -422,10 +423,9 @@ def test_a_set_request_whose_answer_was_lost_has_succeeded_when_the_value_works(
     service: Api, status: int, by: str
 ) -> None:
     service.answer = account = Once(status, lost=1)
-    itself = context(credential("new"), credential("old"), **settings(service, **BASIC))
-    step = administered(service) if by == "an administrator" else itself
     for _ in range(3):  # setSecret comes again
-        http.set_secret(step)
+        itself = context(credential("new"), credential("old"), **settings(service, **BASIC))
+        http.set_secret(administered(service) if by == "an administrator" else itself)
     assert (account.password, account.set) == ("new", [204])
 
 
@@ -460,6 +460,25 @@ def test_a_set_request_without_an_answer_is_told_as_such_when_the_value_does_not
     service.answer = answer
     with pytest.raises(NetworkError, match=r"PUT .*\d s"):
         http.set_secret(administered(service))
+
+
+def test_a_login_that_locks_after_three_is_tried_as_often_as_the_setting_says(service: Api) -> None:
+    service.answer = account = Account("somebody else's")
+    older = [credential(f"older{n}") for n in range(9)]
+    with pytest.raises(AuthenticationError, match="'max_logins'"):
+        http.set_secret(
+            context(credential("new"), credential("old"), older, **settings(service, **BASIC, max_logins="2"))
+        )
+    assert account.attempts == ["new", "old"]
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_a_test_that_is_wrong_does_not_keep_the_pending_value_from_logging_in(service: Api, status: int) -> None:
+    """An earlier run has set the value, so that it alone logs in."""
+    account = Account("new")
+    service.answer = lambda request: account(request) if request.method == "PUT" else status
+    http.set_secret(context(credential("new"), credential("old"), **settings(service, **BASIC)))
+    assert account.attempts == ["new"]
 
 
 @pytest.mark.parametrize("status", [422, 500])
@@ -499,10 +518,10 @@ def test_any_other_refusal_ends_the_search_for_a_login(service: Api, status: int
     assert account.attempts == ["new", "new", "new"]
 
 
-@pytest.mark.parametrize("status", [423, 429])
-def test_an_account_that_is_locked_is_not_tried_further(service: Api, status: int) -> None:
+@pytest.mark.parametrize(("status", "error"), [(423, LockedError), (429, NetworkError)])
+def test_an_account_that_is_locked_is_not_tried_further(service: Api, status: int, error: type[RotationError]) -> None:
     service.answer = lambda request: status
-    with pytest.raises(NetworkError, match=str(status)):
+    with pytest.raises(error, match=str(status)):
         http.set_secret(context(credential("new"), credential("old"), **settings(service, **BASIC)))
     assert len(service.requests) == 1
 

@@ -18,8 +18,7 @@ import os
 import re
 import secrets
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -49,10 +48,13 @@ from ..target import (
     Context,
     Credential,
     IdentityMismatchError,
+    LockedError,
     NetworkError,
     RotationError,
     SecretError,
     SettingError,
+    TargetError,
+    explained,
 )
 
 SCHEMES = ("https", "http")
@@ -79,15 +81,10 @@ def set_secret(context: Context) -> None:
     values = {"pending": context.pending, "current": context.current, "login": context.pending}
     test.check(values)
     call.check(values)
-    status = test.send(context, values) if test.uses_value() else None
-    if status in test.expected and _is_proof(context, test, values):
-        context.log.info("The API accepts the pending value already.")
-        return
-    if status in (LOCKED, TOO_MANY):  # each further login makes it worse
-        raise test.problem(status)
-    problem = _set(context, call, values, refused=status in test.refused)
-    if problem is not None and not _is_in_use(context, test, values):
-        raise problem
+    if test.uses_value():
+        context.set_once(lambda _: _prove(context, test, values), lambda: _set(context, call, values))
+    else:  # it says nothing of the value
+        _set(context, call, values)
 
 
 def test_secret(context: Context) -> None:
@@ -100,57 +97,42 @@ def test_secret(context: Context) -> None:
         raise call.problem(status)
 
 
-def _set(context: Context, call: "Call", values: Values, *, refused: bool) -> RotationError | None:
-    """Send the set request with one login after the other; why it did not succeed, None if it did.
+def _set(context: Context, call: "Call", values: Values) -> None:
+    """Send the set request with one login after the other, until one is not refused."""
 
-    ``refused``: the API is known to refuse a login with the pending value.
-    """
-    for login in _logins(context, call):
-        known = refused and login is context.pending and call.logs_in()
-        try:
-            status = None if known else _try(context, call, {**values, "login": login})
-        except NetworkError as error:
-            return error
-        if status in call.expected:
-            return None
-        if status is not None and status not in call.refused:
-            return call.problem(status)
-        context.log.info("A login with this value was refused.", candidate=login.version)
-    return AuthenticationError(_refused(context, call))
+    def attempt(login: Credential) -> int:
+        status = call.send(context, {**values, "login": login})
+        if status in call.refused or status == LOCKED:
+            raise call.problem(status)
+        return status
 
+    def explain(error: Exception) -> RotationError:
+        return error if isinstance(error, LockedError) else AuthenticationError(_refused(context, call))
 
-def _logins(context: Context, call: "Call") -> Iterator[Credential]:
-    if administrator.SETTING in context.settings:
-        yield administrator.read(context)
-    elif call.logs_in():
-        yield from context.candidates()
+    version = context.pending.version
+    if not isinstance(context.problems.get(version), AuthenticationError):
+        context.problems.pop(version, None)  # the test did not refuse the value, so it may be the one that logs in
+    if call.logs_in() and not administrator.is_given(context):
+        status = context.log_in(attempt, _refused(context, call))
     else:
-        yield context.pending  # the request is the same whoever it is
+        with explained(explain, AuthenticationError):  # without a login the request is the same whoever it is
+            status = attempt(administrator.read(context) if administrator.is_given(context) else context.pending)
+    if status not in call.expected:
+        raise call.problem(status)
 
 
-def _try(context: Context, call: "Call", values: Values) -> int | None:
-    """The status, or None when an older value lacks a key that the login needs, or cannot be sent."""
-    try:
-        return call.send(context, values)
-    except SecretError:
-        if values["login"] is values["pending"]:
-            raise
-        return None
-
-
-def _is_in_use(context: Context, test: "Call", values: Values) -> bool:
-    with suppress(RotationError):  # what went wrong before says more
-        return test.uses_value() and test.send(context, values) in test.expected and _is_proof(context, test, values)
-    return False
-
-
-def _is_proof(context: Context, test: "Call", values: Values) -> bool:
-    """Whether the test, which has passed, fails with a wrong value: some URLs answer 200 whoever asks."""
+def _prove(context: Context, test: "Call", values: Values) -> None:
+    """Raise unless the API accepts the pending value, and refuses a wrong one: some URLs answer 200 whoever asks."""
+    status = test.send(context, values)
+    if status not in test.expected:
+        # Some APIs answer a wrong value with 500; whether they are in trouble, the set request will show.
+        raise TargetError(f"{test} answered {status}.") if status >= 500 else test.problem(status)
     wrong = context.pending.with_value(secrets.token_urlsafe(24))
-    if test.send(context, {**values, "pending": wrong, "login": wrong}) not in test.expected:
-        return True
-    context.log.warning("The test request succeeds with a wrong value too: ask in 'test_url' for what needs the value.")
-    return False
+    if test.send(context, {**values, "pending": wrong, "login": wrong}) in test.expected:
+        context.log.warning(
+            "The test request succeeds with a wrong value too. Ask in 'test_url' for what needs the value."
+        )
+        raise TargetError(f"{test} proves nothing.")
 
 
 def _refused(context: Context, call: "Call") -> str:
@@ -248,7 +230,7 @@ class Call:
         if status in self.refused:
             return AuthenticationError(f"{self} answered {status}: the value was refused.")
         if status == LOCKED:
-            return NetworkError(f"{self} answered 423: locked. Unlock it there; the rotation is tried again.")
+            return LockedError(f"{self} answered 423: locked. Unlock it there; the rotation is tried again.")
         if status in TRANSIENT or status >= 500:
             return NetworkError(f"{self} answered {status}: the service is in trouble. The rotation is tried again.")
         if 300 <= status < 400:
