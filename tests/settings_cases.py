@@ -56,6 +56,7 @@ def _each(target: str, name: str, allowed: str, *values: str) -> list[Setting]:
 PORTS, SECRETS, URLS = "from 1 to 65535", ":secretsmanager:", "https://api.example.com/me"
 REJECTED = [
     *_each("postgresql", "strategy", "single, alternating", "both", "Single", "", "single\n"),
+    *_each("postgresql", "superusers", "reject, allow", "true", "", "Allow"),
     *_each("mysql", "strategy", "single, alternating", "multi"),
     *_each("postgresql", "tls", "verify, disable", "off", "", "prefer"),
     *_each("redis", "tls", "verify, disable", "false"),
@@ -95,6 +96,7 @@ REJECTED = [
 ]  # fmt: skip
 ACCEPTED = [
     *_each("postgresql", "strategy", "", "single", "alternating"),
+    *_each("postgresql", "superusers", "", "reject", "allow"),
     *_each("postgresql", "tls", "", "verify", "disable"),
     *_each("redis", "port", "", "1", "6379", "65535"),
     *_each("mysql", "host", "", "db.example.com", "10.0.0.5", "fe80::1", "bücher.example"),

@@ -7,11 +7,16 @@ import secrets
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
+from pg8000 import native
 
 from rotation_lab.model.secrets_manager import SecretsManager
 from rotation_lab.services import postgresql
@@ -28,6 +33,9 @@ from secret_rotation.errors import (
 )
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import postgresql as target
+from secret_rotation.targets.databases import postgres_login as login
+from secret_rotation.targets.databases import scram
+from secret_rotation.targets.databases.strategies import Server
 from tests.support import contexts
 from tests.support.contexts import plain
 from tests.target_contract import Installation, Setup, TargetContract
@@ -128,6 +136,13 @@ def kept(role: Role) -> str:
     return str(rows[0][0])
 
 
+def set_by_server(role: Role, password: str, encryption: str = "scram-sha-256") -> None:
+    """The server itself makes what it keeps."""
+    role.server.owner.run(f"SET password_encryption = '{encryption}'")
+    postgresql.run_quoted(role.server.owner, "ALTER ROLE %I PASSWORD %L", role.name, password)
+    role.server.owner.run("RESET password_encryption")
+
+
 @pytest.mark.parametrize("password", ["ünïcode-ﬁ-\u00a0-Ⅸ", "plain-Pa55word"])
 def test_postgresqls_own_client_logs_in_with_what_was_set(role: Role, password: str) -> None:
     """Unicode is normalised before it is hashed, by every client in the same way."""
@@ -146,11 +161,11 @@ def test_the_server_keeps_a_scram_verifier(role: Role) -> None:
 def test_where_the_server_is_configured_for_md5_it_keeps_its_own_md5_hash(role: Role) -> None:
     """Else old clients, which do not know SCRAM, could not log in any more."""
     role.server.run_quoted("ALTER ROLE %I SET password_encryption = md5", role.name)
+    role.server.run_quoted("GRANT md5_logins TO %I", role.name)
+    set_by_server(role, FIRST, "md5")
     target.set_secret(step(role, "second"))
     ours = kept(role)
-    role.server.run("ALTER ROLE postgres SET password_encryption = md5")
-    role.server.run_quoted("ALTER ROLE %I PASSWORD %L", role.name, "second")
-    role.server.run("ALTER ROLE postgres RESET password_encryption")
+    set_by_server(role, "second", "md5")
     assert ours == kept(role)
 
 
@@ -168,7 +183,6 @@ def test_a_server_that_asks_for_no_password_is_refused(role: Role) -> None:
     [
         ("ALTER ROLE %I CONNECTION LIMIT 0", NetworkError, "53300"),
         ("ALTER ROLE %I NOLOGIN", ConfigurationError, "28000"),
-        ("ALTER ROLE %I SET default_transaction_read_only = on", ConfigurationError, "25006"),
     ],
 )
 def test_other_faults_are_not_told_as_a_wrong_password(
@@ -267,12 +281,6 @@ def test_a_name_with_a_nul_character_is_refused(role: Role) -> None:
         target.test_secret(made(role, pending, pending))
 
 
-def test_a_password_that_scram_forbids_changes_nothing(role: Role) -> None:
-    with pytest.raises(RotationError, match="SCRAM"):
-        target.set_secret(step(role, "bell\a"))
-    assert role.server.accepts(role.name, FIRST)
-
-
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
@@ -315,7 +323,7 @@ def test_the_clone_has_the_rights_of_the_original(role: Role) -> None:
 def test_the_first_role_has_to_be_there(role: Role) -> None:
     given = administered(role, version(role, "second", "nobody_clone"), strategy="alternating")
     given.current = version(role, FIRST, "nobody")
-    with pytest.raises(ConfigurationError, match="42704"):
+    with pytest.raises(ConfigurationError, match="no such role: 'nobody'"):
         target.set_secret(given)
 
 
@@ -353,3 +361,225 @@ def test_functions_of_others_are_not_called_by_the_administrator(role: Role) -> 
     finally:
         role.server.run(f"DROP FUNCTION {function}")
     assert role.server.accepts(role.name, "second")
+
+
+# Worlds in which a change would lock the user out, or not happen.
+
+ITSELF, ADMIN = "itself", "administrator"
+
+
+def rotated(role: Role, by: str, **settings: str) -> str:
+    """Set and test another password; return it."""
+    pending = version(role, "second")
+    given = (
+        administered(role, pending, **settings)
+        if by == ADMIN
+        else made(role, pending, version(role, FIRST), **settings)
+    )
+    target.set_secret(given)
+    target.test_secret(given)
+    return "second"
+
+
+@pytest.mark.parametrize("by", [ITSELF, ADMIN])
+@pytest.mark.parametrize("world", postgresql.Role.misbehaviours)
+def test_odd_servers_are_rotated_too(role: Role, world: str, by: str) -> None:
+    with role.service.misbehave(world):
+        password = rotated(role, by)
+        assert role.server.accepts(role.name, password)
+    assert kept(role).startswith("SCRAM-SHA-256$")
+
+
+@pytest.mark.parametrize("by", [ITSELF, ADMIN])
+@pytest.mark.parametrize("scope", ["DATABASE postgres", "SYSTEM"])
+@pytest.mark.parametrize("setting", ["password_encryption = md5", "default_transaction_read_only = on"])
+def test_defaults_of_the_database_and_the_system_do_not_matter(role: Role, setting: str, scope: str, by: str) -> None:
+    owner, name = role.server.owner, setting.split()[0]
+    owner.run(f"ALTER {scope} SET {setting}")
+    try:
+        owner.run("SELECT pg_reload_conf()")
+        wait_for(role, setting)
+        assert role.server.accepts(role.name, rotated(role, by))
+    finally:
+        owner.run("SET default_transaction_read_only = off")
+        owner.run(f"ALTER {scope} RESET {name}")
+        owner.run("SELECT pg_reload_conf()")
+        owner.run("RESET default_transaction_read_only")
+    assert kept(role).startswith("SCRAM-SHA-256$")
+
+
+def wait_for(role: Role, setting: str) -> None:
+    name, value = setting.split(" = ")
+    end = time.monotonic() + 20
+    while role.server.run(f"SHOW {name}") != [[value]]:
+        assert time.monotonic() < end
+
+
+@pytest.mark.parametrize("by", [ITSELF, ADMIN])
+def test_a_role_that_logs_in_with_scram_where_md5_could_stays_with_scram(role: Role, by: str) -> None:
+    role.server.run_quoted("GRANT md5_logins TO %I", role.name)
+    for name in (role.name, role.admin):
+        role.server.run_quoted("ALTER ROLE %I SET password_encryption = md5", name)
+    rotated(role, by)
+    assert kept(role).startswith("SCRAM-SHA-256$")
+
+
+@pytest.mark.parametrize("by", [ITSELF, ADMIN])
+@pytest.mark.parametrize("iterations", [1, 4095])
+def test_a_verifier_with_few_iterations_logs_in(role: Role, iterations: int, by: str) -> None:
+    role.server.run_quoted("ALTER ROLE %I PASSWORD %L", role.name, scram.verifier(FIRST, iterations))
+    rotated(role, by)
+    assert kept(role).startswith("SCRAM-SHA-256$4096:")
+
+
+@pytest.mark.parametrize("value", ["line\n", "tab\t", "\U0001f600", "\u0378", "\u05d0a", "bell\a\u00e9"])
+def test_a_current_value_that_a_person_pasted_logs_in(role: Role, value: str) -> None:
+    set_by_server(role, value)
+    target.set_secret(step(role, "second", value))
+    assert role.server.accepts(role.name, "second")
+
+
+def test_a_role_with_one_connection_is_rotated(role: Role) -> None:
+    """The login that proves the new password is the second one."""
+    role.server.run_quoted("ALTER ROLE %I CONNECTION LIMIT 1", role.name)
+    target.set_secret(step(role, "second"))
+    assert role.server.accepts(role.name, "second")
+
+
+def test_an_administrator_does_not_change_itself(role: Role) -> None:
+    given = administered(role, version(role, "second", role.admin))
+    given.current = version(role, ADMIN_PASSWORD, role.admin)
+    with pytest.raises(ConfigurationError, match="administrator itself"):
+        target.set_secret(given)
+    assert role.server.accepts(role.admin, ADMIN_PASSWORD)
+
+
+def test_with_tls_disabled_a_user_that_must_use_tls_is_not_changed(role: Role) -> None:
+    role.server.run_quoted("GRANT tls_logins TO %I", role.name)
+    before = kept(role)
+    with pytest.raises(ConfigurationError, match="'tls'"):
+        target.set_secret(administered(role, version(role, "second"), tls="disable"))
+    assert kept(role) == before
+    target.set_secret(administered(role, version(role, "second")))
+    target.test_secret(administered(role, version(role, "second")))
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("ALTER ROLE %I VALID UNTIL ''2020-01-01''", "VALID UNTIL"),
+        ("ALTER ROLE %I NOLOGIN", "LOGIN"),
+        ('GRANT "like superuser" TO %I', "superuser"),
+        ("GRANT rds_superuser TO %I", "superuser"),
+    ],
+)
+def test_an_administrator_changes_no_role_that_could_not_or_should_not_log_in(
+    role: Role, statement: str, told: str
+) -> None:
+    for name in ('"like superuser" SUPERUSER', "rds_superuser"):
+        with contextlib.suppress(native.DatabaseError):
+            role.server.run(f"CREATE ROLE {name}")
+    role.server.run_quoted(statement, role.name)
+    before = kept(role)
+    with pytest.raises(ConfigurationError, match=told):
+        target.set_secret(administered(role, version(role, "second")))
+    assert kept(role) == before
+
+
+def test_a_role_like_a_superuser_is_changed_where_a_setting_allows_it(role: Role) -> None:
+    with contextlib.suppress(native.DatabaseError):
+        role.server.run("CREATE ROLE rds_superuser")
+    role.server.run_quoted("GRANT rds_superuser TO %I", role.name)
+    target.set_secret(administered(role, version(role, "second"), superusers="allow"))
+    assert role.server.accepts(role.name, "second")
+
+
+def test_a_database_that_the_user_may_not_connect_to_is_named_with_the_setting(role: Role) -> None:
+    role.server.run("CREATE DATABASE private")
+    try:
+        role.server.run("REVOKE CONNECT ON DATABASE private FROM PUBLIC")
+        with pytest.raises(ConfigurationError, match="'dbname'"):
+            target.test_secret(step(role, FIRST, dbname="private"))
+        role.server.run_quoted("GRANT CONNECT ON DATABASE private TO %I", role.admin)
+        before = kept(role)
+        with pytest.raises(ConfigurationError, match="'dbname'"):
+            target.set_secret(administered(role, version(role, "second"), dbname="private"))
+        assert kept(role) == before
+    finally:
+        role.server.run("DROP DATABASE private")
+
+
+@pytest.mark.parametrize("by", [ITSELF, ADMIN])
+def test_a_password_that_the_server_does_not_accept_after_all_is_undone(role: Role, by: str) -> None:
+    """As behind a pooler that has the passwords in a file; here a trigger of the test is in the way."""
+    before = kept(role)
+    real, seen = login.connect, []
+
+    def refusing(context: Context, server: Server, username: str, password: str) -> Any:
+        seen.append(password)
+        if password == "second" and len(seen) > 1:
+            raise AuthenticationError("refused")
+        return real(context, server, username, password)
+
+    with mock.patch.object(login, "connect", refusing), pytest.raises(ConfigurationError, match="put back"):
+        rotated(role, by)
+    assert kept(role) == before
+
+
+@pytest.mark.parametrize("strategy", ["single", "alternating"])
+def test_four_at_once_all_succeed(role: Role, strategy: str) -> None:
+    name = role.name if strategy == "single" else f"{role.name}_clone"
+    given = [administered(role, version(role, "second", name), strategy=strategy) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(target.set_secret, given))
+    assert role.server.accepts(name, "second")
+
+
+def test_a_clone_is_as_limited_as_the_original_and_acts_as_it(role: Role) -> None:
+    clone = f"{role.name}_clone"
+    for statement in (
+        "ALTER ROLE %I CONNECTION LIMIT 7 VALID UNTIL '2099-01-01 00:00Z'",
+        "ALTER ROLE %I SET statement_timeout = '42s'",
+        'ALTER ROLE %I SET search_path = "a, b", public',
+        "ALTER ROLE %I IN DATABASE postgres SET application_name = 'it''s \"7\"'",
+    ):
+        role.server.run_quoted(statement.replace("'", "''"), role.name)
+    given = administered(role, version(role, "second", clone), strategy="alternating")
+    target.set_secret(given)
+    target.test_secret(given)
+    limits = "SELECT rolconnlimit, rolvaliduntil FROM pg_roles WHERE rolname = CAST(:name AS text)"
+    assert role.server.run(limits, name=clone) == role.server.run(limits, name=role.name)
+    with contextlib.closing(role.server._connect(clone, "second", "postgres")) as session:
+        found = [session.run(f"SHOW {name}")[0][0] for name in ("statement_timeout", "search_path", "application_name")]
+        assert found == ["42s", '"a, b", public', 'it\'s "7"']
+        assert session.run("SELECT current_user, session_user") == [[role.name, clone]]
+    role.server.run_quoted("ALTER ROLE %I RESET statement_timeout", role.name)
+    target.set_secret(administered(role, version(role, "third", clone), strategy="alternating"))
+    with contextlib.closing(role.server._connect(clone, "third", "postgres")) as session:
+        assert session.run("SHOW statement_timeout") == [["0"]]
+
+
+def test_a_clone_that_owns_something_keeps_its_rights_to_it(role: Role) -> None:
+    """Clones of former versions, and of AWS's templates, act as themselves."""
+    clone, schema = f"{role.name}_clone", f"schema of {role.admin}"
+    role.server.run_quoted("CREATE ROLE %I LOGIN", clone)
+    role.server.run_quoted("CREATE SCHEMA %I AUTHORIZATION %I", schema, clone)
+    try:
+        target.set_secret(administered(role, version(role, "second", clone), strategy="alternating"))
+        with contextlib.closing(role.server._connect(clone, "second", "postgres")) as session:
+            assert session.run("SELECT current_user") == [[clone]]
+    finally:
+        role.server.run_quoted("DROP SCHEMA %I", schema)
+
+
+@pytest.mark.parametrize("setting", ["log_statement", "app.tenant"])
+def test_a_setting_that_only_a_superuser_may_copy_is_asked_of_one(role: Role, setting: str) -> None:
+    clone = f"{role.name}_clone"
+    role.server.run_quoted(f"ALTER ROLE %I SET {setting} = ''all''", role.name)
+    with pytest.raises(ConfigurationError, match=f"'{setting}'.*superuser"):
+        target.set_secret(administered(role, version(role, "second", clone), strategy="alternating"))
+    assert not role.server.run("SELECT FROM pg_roles WHERE rolname = CAST(:name AS text)", name=clone)
+    role.server.run_quoted("CREATE ROLE %I LOGIN", clone)
+    role.server.run_quoted(f"ALTER ROLE %I SET {setting} = ''all''", clone)
+    target.set_secret(administered(role, version(role, "second", clone), strategy="alternating"))
+    assert role.server.accepts(clone, "second")

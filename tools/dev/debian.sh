@@ -7,6 +7,7 @@ set -euo pipefail
 
 declare -A package=(
     [postgresql]='/usr/lib/postgresql/*/bin/postgres'
+    [pgbouncer]='/usr/sbin/pgbouncer'
     [mariadb-server]='/usr/sbin/mariadbd'
     [redis-server]='/usr/bin/redis-server'
     [rabbitmq-server]='/usr/lib/rabbitmq/bin/rabbitmq-server /usr/sbin/rabbitmq-server'

@@ -2,33 +2,35 @@
 
 The new password never reaches the server as text, since ALTER ROLE, which takes no parameters, stands in the server's
 log when it logs statements. What is sent is the verifier that the server would make of it, and keep: its SCRAM-SHA-256
-verifier, or MD5 where ``password_encryption`` asks for that. The price: extensions that judge passwords cannot.
+verifier, or MD5 where ``password_encryption`` asks for that and the role logs in that way now. The price: extensions
+that judge passwords cannot.
+
+A session may be a pooler's, lent for one transaction. So all that is set is set for the transaction alone.
 """
 
-import base64
 import hashlib
-import ssl
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from ..kit import connection as network
-from ..kit import driver, tls
+from ..kit import administrator, certificate, driver
 from ..target import (
     AuthenticationError,
     ConfigurationError,
     Context,
-    NetworkError,
-    RotationError,
-    TargetError,
-    explained,
+    Credential,
 )
+from .databases import postgres_login as login
 from .databases import strategies
 from .databases.strategies import Server, Session, identity
 
 try:
     from pg8000 import native
-    from scramp import ScramException, ScramMechanism
+
+    from .databases import scram
+    from .databases.postgres_clone import Clone
+    from .databases.postgres_statements import Statements
 except ImportError:
     raise driver.missing("pg8000") from None
 
@@ -36,19 +38,16 @@ __all__ = ["create_secret", "identity", "set_secret", "test_secret"]
 
 LONGEST_NAME = 63
 """Bytes. The server cuts longer names off, without an error."""
-_SSL_REQUEST = bytes.fromhex("0000000804d2162f")
-_ASKS_PASSWORD, _UNDERSTOOD = {3, 5, 10}, {0, 3, 5, 10, 11, 12}
-_CONFIGURATION = {
-    "28000": "does not admit the user: it may not log in, pg_hba.conf has no line for it with this TLS setting, or the "
-    "line asks for a client's certificate ('tls_client_secret_arn')",
-    "3D000": "has no such database: correct 'dbname'",
-    "42501": "does not let the user that is logged in do this: grant it, or give another administrator's secret",
-    "42704": "has no such role: the one that '_clone' is added to must be there",
-    "25006": "is read-only: the host must be the primary",
-}
-"""What the server's SQLSTATE means for the operator."""
-_NOT_NOW = ("53", "57", "08")
-"""Classes of SQLSTATE: too many connections, starting or stopping, connection lost."""
+_PRIVILEGED = ("rds_superuser", "rdsadmin", "cloudsqlsuperuser", "alloydbsuperuser", "azure_pg_admin")
+"""What clouds give in place of a superuser."""
+_FACTS = """
+SELECT rolcanlogin, rolvaliduntil <= now(), has_database_privilege(oid, current_database(), 'CONNECT'), EXISTS (
+    SELECT FROM pg_roles s WHERE pg_has_role(r.oid, s.oid, 'MEMBER')
+    AND (s.rolsuper OR CAST(s.rolname AS text) = ANY (string_to_array(CAST(:privileged AS text), ',')))
+) FROM pg_roles r WHERE rolname = CAST(:name AS text)
+"""
+_OLD = ("on", "off")
+"""password_encryption of a server that is too old for SCRAM."""
 
 
 def create_secret(context: Context) -> Mapping[str, str]:
@@ -70,33 +69,46 @@ def test_secret(context: Context) -> None:
     _DATABASE.test_secret(context)
 
 
-Channel = network.Socket | network.SecureSocket
-
-
 class PostgresqlSession(Session):
     """A connection that has logged in."""
 
-    def __init__(self, server: Server, connection: native.Connection, channel: Channel) -> None:
-        self._server, self._connection, self._channel = server, connection, channel
-        # A role that may create functions must not lend its own to the statements of an administrator.
-        self._run("SET search_path TO ''")
+    def __init__(
+        self, context: Context, server: Server, username: str, password: str, opened: tuple[Any, login.Channel]
+    ) -> None:
+        self._context, self._server = context, server
+        self._username, self._password = username, password
+        self._connection, self._channel = opened
+        self._statements = Statements(server, *opened)
 
     def change_password(self, username: str, password: str) -> None:
-        """ALTER ROLE, with the verifier of the password."""
-        rows = self._run("SELECT current_setting('password_encryption'), current_setting('scram_iterations', true)")
-        verifier = _verifier(username, password, *rows[0])
-        self._run_quoted("ALTER ROLE %I PASSWORD %L", username, verifier)
+        """ALTER ROLE, with the verifier of the password. Then the password is tried, while it can still be undone."""
+        way = self._way(username)
+
+        def change() -> None:
+            role = self._role(username)
+            self._set(role, self._verifier(role, password, way))
+
+        self._statements.in_transaction(change)
+        try:
+            self._try(username, password)
+        except AuthenticationError:
+            self._statements.in_transaction(lambda: self._put_back(username, way))
+            raise ConfigurationError(
+                f"{self._server} does not accept the new password of {username!r}, so the former one was put back, "
+                "where it is known. A pooler or proxy with passwords of its own does so, and a way to log in that does "
+                "not use the role's password, such as LDAP: rotate where the password is kept."
+            ) from None
 
     def prepare_clone(self, clone: str, original: str) -> None:
-        """Without a password the new role cannot log in. Its rights are those of ``original``, as its member."""
-        if not self._run("SELECT FROM pg_roles WHERE rolname = CAST(:name AS text)", name=clone):
-            self._run_quoted("CREATE ROLE %I LOGIN", clone)
-        member = "SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles c ON c.oid = m.member"
-        names = {"clone": clone, "original": original}
-        if not self._run(
-            f"{member} WHERE r.rolname = CAST(:original AS text) AND c.rolname = CAST(:clone AS text)", **names
-        ):
-            self._run_quoted("GRANT %I TO %I", original, clone)
+        """Without a password the new role cannot log in. Its rights are those of ``original``, as its member, and it
+        acts as ``original``, so that what it creates is owned by the one role.
+        """
+
+        def prepare() -> None:
+            self._role(original)
+            Clone(self._statements, clone, original).prepare()
+
+        self._statements.in_transaction(prepare)
 
     def close(self) -> None:
         """End the connection."""
@@ -104,105 +116,119 @@ class PostgresqlSession(Session):
             self._connection.close()
         self._channel.close()
 
-    def _run_quoted(self, template: str, *values: str) -> None:
-        """Run a statement that takes no parameters, with names and values that the server itself quotes."""
-        marks = {f"value{n}": value for n, value in enumerate(values)}
-        arguments = "".join(f", CAST(:{mark} AS text)" for mark in marks)
-        self._run(self._run(f"SELECT format('{template}'{arguments})", **marks)[0][0])
+    # How the user logs in.
 
-    def _run(self, statement: str, **values: str) -> Any:
-        waited = self._channel.limit.waited
-        with explained(lambda error: _explain(error, self._server, waited=waited()), native.Error, OSError):
-            return self._connection.run(statement, **values)
+    @property
+    def _is_administrator(self) -> bool:
+        return administrator.is_given(self._context)
+
+    @property
+    def _users_server(self) -> Server:
+        return replace(self._server, client=certificate.of(self._context))
+
+    def _way(self, username: str) -> login.Way:
+        """How the server asks the user for the password. Refused before a change: a way that no test could use."""
+        if not self._is_administrator:
+            way: login.Way = self._connection.way
+            return way
+        return login.probe(self._context, self._users_server, username)
+
+    def _try(self, username: str, password: str) -> None:
+        with suppress(login.FullError):  # the password was right, and this session may be in the way
+            login.connect(self._context, self._users_server, username, password)[1].close()
+
+    def _verifier(self, role: str, password: str, way: login.Way) -> str:
+        settings = "SELECT current_setting('password_encryption'), current_setting('scram_iterations', true)"
+        return _verifier(role, password, way.kind, *self._statements.run(settings)[0])
+
+    def _put_back(self, username: str, way: login.Way) -> None:
+        """The password that worked before, or that applications have: the same verifier, where it is known."""
+        role, former = self._role(username), self._former(username)
+        if former is None:
+            return
+        if way.exchange is None:
+            self._set(role, self._verifier(role, former, way))
+        else:
+            self._set(role, scram.verifier(former, way.exchange.iterations, way.exchange.salt))
+
+    def _set(self, role: str, verifier: str) -> None:
+        self._statements.run_quoted("ALTER ROLE %I PASSWORD %L", role, verifier)
+
+    def _former(self, username: str) -> str | None:
+        current = self._context.current
+        if not self._is_administrator:
+            return self._password
+        if current is None or self._name_in(current) != username:
+            return None
+        return current.value
+
+    def _name_in(self, credential: Credential) -> str | None:
+        return self._context.settings.get("username") or credential.get(self._context.setting("username_key"))
+
+    # Which role it is.
+
+    def _role(self, username: str) -> str:
+        """The role that is to change. Raises ``ConfigurationError`` when it may not, or could not log in after it."""
+        own = self._statements.run("SELECT session_user")[0][0]
+        suffix = self._suffix(own)
+        if not self._is_administrator:
+            return str(own)
+        if suffix and self._context.setting("strategy") == "alternating":
+            raise ConfigurationError(
+                f"{self._server} logs {self._username!r} in as the role {own!r}, so the name of a second user is not "
+                "known. Use the strategy 'single', or connect to the server itself."
+            )
+        role = username.removesuffix(suffix)
+        administrator.refuse_itself(own, role)
+        self._check(role)
+        return role
+
+    def _suffix(self, own: str) -> str:
+        """What poolers want behind the role's name, such as ``@server``; empty when the name is the role's."""
+        suffix = self._username.removeprefix(own)
+        if self._username == own or (self._username.startswith(own) and not (suffix[0].isalnum() or suffix[0] == "_")):
+            return suffix if self._username != own else ""
+        raise ConfigurationError(
+            f"{self._server} logs {self._username!r} in as another role, {own!r}: a pooler does so. Connect to the "
+            "server itself, or name that role in the secret."
+        )
+
+    def _check(self, role: str) -> None:
+        rows = self._statements.run(_FACTS, name=role, privileged=",".join(_PRIVILEGED))
+        if not rows:
+            raise ConfigurationError(f"{self._server} has no such role: {role!r}.")
+        may_log_in, is_over, may_connect, is_privileged = rows[0]
+        if is_privileged and self._context.setting("superusers", "reject") == "reject":
+            raise ConfigurationError(
+                f"{role!r} is a superuser, or a member of one or of {_PRIVILEGED[0]}: whoever may write this secret "
+                'would get its rights. If that is what you want: superusers = "allow".'
+            )
+        if not may_log_in:
+            raise ConfigurationError(f"The role {role!r} may not log in: ALTER ROLE ... LOGIN.")
+        if is_over:
+            raise ConfigurationError(f"The VALID UNTIL of the role {role!r} is over: ALTER ROLE ... VALID UNTIL.")
+        if not may_connect:
+            raise ConfigurationError(
+                f"The role {role!r} may not connect to the database {self._server.dbname!r}: name one in 'dbname' "
+                "that it may connect to, or GRANT CONNECT."
+            )
 
 
 def connect(context: Context, server: Server, username: str, password: str) -> PostgresqlSession:
-    """Log in. TLS begins before anything is said, and the server has to ask for the password."""
-    where, security = str(server), tls.context(context.settings, server.client)
-    limit = network.Limit(context.deadline.share())
-
-    def explain(error: Exception) -> RotationError:
-        return _explain(error, server, username, limit.waited())
-
-    with explained(explain, native.Error, ScramException, OSError):
-        channel: Channel = network.connect(server.host, server.port, limit)
-        try:
-            if security is not None:
-                channel = _secure(channel, security, server)
-            connection = _Connection(
-                user=username,
-                password=password,
-                database=server.dbname,
-                sock=channel,
-                ssl_context=False,
-            )
-            if not connection.asked:
-                raise ConfigurationError(
-                    f"{where} does not ask {username!r} for a password (trust in pg_hba.conf), so none can be verified."
-                )
-            return PostgresqlSession(server, connection, channel)
-        except BaseException:
-            channel.close()
-            raise
+    """Log in."""
+    opened = login.connect(context, server, username, password)
+    return PostgresqlSession(context, server, username, password, opened)
 
 
-class _Connection(native.Connection):  # type: ignore[misc]
-    """Knows how the server asked for the password."""
+def _verifier(role: str, password: str, kind: int, encryption: str, iterations: str | None) -> str:
+    """What the server itself would keep of the password. ``encryption``: its setting password_encryption.
 
-    asked = False
-
-    def handle_AUTHENTICATION_REQUEST(self, data: bytes, context: Any) -> None:  # noqa: N802
-        kind = int.from_bytes(data[:4], "big")
-        if kind not in _UNDERSTOOD:
-            raise ConfigurationError(f"The server asks for a way to log in (number {kind}) that is not by password.")
-        self.asked = self.asked or kind in _ASKS_PASSWORD
-        super().handle_AUTHENTICATION_REQUEST(data, context)
-
-
-def _secure(channel: Channel, security: tls.Trust, server: Server) -> network.SecureSocket:
-    # Not left to the driver, which tells a server that hangs up and one without TLS by the same error.
-    channel.sendall(_SSL_REQUEST)
-    answer = channel.recv(1)
-    if answer == b"N":
-        raise tls.refused(str(server))
-    if answer != b"S":
-        raise NetworkError(f"{server}: no answer of a PostgreSQL server. Check host and port.")
-    return security.wrap_socket(channel, server_hostname=server.host)
-
-
-def _explain(error: Exception, server: Server, username: str = "", waited: float = 0) -> RotationError:
-    if isinstance(error, ssl.SSLError):
-        return tls.problem(str(server), error)
-    if isinstance(error, ScramException):
-        return TargetError(
-            f"{server}: the exchange of the password failed: the server does not know it either, or it has characters "
-            "that SCRAM does not allow."
-        )
-    for one in strategies.causes(error):
-        if isinstance(one, native.DatabaseError):
-            return _explain_state(str(one.args[0].get("C", "")), server, username)
-    return network.unanswered(str(server), error, waited)
-
-
-def _explain_state(state: str, server: Server, username: str) -> RotationError:
-    if state == "28P01":
-        return AuthenticationError(f"{server} refused the password of {username!r}.")
-    if state in _CONFIGURATION:
-        return ConfigurationError(f"{server} {_CONFIGURATION[state]} (SQLSTATE {state}).")
-    if state.startswith(_NOT_NOW):
-        return NetworkError(f"{server} cannot serve now (SQLSTATE {state}). The rotation is tried again.")
-    return TargetError(f"{server} refused a statement (SQLSTATE {state}).")
-
-
-def _verifier(username: str, password: str, encryption: str, iterations: str | None) -> str:
-    """What the server itself would keep of the password. ``encryption``: its setting password_encryption."""
-    if encryption in ("md5", "on"):
-        return "md5" + hashlib.md5((password + username).encode(), usedforsecurity=False).hexdigest()
-    problem = ConfigurationError("The new password has characters that SCRAM does not allow.")
-    with explained(lambda _: problem, ScramException):
-        made = ScramMechanism().make_auth_info(password, iteration_count=max(int(iterations or 0), 4096))
-    salt, stored, server_key = (base64.b64encode(part).decode() for part in made[:3])
-    return f"SCRAM-SHA-256${made[3]}:{salt}${stored}:{server_key}"
+    But not MD5 for a role that logs in with SCRAM, as ``kind`` says: where pg_hba.conf demands SCRAM, it could not any
+    more.
+    """
+    if encryption in _OLD or (encryption == "md5" and kind == login.MD5):
+        return "md5" + hashlib.md5((password + role).encode(), usedforsecurity=False).hexdigest()
+    return scram.verifier(password, max(int(iterations or 0), scram.ITERATIONS))
 
 
 _DATABASE = strategies.Database(connect)

@@ -24,8 +24,13 @@ PROGRAMS = "/usr/lib/postgresql/*/bin"
 INSTALL = "apt-get install postgresql"
 SUPERUSER, PASSWORD = "postgres", "superuser-password"
 
-_ACCESS = """\
+MD5, CLEAR, TLS_ONLY, TEAM = "md5_logins", "clear_logins", "tls_logins", "team"
+"""Roles whose members log in in this way; and one that others act as."""
+_ACCESS = f"""\
 host all trusted 127.0.0.1/32 trust
+host all +{MD5} 127.0.0.1/32 md5
+host all +{CLEAR} 127.0.0.1/32 password
+hostnossl all +{TLS_ONLY} 127.0.0.1/32 reject
 host all all 127.0.0.1/32 scram-sha-256
 """
 """Without TLS too, so that a connection that gives up TLS would be noticed by its success."""
@@ -53,9 +58,9 @@ class PostgreSQL:
     ca: str
     _owners: dict[int, native.Connection] = field(default_factory=dict, repr=False)
 
-    def credential(self, name: str = USER, admin: str | None = None) -> "Role":
-        """A role of its own, and an administrator of its own, who is not a superuser."""
-        return Role(self, name, admin)
+    def credential(self, name: str = USER, admin: str | None = None, port: int = 0) -> "Role":
+        """A role of its own, and an administrator of its own, who is not a superuser. ``port``: that of a pooler."""
+        return Role(self, name, admin, port or self.port)
 
     @property
     def owner(self) -> native.Connection:
@@ -132,15 +137,23 @@ class Role(Login):
             ("ALTER ROLE %1$I SET default_transaction_read_only = on",),
             ("ALTER ROLE %1$I RESET default_transaction_read_only",),
         ),
+        "acts as another role by default": Misbehaviour(
+            (f"GRANT {TEAM} TO %1$I, %2$I", f"ALTER ROLE %1$I SET role = {TEAM}", f"ALTER ROLE %2$I SET role = {TEAM}"),
+            (f"REVOKE {TEAM} FROM %1$I, %2$I", "ALTER ROLE %1$I RESET role", "ALTER ROLE %2$I RESET role"),
+        ),
+        "md5 in pg_hba.conf": Misbehaviour((f"GRANT {MD5} TO %1$I, %2$I",), (f"REVOKE {MD5} FROM %1$I, %2$I",)),
+        "clear text in pg_hba.conf": Misbehaviour(
+            (f"GRANT {CLEAR} TO %1$I, %2$I",), (f"REVOKE {CLEAR} FROM %1$I, %2$I",)
+        ),
         "md5 by default, SCRAM only": Misbehaviour(
             ("ALTER ROLE %1$I SET password_encryption = md5", "ALTER ROLE %2$I SET password_encryption = md5"),
             ("ALTER ROLE %1$I RESET password_encryption", "ALTER ROLE %2$I RESET password_encryption"),
         ),
     }
 
-    def __init__(self, server: PostgreSQL, name: str, admin: str | None) -> None:
+    def __init__(self, server: PostgreSQL, name: str, admin: str | None, port: int) -> None:
         super().__init__(name, admin)
-        self.server, self._before = server, len(server.log())
+        self.server, self.port, self._before = server, port, len(server.log())
         self._run("CREATE ROLE %I LOGIN PASSWORD %L", name, FIRST)
         self._run("CREATE ROLE %I LOGIN CREATEROLE PASSWORD %L", self.admin, ADMIN_PASSWORD)
         # The same verifiers at each reset, so that the answers to the same logins are known already.
@@ -149,7 +162,7 @@ class Role(Login):
 
     @property
     def upstream(self) -> Address:
-        return "127.0.0.1", self.server.port
+        return "127.0.0.1", self.port
 
     @property
     def ca(self) -> str:
@@ -225,7 +238,7 @@ def start(**settings: str) -> Iterator[PostgreSQL]:
         made = authority.make(folder)
         made.key.chmod(0o600)
         (folder / "password").write_text(PASSWORD)
-        _give_away(folder)
+        give_away(folder)
         _run(
             folder, initdb, "--pgdata=data", f"--username={SUPERUSER}", "--pwfile=password", "--encoding=UTF8",
             "--locale=C.UTF-8", "--no-sync", "--no-instructions",
@@ -239,9 +252,11 @@ def start(**settings: str) -> Iterator[PostgreSQL]:
             configuration.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
         command, server = [postgres, "-D", "data"], PostgreSQL(folder, port, made.pem)
         # SIGQUIT: at once, with all its children; nothing is to be kept.
-        with process.running(command, folder, user=_user(), environment=_environment(), end=signal.SIGQUIT) as started:
+        with process.running(command, folder, user=user(), environment=_environment(), end=signal.SIGQUIT) as started:
             process.wait("PostgreSQL", lambda: _ready(server), started, server.log)
             server.run(f"ALTER ROLE {SUPERUSER} SET log_statement = none")
+            for group in (MD5, CLEAR, TLS_ONLY, TEAM):
+                server.run(f"CREATE ROLE {group}")
             yield server
             server.close()
     finally:
@@ -255,18 +270,20 @@ def _program(name: str) -> str:
     return str(folders[-1])
 
 
-def _user() -> str | None:
+def user() -> str | None:
+    """The user that the server runs as; None: the one who asks."""
     # PostgreSQL does not run as root; the package has made a user for it.
     return "postgres" if os.geteuid() == 0 else None
 
 
-def _give_away(folder: Path) -> None:
+def give_away(folder: Path) -> None:
+    """Let the user of the server own the folder and what is in it."""
     for path in (folder, *folder.iterdir()):
-        shutil.chown(path, _user() or getpass.getuser())
+        shutil.chown(path, user() or getpass.getuser())
 
 
 def _run(folder: Path, *command: str) -> None:
-    subprocess.run(command, cwd=folder, user=_user(), env=_environment(), capture_output=True, check=True)
+    subprocess.run(command, cwd=folder, user=user(), env=_environment(), capture_output=True, check=True)
 
 
 def _environment() -> dict[str, str]:
