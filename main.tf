@@ -13,6 +13,7 @@ locals {
       TARGET                     = var.target.type
     },
     var.keys == null ? {} : { SECRET_KEYS = jsonencode(var.keys) },
+    var.overwrite_json ? { OVERWRITE_JSON = "true" } : {},
     length(var.generators) == 0 ? {} : {
       GENERATORS = jsonencode({
         for key, generator in var.generators : key => { for name, value in generator : name => value if value != null }

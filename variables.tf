@@ -21,7 +21,7 @@ locals {
   # The function's environment variables that are the module's own; some are set for some targets only.
   own_environment = [
     "EXCLUDE_CHARACTERS", "EXCLUDE_LOWERCASE", "EXCLUDE_NUMBERS", "EXCLUDE_PUNCTUATION", "EXCLUDE_UPPERCASE", "GENERATORS",
-    "INCLUDE_SPACE", "PASSWORD_LENGTH", "REQUIRE_EACH_INCLUDED_TYPE", "SECRETS_MANAGER_ENDPOINT", "SECRET_KEYS", "TARGET",
+    "INCLUDE_SPACE", "OVERWRITE_JSON", "PASSWORD_LENGTH", "REQUIRE_EACH_INCLUDED_TYPE", "SECRETS_MANAGER_ENDPOINT", "SECRET_KEYS", "TARGET",
     "TARGET_SETTINGS",
   ]
   lambda_environment = "^(AWS_LAMBDA_.*|LAMBDA_.*|AWS_(DEFAULT_)?REGION|AWS_EXECUTION_ENV|AWS_ACCESS_KEY(_ID)?|AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN)$"
@@ -84,6 +84,18 @@ variable "keys" {
   validation {
     condition     = length(distinct(coalesce(var.keys, []))) == length(coalesce(var.keys, []))
     error_message = "keys is ${jsonencode(var.keys)}: a key is there twice. Name each once."
+  }
+}
+
+variable "overwrite_json" {
+  description = "With keys = null: replace the whole value even if it is JSON or looks like JSON. By default such a secret is rejected."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.overwrite_json || var.keys == null
+    error_message = "overwrite_json = true is for keys = null, where the whole value is replaced; keys is ${jsonencode(var.keys)}. Remove one of them."
   }
 }
 

@@ -12,27 +12,39 @@ from secret_rotation.target import AuthenticationError, ConfigurationError, Cont
 
 
 def set_secret(context: Context) -> None:
-    """Make the service accept the pending password.
+    """Make the service accept the pending password, unless it does already.
 
     To set it one has to log in, and which password works now depends on where an earlier try ended: so all that may
-    work are tried, the pending one first.
+    work are tried.
     """
-    for candidate in context.candidates():
-        status = call(context, candidate, "PUT", "/password", {"password": context.pending.value})
-        if status == 204:
-            return
-        if status != 401:
-            raise ConfigurationError(f"PUT /password answered {status}.")
-    raise AuthenticationError("The service accepts no stored password. Put a working one by hand.")
+    context.set_once(
+        lambda pending: log_in(context, pending),
+        lambda: context.log_in(lambda login: set_password(context, login), "The service accepts no stored password."),
+    )
 
 
 def test_secret(context: Context) -> None:
     """Log in with the password that is to be tested."""
-    status = call(context, context.subject, "GET", "/me")
+    log_in(context, context.subject)
+
+
+def set_password(context: Context, login: Credential) -> bool:
+    """Set the pending password, logged in with another one."""
+    return expect(204, call(context, login, "PUT", "/password", {"password": context.pending.value}))
+
+
+def log_in(context: Context, login: Credential) -> bool:
+    """Ask the service who is logged in."""
+    return expect(200, call(context, login, "GET", "/me"))
+
+
+def expect(wanted: int, status: int) -> bool:
+    """Raise what another status means."""
     if status == 401:
         raise AuthenticationError("The service refused the password.")
-    if status != 200:
-        raise ConfigurationError(f"GET /me answered {status}.")
+    if status != wanted:
+        raise ConfigurationError(f"The service answered {status}.")
+    return True
 
 
 def identity(credential: Credential) -> dict[str, str]:

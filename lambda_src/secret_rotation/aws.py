@@ -37,10 +37,28 @@ _BAD_CREDENTIAL = {
     "UnrecognizedClientException",
 }
 
+_HINTS = {
+    ("secretsmanager:GetSecretValue", "InvalidRequestException"): (
+        " The secret is scheduled for deletion: restore it (aws secretsmanager restore-secret), or name another one."
+    ),
+    ("secretsmanager:GetSecretValue", "DecryptionFailure"): (
+        " The KMS key that encrypts this version is disabled, deleted or not usable: enable it, or restore it."
+    ),
+}
+"""What to do about a code of an action, where the code alone does not say it."""
 
-def client(service: str, deadline: Deadline, *, endpoint_url: str | None = None, **credentials: str) -> Any:
-    """A boto3 client each of whose attempts ends before the function does.
 
+def client(
+    service: str,
+    deadline: Deadline,
+    *,
+    endpoint_url: str | None = None,
+    attempts: int = ATTEMPTS,
+    **credentials: str,
+) -> Any:
+    """A boto3 client each of whose ``attempts`` ends before the function does.
+
+    What issues something has one attempt: a second one, after an answer that came too late, would issue another.
     ``credentials`` are boto3's ``aws_access_key_id`` and so on, to log in as somebody else than the function's role.
     """
     total = deadline.total or deadline.remaining()
@@ -48,7 +66,7 @@ def client(service: str, deadline: Deadline, *, endpoint_url: str | None = None,
     config = Config(
         connect_timeout=connect,
         read_timeout=read,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": attempts},
     )
     made = boto3.client(service, config=config, endpoint_url=endpoint_url, **credentials)  # type: ignore[call-overload]
 
@@ -66,12 +84,13 @@ def clients(deadline: Deadline, manager_url: str | None) -> Callable[..., Any]:
     """
 
     @functools.cache
-    def own(service: str) -> Any:
-        return client(service, deadline, endpoint_url=manager_url if service == "secretsmanager" else None)
+    def own(service: str, attempts: int) -> Any:
+        url = manager_url if service == "secretsmanager" else None
+        return client(service, deadline, endpoint_url=url, attempts=attempts)
 
-    def make(service: str, **credentials: str) -> Any:
+    def make(service: str, *, attempts: int = ATTEMPTS, **credentials: str) -> Any:
         # A target logs in with another credential at each rotation: none of them is kept.
-        return client(service, deadline, **credentials) if credentials else own(service)
+        return client(service, deadline, attempts=attempts, **credentials) if credentials else own(service, attempts)
 
     return make
 
@@ -106,13 +125,18 @@ def _explain_answer(answer: Mapping[str, Any], action: str) -> RotationError:
     if code in _BAD_CREDENTIAL:
         return AuthenticationError(f"{action}: AWS refused the credential ({code}).")
     # Other messages may repeat parameters of the request, so only the code is shown.
-    return _failed(action, f"AWS answered {code}")
+    return _failed(action, f"AWS answered {code}", _HINTS.get((action, code), ""))
 
 
-def _failed(action: str, what: str) -> AwsError:
+def _failed(action: str, what: str, hint: str = "") -> AwsError:
     kind = StoreError if action.startswith("secretsmanager:") else AwsError
-    return kind(f"{action}: {what}.")
+    return kind(f"{action}: {what}.{hint}")
 
 
 def _kms_hint(answer: Mapping[str, Any]) -> str:
-    return " Name the secret's key in `kms_key_arns`." if "KMS" in answer.get("Message", "") else ""
+    if "KMS" not in answer.get("Message", ""):
+        return ""
+    return (
+        " Name the key that encrypts the secret in `kms_key_arns`. If it is there already, the key's own policy has to "
+        "allow the function's role too."
+    )

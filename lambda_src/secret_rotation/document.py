@@ -6,7 +6,7 @@ duplicate keys below the top level. So the document is scanned for where the val
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -29,6 +29,10 @@ MAX_BYTES = 65_536
 
 Place = tuple[str, ...]
 """Where a value stands: the keys that lead to it, from the top of the document. Only the top level is edited yet."""
+
+_LIKE_JSON = re.compile(r"""[\s\ufeff"'\\]*[\[{][\s\[{]*\\*["'\u2018-\u201f]""")
+"""What is before the first bracket is what encoding it again, or pasting it with its quotes, adds."""
+_OPT_OUT = "If all of it is to be replaced, set `overwrite_json = true`."
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _KINDS = {"{": "an object", "[": "an array", "t": "a boolean", "f": "a boolean", "n": "null"}
@@ -98,13 +102,29 @@ class Document:
         return Document(text)
 
     def check_plain(self) -> None:
-        """Refuse to replace a JSON object by a bare string: that is how secrets are lost."""
+        """Refuse to replace JSON, or what somebody meant to be JSON, by a bare string: that is how secrets are lost."""
         bare = self.text.removeprefix("\ufeff")  # a byte order mark, as some editors write it, is not JSON
         if (self if bare == self.text else Document(bare)).is_object:
             raise JsonObjectError(
                 "The secret is a JSON object, but `keys` is not set, so the whole object would be replaced by one "
-                "string. Set `keys` to the keys to rotate."
+                f"string. Set `keys` to the keys to rotate. {_OPT_OUT}"
             )
+        if self.is_like_json:
+            raise JsonObjectError(
+                "The secret looks like JSON that is an array, encoded twice or not well-formed, and `keys` is not set, "
+                f"so all of it would be replaced by one string. Put a JSON object, and set `keys`. {_OPT_OUT}"
+            )
+
+    @property
+    def is_like_json(self) -> bool:
+        """Whether a quoted key or string stands right inside its bracket."""
+        return _LIKE_JSON.match(self.text) is not None
+
+    def agrees(self, other: "Document", changed: Collection[str]) -> bool:
+        """Whether both are objects with the same members, but for the values of the keys in ``changed``."""
+        if not (self.is_object and other.is_object and self.fields.keys() == other.fields.keys()):
+            return False
+        return all(key in changed or value == other.fields[key] for key, value in self.fields.items())
 
     def check_size(self) -> None:
         """Refuse a value that Secrets Manager would not store."""

@@ -114,6 +114,10 @@ class RotationDisabledError(SecretError):
     """Rotation is not enabled for the secret."""
 
 
+class PendingMismatchError(SecretError):
+    """The pending value is not the current one with new values: it would undo a change, or is no such value at all."""
+
+
 class IdentityMismatchError(SecretError):
     """The pending value names another host or user than the current one."""
 

@@ -12,7 +12,7 @@ What a crash leaves behind, and why the next try converges:
   may come without the test before it, and moving AWSCURRENT is what everybody else sees.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -23,17 +23,23 @@ from .errors import (
     NetworkError,
     NotPendingError,
     NoValueError,
+    PendingMismatchError,
     RotationDisabledError,
     RotationError,
     SecretError,
+    SettingError,
     TargetError,
     UnknownVersionError,
 )
+from .generators import Generator
 from .logs import Log
 from .settings import Settings
 from .source import AwsSource
 from .store import CURRENT, PENDING, PREVIOUS, Description, Store
 from .target import Context, Credential, Target
+
+TRIES = 10
+"""How often a plain-text value is generated: one of some thousand passwords begins like JSON."""
 
 ALREADY_CURRENT = "The version is AWSCURRENT already."
 
@@ -73,8 +79,7 @@ class Rotation:
         if about is None:
             return
         context = self._context(about)
-        _ = context.pending  # refused here, not half way through the target's work
-        self._check_identity(context)
+        self._check_pending(context)  # refused here, not half way through the target's work
         self._target.set_secret(context)
         self._log.info("The target accepts the new value.")
 
@@ -112,19 +117,26 @@ class Rotation:
 
     def _describe(self) -> Description:
         """Read the labels and refuse an event that is not for a rotation in progress."""
-        about, token = self._store.describe(), self._store.token
+        about = self._store.described(lambda found: self._refusal(found) is None)
+        refusal = self._refusal(about)
+        if refusal is not None:
+            raise refusal
+        return about
+
+    def _refusal(self, about: Description) -> SecretError | None:
+        token = self._store.token
         if not about.rotation_enabled:
-            raise RotationDisabledError("Rotation is not enabled for the secret. Turn it on and rotate again.")
+            return RotationDisabledError("Rotation is not enabled for the secret. Turn it on and rotate again.")
         if token not in about.labels:
-            raise UnknownVersionError(
+            return UnknownVersionError(
                 "The event's ClientRequestToken is not a version of the secret, or one that lost its labels, because "
                 "the rotation was abandoned. Rotate again."
             )
         if not about.labels[token] & {CURRENT, PENDING}:
-            raise NotPendingError(
+            return NotPendingError(
                 "The version is not AWSPENDING: the rotation was abandoned, or its label was moved. Rotate again."
             )
-        return about
+        return None
 
     def _unfinished(self) -> Description | None:
         """The labels; None when there is nothing left to do, which is logged."""
@@ -154,7 +166,7 @@ class Rotation:
 
     def _check_document(self, current: Credential | None) -> None:
         if self._keys is None:
-            if current is not None:
+            if current is not None and not self._function.settings.overwrite_json:
                 current.document.check_plain()
         elif current is None:
             names = ", ".join(f'"{key}": "to-be-rotated"' for key in self._keys)
@@ -197,13 +209,24 @@ class Rotation:
         source = AwsSource(self._store, self._function.client, self._function.settings.password)
         for key, generator in self._function.settings.generators.items():
             if key not in issued:
-                values |= generator.make(key, source)
+                values |= self._make(key, generator, source)
         return values
 
-    def _context(self, about: Description, *, is_stored: bool = True) -> Context:
-        # Until createSecret has stored a value there is none to wait for.
+    def _make(self, key: str, generator: Generator, source: AwsSource) -> dict[str, str]:
+        """New values; of a plain-text secret never one that the next rotation would take for JSON."""
+        for _ in range(TRIES):
+            made = generator.make(key, source)
+            if key or not Document(made[key]).is_like_json:
+                return made
+        raise SettingError(
+            "The generated values begin like JSON, with a bracket and a quotation mark. Add the quotation marks to "
+            "`exclude_characters`."
+        )
+
+    def _context(self, about: Description, *, is_stored: bool = True, compares: bool = True) -> Context:
+        """``is_stored``: there is a pending value to wait for. ``compares``: the current one is needed too."""
         pending = self._store.fresh_value(self._store.token) if is_stored else None
-        current = self._current(about)
+        current = self._current(about) if compares else None
         problems: dict[str, RotationError] = {}
         return Context(
             secret_id=self._store.secret_id,
@@ -239,14 +262,43 @@ class Rotation:
                 yield credential
 
     def _verify(self, about: Description) -> None:
-        if self._target is None:
-            if self._store.fresh_value(self._store.token) is None:
-                raise NoValueError("The AWSPENDING version has no value: createSecret did not store one.")
-            return
-        context = self._context(about)
+        context = self._context(about, compares=self._target is not None or self._keys is not None)
+        self._check_pending(context)
+        if self._target is not None:
+            self._target.test_secret(context)
+
+    def _check_pending(self, context: Context) -> None:
+        """Refuse a pending value that is not the current one with new values, as createSecret would make it now."""
         _ = context.pending
         self._check_identity(context)
-        self._target.test_secret(context)
+        if not self._is_made_from_current(context):
+            raise PendingMismatchError(
+                "The AWSPENDING value is not the AWSCURRENT one with new values for `keys`, so it is not used: "
+                "AWSCURRENT was changed or moved to another version after createSecret, or AWSPENDING was written by "
+                "something else. To rotate the current value: aws secretsmanager update-secret-version-stage "
+                f"--secret-id {context.secret_id} --version-stage AWSPENDING --remove-from-version-id "
+                f"{context.pending.version}, then rotate again. A value that the service has accepted is still found."
+            )
+
+    def _is_made_from_current(self, context: Context) -> bool:
+        issued = self._issued_keys(context)
+        if issued is None or self._function.settings.overwrite_json:
+            return True
+        pending, current = context.pending.document, context.current
+        try:
+            if self._keys is None:
+                pending.check_plain()
+                return True
+            pending.find(map(place, self._keys))
+        except SecretError:
+            return False
+        return current is None or pending.agrees(current.document, self._function.settings.changed_keys | set(issued))
+
+    def _issued_keys(self, context: Context) -> Collection[str] | None:
+        """Keys that the target's createSecret changes besides ``keys``; None when that is not known."""
+        if self._target is None or self._target.create_secret is None:
+            return ()
+        return None if self._target.issued_keys is None else self._target.issued_keys(context)
 
     def _check_identity(self, context: Context) -> None:
         """Refuse to take a pending value to another server or user than the current one is for."""

@@ -29,6 +29,10 @@ class Settings:
     """Keys of the JSON object to rotate; None for plain text."""
     password_key: str | None
     """The one of them that a target logs in with; None where there is none, or the target needs none."""
+    changed_keys: frozenset[str]
+    """Those keys, and others that generators fill besides."""
+    overwrite_json: bool
+    """Whether a plain-text secret may be replaced although it looks like JSON."""
     generators: Mapping[str, Generator]
     """How to make the value of each key; the key of a plain-text secret is ""."""
     password: Password
@@ -49,6 +53,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         keys=keys,
         password_key=_read_password_key(target, target_settings, keys),
         generators=_read_generators(environment, keys),
+        changed_keys=_read_changed_keys(environment, keys),
+        overwrite_json=_read_overwrite_json(environment, keys),
         password=_read_password(environment),
         target_settings=target_settings,
         target_fallbacks=catalogue.fallbacks(target),
@@ -66,6 +72,13 @@ def _read_keys(environment: Mapping[str, str]) -> tuple[str, ...] | None:
     if len(set(keys)) < len(keys):
         raise SettingError("SECRET_KEYS names a key twice. Name each once.")
     return tuple(keys)
+
+
+def _read_overwrite_json(environment: Mapping[str, str], keys: tuple[str, ...] | None) -> bool:
+    found = _boolean(environment, "OVERWRITE_JSON", False)
+    if found and keys is not None:
+        raise SettingError("OVERWRITE_JSON is for a secret that is replaced as a whole, and SECRET_KEYS names keys.")
+    return found
 
 
 def _read_password_key(target: str, settings: Mapping[str, str], keys: tuple[str, ...] | None) -> str | None:
@@ -95,6 +108,12 @@ def _read_generators(environment: Mapping[str, str], keys: tuple[str, ...] | Non
     (_check_no_others if keys is None else _check_others)(others, specs)
     filled = {other for _, other in others}
     return {key: generators.load(*of) for key, of in found.items() if key not in filled}
+
+
+def _read_changed_keys(environment: Mapping[str, str], keys: tuple[str, ...] | None) -> frozenset[str]:
+    specs: dict[str, Any] = _json(environment, "GENERATORS", dict, "a JSON object of generators") or {}
+    named = (catalogue.named_keys(*catalogue.generator_settings(key, spec)) for key, spec in specs.items())
+    return frozenset(keys or ()) | {other for others in named for other in others.values() if other}
 
 
 def _check_no_others(others: Sequence[_Other], _: object) -> None:

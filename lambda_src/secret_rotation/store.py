@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from . import aws
 from .credential import Credential
@@ -19,6 +19,9 @@ CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
 
 READS = 3
 """How often a value is read that should be there: reads can be stale just after a write."""
+
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,10 @@ class Store:
         self._extra = {"RotationToken": rotation_token} if rotation_token else {}
         self._deadline, self._keys, self._password_key = deadline, keys, password_key
 
+    def described(self, is_expected: Callable[[Description], bool]) -> Description:
+        """DescribeSecret, again a few times while it is not what is expected: it can be stale just after a write."""
+        return self._fresh(self.describe, is_expected)
+
     def describe(self) -> Description:
         """DescribeSecret."""
         with aws.calling("secretsmanager:DescribeSecret"):
@@ -147,13 +154,16 @@ class Store:
 
     def fresh_value(self, version: str) -> Credential | None:
         """Like ``value``, for a version just written: read again a few times before it is said to be absent."""
+        return self._fresh(lambda: self.value(version), lambda found: found is not None)
+
+    def _fresh(self, read: Callable[[], _T], is_expected: Callable[[_T], bool]) -> _T:
         for pause in (0.2 * 2**n for n in range(READS - 1)):
-            found = self.value(version)
-            if found is not None:
+            found = read()
+            if is_expected(found):
                 return found
             if self._deadline.remaining() > pause:
                 time.sleep(pause)
-        return self.value(version)
+        return read()
 
     def put_pending(self, text: str) -> bool:
         """Store ``text`` as the value of this rotation; False when the version has a value already."""

@@ -16,6 +16,11 @@ A target is a file with two functions, named after the steps of a rotation, and 
     def finish_secret(context: Context) -> None                   (optional)
         AWSCURRENT has moved: retire what is no longer needed.
 
+    def issued_keys(context: Context) -> Collection[str]          (optional, with create_secret)
+        The keys, besides those that rotate, that ``create_secret`` may return. All other keys of the pending value
+        must agree with the current one, or the step is refused: AWSCURRENT was moved meanwhile. Without this function
+        that is not checked for a target with ``create_secret``.
+
     def identity(credential: Credential) -> Mapping[str, str]     (optional)
         Which host, user and so on the credential is for. Pending and current must agree, or the step is refused:
         whoever can write one version must not be able to point the function at another server.
@@ -28,7 +33,7 @@ says what to do. Of any other exception only its class and place are logged, nev
 may repeat what it was given; ``explained`` turns such an exception into one of these, and ``aws.calling`` one of boto3.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -100,7 +105,10 @@ class Context:
     deadline: Deadline
     """``deadline.timeout(5)``: seconds to give one call to the service."""
     client: Callable[..., Any]
-    """``client("iam")``: a boto3 client with timeouts that fit, as the function's role or with given credentials."""
+    """``client("iam")``: a boto3 client with timeouts that fit, as the function's role or with given credentials.
+
+    ``client("iam", attempts=1)`` sends each request once: for one that issues something.
+    """
     fallbacks: Mapping[str, str] = field(default_factory=dict)
     """What ``look_up`` gives where neither the settings nor the secret says anything."""
     pending_or_none: Credential | None = None
@@ -214,6 +222,7 @@ class Target:
     create_secret: Callable[[Context], Mapping[str, str]] | None = None
     finish_secret: Callable[[Context], None] | None = None
     identity: Callable[[Credential], Mapping[str, str]] = _nothing
+    issued_keys: Callable[[Context], Collection[str]] | None = None
     test_writes: bool = False
     """Whether ``test_secret`` changes something, so that it is not for reports that only look."""
 
@@ -232,4 +241,4 @@ class Target:
 
 
 _REQUIRED = ("set_secret", "test_secret")
-_OPTIONAL = ("create_secret", "finish_secret", "identity")
+_OPTIONAL = ("create_secret", "finish_secret", "identity", "issued_keys")

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from rotation_lab.sandbox.client import Sandbox
+from tests.settings_cases import REQUIRED
 from tests.terraform import plans
 from tests.terraform.plans import Refusal
+from tests.terraform.test_variables import LAYERS, NETWORK
 
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app-AbCdEf"
 ISSUED = {"type": "iam_access_key", "settings": {"user_arn": "arn:aws:iam::123456789012:user/app"}}
@@ -20,6 +22,18 @@ CALLS: dict[str, dict[str, Any]] = {
     "partition": {"secrets": {"app": SECRET.replace("arn:aws:", "arn:aws-cn:")}},
     "environment": {"secrets": {"app": SECRET}, "keys": [f"password_{number}" for number in range(400)]},
     "issued_keys": {"secrets": {"app": SECRET}, "keys": ["secret_access_key"], "target": ISSUED},
+    "password_key": {
+        "secrets": {"app": SECRET},
+        "keys": ["api_token", "secret"],
+        "target": {"type": "postgresql"},
+        "network": NETWORK,
+        "function": LAYERS,
+    },
+    "password_key_unknown": {
+        "secrets": {"app": SECRET},
+        "keys": ["password"],
+        "target": {"type": "http", "settings": {**REQUIRED["http"], "password_key": "pass"}},
+    },
     "one_secret": {
         "secrets": {"app": SECRET, "other": SECRET.replace("app", "other")},
         "keys": ["access_key_id", "secret_access_key"],
@@ -45,6 +59,8 @@ MESSAGES = {
     "partition": ['secrets["app"] is in the partition aws-cn', "a provider for that partition"],
     "environment": ["environment has", "4096", "Shorten keys"],
     "issued_keys": ['keys must be ["access_key_id","secret_access_key"]', 'keys is ["secret_access_key"]'],
+    "password_key": ["target postgresql", "target.settings.password_key", 'keys is ["api_token","secret"]'],
+    "password_key_unknown": ["target http", 'password_key is "pass"', 'keys is ["password"]'],
     "one_secret": ["secrets has 2: app, other", "once for each"],
     "sid": ["role.statements", "WriteLogs", "another"],
     "policy": ["10240", "role.statements", "role_name"],

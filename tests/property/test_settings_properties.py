@@ -1,7 +1,9 @@
 """Any environment gives settings that work, or an error that names the variable."""
 
 import json
+from contextlib import suppress
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import example, given
@@ -10,13 +12,14 @@ from hypothesis import strategies as st
 from rotation_lab.model.secrets_manager import SecretsManager
 from secret_rotation import catalogue, settings
 from secret_rotation.deadline import Deadline
-from secret_rotation.errors import SettingError
+from secret_rotation.document import Document
+from secret_rotation.errors import SettingError, StoreError
 from secret_rotation.generators import password
 from secret_rotation.logs import Log
 from secret_rotation.source import AwsSource
 from secret_rotation.store import Secrets, Store
 from tests.settings_cases import KEY
-from tests.support.function import check_harmless
+from tests.support.function import RotationFunction, check_harmless
 
 JSON = ["SECRET_KEYS", "GENERATORS", "TARGET_SETTINGS"]
 FLAGS = [f"EXCLUDE_{name}" for name in ("NUMBERS", "PUNCTUATION", "UPPERCASE", "LOWERCASE")]
@@ -97,3 +100,38 @@ def test_settings_that_are_accepted_make_a_value_for_every_key(environment: dict
             assert not set(made[key]) & set(environment.get("EXCLUDE_CHARACTERS", ""))
     assert made.keys() >= set(found.keys or [""])
     assert all(made.values())
+
+
+looks_like_json = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from("[{"),
+    st.sampled_from(["", " ", "["]),
+    st.sampled_from("\"'"),
+    st.text(max_size=9),
+)
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=40) | looks_like_json)
+def test_no_value_that_is_generated_is_rejected_by_the_next_rotation(first: str) -> None:
+    """Any text that GetRandomPassword may give, those included that begin like JSON."""
+    manager = SecretsManager()
+    arn = manager.create("old")
+    with mock.patch.object(Store, "random_password", side_effect=[first, "fine", "later"]):
+        function = RotationFunction(manager)
+        function.rotate(arn)
+        function.rotate(arn)
+    assert manager.secrets[arn].text() in ("fine", "later")
+
+
+@given(environments)
+def test_no_password_that_settings_allow_is_rejected_by_the_next_rotation(environment: dict[str, str]) -> None:
+    environment = {**environment, "GENERATORS": "{}", "SECRET_KEYS": ""}
+    if read(environment) is None:
+        return
+    manager = SecretsManager()
+    arn = manager.create("old")
+    function = RotationFunction(manager, **environment)
+    with suppress(StoreError, SettingError):  # no password can be made as the settings ask for it
+        for _ in range(3):
+            function.rotate(arn)
+    assert not Document(str(manager.secrets[arn].text())).is_like_json

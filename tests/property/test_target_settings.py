@@ -40,6 +40,7 @@ PLAUSIBLE = {
     "secret_arn": [ADMIN, SECRET],
     "user_arn": [REQUIRED["iam_access_key"]["user_arn"]],
     "cluster_arn": [REQUIRED["rds_data"]["cluster_arn"]],
+    "server_name": ["localhost", "db.example.com"],
     "max_logins": ["1", "100"],
     "method": ["PUT", "GET"],
     "status": ["200-299", "204, 401-403"],

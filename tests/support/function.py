@@ -43,7 +43,7 @@ class RotationFunction:
             stack.enter_context(mock.patch.object(aws, "clients", return_value=self._client))
             self.function = handler._function.__wrapped__()
 
-    def _client(self, service: str, **credentials: str) -> Any:
+    def _client(self, service: str, *, attempts: int = 3, **credentials: str) -> Any:
         """A client by the name of its service; one that depends on the credentials is there as a function of them."""
         found = self.clients[service]
         return found(**credentials) if credentials else found

@@ -269,8 +269,8 @@ def test_a_secret_with_another_use_is_not_taken_as_the_probe(service: Role, whic
         settings=replace(world.function.function.settings, target_settings=settings)
     )
     before = world.manager.secrets[arn].text()
-    token = world.until("setSecret")
-    assert "probe_secret_arn" in world.refused(SettingError, "testSecret", token)
+    token = world.until("createSecret")
+    assert "probe_secret_arn" in world.refused(SettingError, "setSecret", token)
     assert world.manager.secrets[arn].text() == before
 
 

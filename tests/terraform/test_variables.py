@@ -53,6 +53,7 @@ NAME_AND_SECRETS = [
 
 KEYS = [
     rejected("keys is not empty", "keys is empty", "plain-text", keys=[]),
+    rejected("all is overwritten only without keys", "overwrite_json", "keys = null", keys=["a"], overwrite_json=True),
     rejected("a key has a name", "keys has an empty entry", "name of a key", keys=["password", ""]),
     rejected("a key is there once", '["password","password"]', "once", keys=["password", "password"]),
 ]

@@ -73,6 +73,13 @@ def test_timeouts_of_a_client_fit_the_function_s_time(seconds: float, connect: f
     assert config.retries == {"mode": "standard", "total_max_attempts": 3}
 
 
+def test_what_issues_something_is_sent_once() -> None:
+    """And clients with another number of attempts are kept apart."""
+    make = aws.clients(started(30), None)
+    assert make("iam", attempts=1).meta.config.retries["total_max_attempts"] == 1
+    assert make("iam").meta.config.retries["total_max_attempts"] == 3
+
+
 def test_a_call_that_would_outlast_the_function_is_not_begun() -> None:
     deadline = started(30)
     made = client(deadline)

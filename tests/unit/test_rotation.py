@@ -4,17 +4,28 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from rotation_lab.model.secrets_manager import CURRENT, PENDING, PREVIOUS, STEPS, SecretsManager, ServiceError
 from secret_rotation import errors
+from secret_rotation.store import Store
 from secret_rotation.target import Context, Credential
 from tests.messages import refused
 from tests.support.function import ROTATION_TOKEN, RotationFunction, Service
 
 DOCUMENT = '{ "username": "app",\n  "password": "old-password", "n": 1e400, "é": "\\u00e9" }'
 KEYS = {"SECRET_KEYS": '["password"]'}
+LIKE_JSON = [
+    '[{"user":"a"}]', '"{\\"a\\":1}"', "{'a':1}", '{"a":1,}', '{"a":1', '["a"]', "['a']", ' [ [ {"a": 1} ] ]',
+    '"\\"{\\\\\\"a\\\\\\":1}\\""', "'{\"a\":1}'", '{\\"a\\":1}', '{\n  "a": 1,\n}',
+    "{\u201ca\u201d: 1}", '\ufeff{"a":1,}',
+]  # fmt: skip
+PLAIN = [
+    "word", "[abc]def", "{abc}", "[1, 2]", "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "5", "null", '"quoted"', "a{'b", "[", "{}x", "postgres://a:b@c/d",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -64,18 +75,19 @@ def test_several_keys_get_values_of_their_own(manager: SecretsManager) -> None:
     assert value["m"] == "3"
 
 
-def test_a_rotation_of_a_json_secret_takes_seven_calls(manager: SecretsManager) -> None:
-    arn = manager.create(DOCUMENT)
-    RotationFunction(manager, **KEYS).rotate(arn)
+@pytest.mark.parametrize(
+    ("text", "environment", "reads"), [("old-password", {}, 1), (DOCUMENT, KEYS, 2)], ids=["plain text", "JSON"]
+)
+def test_a_rotation_takes_seven_calls_of_plain_text_and_eight_of_json(
+    manager: SecretsManager, text: str, environment: dict[str, str], reads: int
+) -> None:
+    """finishSecret reads the current value of JSON too, to see that no other key has changed."""
+    arn = manager.create(text)
+    RotationFunction(manager, **environment).rotate(arn)
+    created = ["DescribeSecret", "GetSecretValue", "GetRandomPassword", "PutSecretValue"]
     assert manager.calls == [
-        "DescribeSecret",
-        "GetSecretValue",
-        "GetRandomPassword",
-        "PutSecretValue",
-        "DescribeSecret",
-        "GetSecretValue",
-        "UpdateSecretVersionStage",
-    ]
+        *created, "DescribeSecret", *["GetSecretValue"] * reads, "UpdateSecretVersionStage",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("step", ["setSecret", "testSecret"])
@@ -218,7 +230,7 @@ def test_a_step_that_is_not_for_a_rotation_in_progress_is_refused(
         manager.secrets[arn].versions[token].labels.add("mine")  # else DescribeSecret does not list it
     with pytest.raises(expected):
         function(step, arn, token)
-    assert manager.calls == ["DescribeSecret"]
+    assert manager.calls == ["DescribeSecret"] * (1 if expected is errors.StoreError else 3)  # it may be stale
     assert service.attempts == []
     assert {name: secret.text() for name, secret in manager.secrets.items()} == before
 
@@ -229,6 +241,7 @@ def test_a_step_that_is_not_for_a_rotation_in_progress_is_refused(
         (b"\x00\x01binary", {}, errors.SecretBinaryError, "SecretString"),
         ('{"password": "x"}', {}, errors.JsonObjectError, "`keys`"),
         ('\ufeff{"password": "x"}', {}, errors.JsonObjectError, "`keys`"),
+        *[(text, {}, errors.JsonObjectError, "`overwrite_json = true`") for text in LIKE_JSON],
         ("not json", KEYS, errors.NotJsonError, "`keys`"),
         (" ", KEYS, errors.NotJsonError, '{"password": "to-be-rotated"}'),
         ('["password"]', KEYS, errors.NotAnObjectError, "JSON object"),
@@ -254,6 +267,38 @@ def test_a_secret_that_cannot_be_rotated_is_refused_and_stays_as_it_is(
     assert manager.secrets[arn].versions[token].data == {}
     made = ["GetRandomPassword"] if expected is errors.ValueTooLargeError else []  # known only with the new value
     assert manager.calls == ["DescribeSecret", "GetSecretValue", *made] or expected is errors.NoValueError
+
+
+@pytest.mark.parametrize("text", [*LIKE_JSON, '{"password": "x"}'])
+def test_what_looks_like_json_is_replaced_if_the_setting_says_so(manager: SecretsManager, text: str) -> None:
+    arn = manager.create(text)
+    RotationFunction(manager, OVERWRITE_JSON="true").rotate(arn)
+    assert manager.secrets[arn].text() == manager.made[0]
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_what_does_not_look_like_json_is_plain_text(manager: SecretsManager, text: str) -> None:
+    arn = manager.create(text)
+    RotationFunction(manager).rotate(arn)
+    assert manager.secrets[arn].text() == manager.made[0]
+
+
+def test_a_password_that_looks_like_json_is_not_stored(manager: SecretsManager) -> None:
+    """The next rotation would reject it."""
+    arn = manager.create("old-password")
+    made = iter(['{"abcdef', "['abcdef", "fine-password"])
+    with mock.patch.object(Store, "random_password", side_effect=made):
+        RotationFunction(manager).rotate(arn)
+    assert manager.secrets[arn].text() == "fine-password"
+
+
+def test_settings_that_make_nothing_but_json_are_refused(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    with (
+        mock.patch.object(Store, "random_password", return_value='{"'),
+        refused(errors.SettingError, "`exclude_characters`"),
+    ):
+        RotationFunction(manager).rotate(arn)
 
 
 def test_a_value_of_exactly_the_largest_size_is_stored(manager: SecretsManager) -> None:
@@ -324,7 +369,120 @@ def test_a_test_that_comes_alone_for_a_secret_without_a_value_passes(manager: Se
     assert service.attempts == []
 
 
+# The current value is changed while a rotation is under way.
+
+
+@pytest.mark.parametrize("again", ["setSecret", "finishSecret"])
+@pytest.mark.parametrize("target", [None, Service("old-password")])
+def test_a_rollback_is_not_undone(manager: SecretsManager, target: Service | None, again: str) -> None:
+    """An operator moves AWSCURRENT back after createSecret: the other keys of the newer version stay gone."""
+    if target is None and again == "setSecret":
+        return
+    arn = manager.create('{"password": "old-password", "host": "old"}')
+    former = str(manager.secrets[arn].holder(CURRENT))
+    manager.put(arn, '{"password": "old-password", "host": "broken"}')
+    function = RotationFunction(manager, replace(target) if target else None, **KEYS)
+    token = until(function, arn, "createSecret")
+    move_current(manager, arn, former)
+    with refused(errors.PendingMismatchError, "AWSCURRENT", "--version-stage AWSPENDING", token, "rotate again"):
+        function(again, arn, token)
+    assert manager.secrets[arn].text() == '{"password": "old-password", "host": "old"}'
+    manager.clear(arn)  # what the message says
+    function.rotate(arn)
+    assert '"host": "old"' in str(manager.secrets[arn].text())
+
+
+def move_current(manager: SecretsManager, arn: str, version: str) -> None:
+    manager.client().update_secret_version_stage(
+        SecretId=arn,
+        VersionStage=CURRENT,
+        MoveToVersionId=version,
+        RemoveFromVersionId=manager.secrets[arn].holder(CURRENT),
+    )
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "garbage", "[]", "{}", '{"password": 5, "user": "app"}', '{"password": "new"}', '{"user": "app"}',
+        '{"password": "new", "user": "other"}', '{"password": "new", "user": "app", "more": "x"}',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("target", [None, Service("old-password")])
+def test_garbage_in_pending_does_not_become_current(
+    manager: SecretsManager, garbage: str, target: Service | None
+) -> None:
+    arn = manager.create('{"user": "app", "password": "old-password"}')
+    token = manager.put(arn, garbage, labels=(PENDING,))
+    function = RotationFunction(manager, target, **KEYS)
+    for step in ("setSecret", "finishSecret") if target else ("finishSecret",):
+        with refused(errors.PendingMismatchError, token):
+            function(step, arn, token)
+    assert "old-password" in str(manager.secrets[arn].text())
+    assert target is None or target.attempts == []
+
+
+def test_json_in_pending_does_not_become_a_plain_text_secret(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    token = manager.put(arn, '{"password": "new"}', labels=(PENDING,))
+    with refused(errors.PendingMismatchError, token):
+        RotationFunction(manager)("finishSecret", arn, token)
+
+
+def test_a_value_put_while_the_new_one_is_made_is_not_overwritten_by_older_keys(manager: SecretsManager) -> None:
+    arn = manager.create('{"password": "old-password", "host": "old"}')
+
+    def put_by_hand(moment: str, action: str) -> None:
+        if (moment, action) == ("before", "PutSecretValue"):
+            manager.hooks.clear()
+            manager.put(arn, '{"password": "old-password", "host": "new"}')
+
+    manager.hooks.append(put_by_hand)
+    with pytest.raises(errors.SecretError):
+        RotationFunction(manager, **KEYS).rotate(arn)
+    assert '"host": "new"' in str(manager.secrets[arn].text())
+
+
+def test_keys_that_a_generator_or_a_target_fills_may_differ(manager: SecretsManager) -> None:
+    arn = manager.create('{"password": "old-password", "username": "app", "other": "x"}')
+    target = Issuer("old-password")
+    target.issued = {"password": "new-password", "username": "app_clone"}
+    target.issued_keys = lambda _: ("username",)  # type: ignore[attr-defined]
+    function = RotationFunction(manager, target, **KEYS)
+    function.rotate(arn)
+    assert '"app_clone"' in str(manager.secrets[arn].text())
+    del target.issued_keys  # type: ignore[attr-defined]
+    target.issued = {"username": "app"}
+    function = RotationFunction(manager, target, **KEYS)  # that does not say what it issues
+    function.rotate(arn)
+
+
+# A rotation that is cancelled half way.
+
+
+@pytest.mark.parametrize("last", ["createSecret", "setSecret", "testSecret"])
+def test_a_cancelled_rotation_goes_on_when_rotation_is_enabled_again(manager: SecretsManager, last: str) -> None:
+    """Terraform destroyed it, or its entry was removed, between set and finish."""
+    arn = manager.create("old-password")
+    service = Service("old-password")
+    function = RotationFunction(manager, service)
+    token = until(function, arn, last)
+    manager.cancel(arn)
+    assert function.rotate(arn) == token
+    assert manager.secrets[arn].text() == service.password
+
+
 # Reads that lag behind.
+
+
+def test_labels_just_written_are_read_again_before_a_rotation_is_said_to_be_abandoned(manager: SecretsManager) -> None:
+    arn = manager.create("old-password")
+    token = manager.rotate(arn)
+    manager.stale_reads = 2
+    function = RotationFunction(manager)
+    function("createSecret", arn, token)
+    assert function.slept == [0.2, 0.4]
+    assert manager.secrets[arn].text(PENDING) == manager.made[0]
 
 
 def test_a_value_just_written_is_read_again_until_it_is_seen(manager: SecretsManager) -> None:

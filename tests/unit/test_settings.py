@@ -160,6 +160,20 @@ def test_a_key_with_two_values_is_refused(generators: object) -> None:
         settings.read({"SECRET_KEYS": '["a", "b"]', "GENERATORS": json.dumps(generators)})
 
 
+def test_all_of_a_secret_is_overwritten_only_where_no_keys_are_named() -> None:
+    assert settings.read({}).overwrite_json is False
+    assert settings.read({"OVERWRITE_JSON": "true"}).overwrite_json is True
+    with refused(SettingError, "OVERWRITE_JSON", "SECRET_KEYS"):
+        settings.read({"OVERWRITE_JSON": "true", "SECRET_KEYS": '["password"]'})
+
+
+def test_the_keys_that_change_are_those_that_rotate_and_those_that_generators_fill() -> None:
+    key = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    generators = {"private": {"type": "ec", "kms_key_arn": key, "public_key": "public"}}
+    found = settings.read({"SECRET_KEYS": '["private", "other"]', "GENERATORS": json.dumps(generators)})
+    assert found.changed_keys == {"private", "other", "public"}
+
+
 # The key that a target logs in with.
 
 

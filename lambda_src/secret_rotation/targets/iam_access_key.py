@@ -46,10 +46,15 @@ def create_secret(context: Context) -> dict[str, str]:
     _make_room(context, user, names)
     # A key whose maker has no time left to store it is lost.
     context.deadline.require((context.deadline.total or 0) / 3, "issue an access key and store it")
-    key = user.create()
+    key = user.create(context.client("iam", attempts=1))
     context.hide(key["SecretAccessKey"])
     context.log.info("A new access key is issued.")
     return {names.key_id: key["AccessKeyId"], names.secret_key: key["SecretAccessKey"]}
+
+
+def issued_keys(_: Context) -> tuple[str, ...]:
+    """None besides ``keys``, which must be what is issued."""
+    return ()
 
 
 def set_secret(context: Context) -> None:
@@ -101,10 +106,10 @@ class User:
             raise ConfigurationError(f"There is no IAM user {self.arn}. Create it, or correct 'user_arn'.")
         return {key["AccessKeyId"]: key for key in answer["AccessKeyMetadata"]}
 
-    def create(self) -> Mapping[str, str]:
-        """CreateAccessKey."""
+    def create(self, once: Any) -> Mapping[str, str]:
+        """CreateAccessKey, by a client that sends it once: a late answer and a second attempt would make two keys."""
         with aws.calling("iam:CreateAccessKey"):
-            key: Mapping[str, str] = self.iam.create_access_key(UserName=self.name)["AccessKey"]
+            key: Mapping[str, str] = once.create_access_key(UserName=self.name)["AccessKey"]
         return key
 
     def delete(self, key_id: str) -> None:

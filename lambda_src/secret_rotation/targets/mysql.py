@@ -23,7 +23,7 @@ from ..target import (
     explained,
 )
 from .databases import strategies
-from .databases.strategies import Server, Session, identity
+from .databases.strategies import Server, Session, identity, issued_keys
 
 try:
     import pymysql
@@ -31,7 +31,7 @@ try:
 except ImportError:
     raise driver.missing("PyMySQL") from None
 
-__all__ = ["create_secret", "identity", "set_secret", "test_secret"]
+__all__ = ["create_secret", "identity", "issued_keys", "set_secret", "test_secret"]
 
 _CONFIGURATION = {
     ER.ACCESS_DENIED_ERROR: "does not let the administrator do this: grant it, WITH GRANT OPTION, what the user has",

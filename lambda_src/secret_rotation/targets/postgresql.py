@@ -23,7 +23,7 @@ from ..target import (
 )
 from .databases import postgres_login as login
 from .databases import strategies
-from .databases.strategies import Server, Session, identity
+from .databases.strategies import Server, Session, identity, issued_keys
 
 try:
     from pg8000 import native
@@ -34,7 +34,7 @@ try:
 except ImportError:
     raise driver.missing("pg8000") from None
 
-__all__ = ["create_secret", "identity", "set_secret", "test_secret"]
+__all__ = ["create_secret", "identity", "issued_keys", "set_secret", "test_secret"]
 
 LONGEST_NAME = 63
 """Bytes. The server cuts longer names off, without an error."""

@@ -5,7 +5,8 @@ pending value cannot be used before it is current, and it must not become curren
 target does about it:
 
 - setSecret logs in by the administrator's secret and changes the user's password.
-- testSecret copies user name and password to the probe, a secret for this one purpose, and logs in by that.
+- testSecret copies user name and password to the probe, a secret for this one purpose, and logs in by that. setSecret
+  does so too, before the change and after one that failed: a server may refuse to set a password that it has.
 
 The Data API keeps connections open, and how it chooses one for a secret is not documented: an answer may come over a
 connection that was opened with an older value of the probe, and would prove nothing. So the server is asked when the
@@ -62,19 +63,28 @@ def identity(credential: Credential) -> dict[str, str]:
 
 
 def set_secret(context: Context) -> None:
-    """Change the user's password, as the administrator."""
-    cluster, username = Cluster.of(context), _username(context, context.pending)
-    cluster.engine.change_password(cluster.statements_as(cluster.admin), username, context.pending.value)
+    """Change the user's password, as the administrator, unless the pending value is accepted already."""
+    cluster, probe = Cluster.of(context), Probe.of(context)
+    username = _username(context, context.pending)
+
+    def change() -> None:
+        cluster.engine.change_password(cluster.statements_as(cluster.admin), username, context.pending.value)
+
+    # A server with a rule against reuse rejects the password that an earlier try has set.
+    context.set_once(lambda pending: _log_in(cluster, probe, pending, pauses=()), change)
 
 
 def test_secret(context: Context) -> None:
     """Log in with the value to be tested, by a copy of it in the probe."""
-    cluster, probe = Cluster.of(context), Probe.of(context)
-    username, password = _username(context, context.subject), context.subject.value
+    _log_in(Cluster.of(context), Probe.of(context), context.subject, PROBE_PAUSES)
+
+
+def _log_in(cluster: "Cluster", probe: "Probe", subject: Credential, pauses: Sequence[float]) -> None:
+    username, password = _username(cluster.context, subject), subject.value
     statements, problem = cluster.statements_as(Login(f"the user {username!r}", probe.arn)), None
-    for pause in (0.0, *PROBE_PAUSES):
+    for pause in (0.0, *pauses):
         if problem is not None:
-            if context.deadline.remaining() < pause + 3 * CALL:
+            if cluster.context.deadline.remaining() < pause + 3 * CALL:
                 break
             time.sleep(pause)
         # After a stale answer it is written again: a server that has restarted counts its connections anew.

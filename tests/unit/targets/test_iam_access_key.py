@@ -33,7 +33,7 @@ class Case:
     """A user with keys, the first of which is current, and a context for createSecret."""
 
     def __init__(self, keys: int, *, stored: int | None = None) -> None:
-        self.iam, self.manager = Iam(), SecretsManager()
+        self.iam, self.manager, self.attempts = Iam(), SecretsManager(), list[int]()
         self.user = self.iam.add_user("app")
         self.keys = [self.iam.add_key("app") for _ in range(keys)]
         for key in self.keys[: keys if stored is None else stored]:
@@ -42,7 +42,8 @@ class Case:
         older = values[1:] if stored is None else values[1:stored]
         self.context = contexts.of("iam_access_key")(None, values[0], older, client=self.client, user_arn=self.user)
 
-    def client(self, service: str, **credentials: str) -> object:
+    def client(self, service: str, *, attempts: int = 3, **credentials: str) -> object:
+        self.attempts.append(attempts)
         return self.manager.client() if service == "secretsmanager" else self.iam.client(service, **credentials)
 
     def deny(self, action: str) -> None:
@@ -88,6 +89,15 @@ def test_the_missing_permission_to_test_a_key_is_named() -> None:
     case.deny("GetCallerIdentity")
     with refused(AccessDeniedError, "sts:GetCallerIdentity", "Said by AWS."):
         iam_access_key.test_secret(case.context)
+
+
+def test_the_request_for_a_key_is_sent_once() -> None:
+    """After a late answer a second attempt would make a second key, and the quota is two."""
+    case = Case(1)
+    attempts: list[int] = []
+    case.iam.hooks.append(lambda _, action: attempts.append(case.attempts[-1]) if action == "CreateAccessKey" else None)
+    case.create()
+    assert set(attempts) == {1}
 
 
 def logged(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, bool, bool]]:

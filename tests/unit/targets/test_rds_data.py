@@ -417,3 +417,68 @@ def test_the_user_is_that_of_the_settings_or_else_of_the_secret() -> None:
     secret: Credential = credential("new")
     assert rds_data._username(step(), secret) == "app"
     assert rds_data._username(step(username="other"), secret) == "other"
+
+
+# Before and after a change.
+
+
+class ReuseRule:
+    """A MySQL that refuses a password which the user has had, behind the Data API."""
+
+    def __init__(self, password: str) -> None:
+        self.manager = SecretsManager()
+        self.probe = self.manager.create(name="probe")
+        self.history, self.connections, self.loses_answers = [password], 100, False
+
+    def context(self, pending: Credential) -> Context:
+        settings = {"cluster_arn": "arn:cluster", "engine": "mysql", "admin_secret_arn": "arn:admin"}
+        return context(pending, credential("s3cret-old"), client=self.client, probe_secret_arn=self.probe, **settings)
+
+    def client(self, service: str) -> Any:
+        return self.manager.client() if service == "secretsmanager" else self
+
+    def execute_statement(self, *, secretArn: str, sql: str, **_: str) -> dict[str, Any]:  # noqa: N803
+        self.connections += 1
+        if secretArn == self.probe:
+            document = json.loads(str(self.manager.secrets[self.probe].text()))
+            if document["password"] != self.history[-1]:
+                raise answer("BadRequestException", "Access denied for user 'app'")
+            return rows("app@%", str(self.connections))
+        if sql.startswith("SHOW"):
+            return rows("Connections", str(self.connections))
+        if sql.startswith("SELECT"):
+            return rows("admin@%", "")
+        return self.alter(sql.rpartition("BY ")[2].strip("'"))
+
+    def alter(self, password: str) -> dict[str, Any]:
+        if password in self.history:
+            raise answer("BadRequestException", "Cannot use these credentials; Error code: 3638")
+        self.history.append(password)
+        if self.loses_answers:
+            raise ReadTimeoutError(endpoint_url="data")
+        return {}
+
+
+def rows(*texts: str) -> dict[str, Any]:
+    return {"records": [[{"stringValue": text} for text in texts]]}
+
+
+def test_a_password_is_not_set_a_second_time() -> None:
+    server = ReuseRule("s3cret-old")
+    for _ in range(2):
+        rds_data.set_secret(server.context(credential("s3cret-new")))
+    assert server.history == ["s3cret-old", "s3cret-new"]
+
+
+def test_a_change_whose_answer_was_lost_is_a_success() -> None:
+    server = ReuseRule("s3cret-old")
+    server.loses_answers = True
+    rds_data.set_secret(server.context(credential("s3cret-new")))
+    assert server.history[-1] == "s3cret-new"
+
+
+def test_a_password_that_the_rule_refuses_is_an_error() -> None:
+    server = ReuseRule("s3cret-new")
+    server.history.append("s3cret-old")
+    with pytest.raises(RotationError, match="3638"):
+        rds_data.set_secret(server.context(credential("s3cret-new")))

@@ -124,6 +124,11 @@ def identity(credential: Credential) -> dict[str, str]:
     return {**found, "username": found["username"].removesuffix(CLONE)}
 
 
+def issued_keys(context: Context) -> tuple[str, ...]:
+    """The key with the user's name, which changes when two users take turns."""
+    return (_username_key(context),) if _alternates(context) else ()
+
+
 def other(username: str) -> str:
     """The user whose turn is next."""
     return username.removesuffix(CLONE) if username.endswith(CLONE) else username + CLONE
