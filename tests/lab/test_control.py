@@ -68,20 +68,20 @@ def test_a_refused_call_is_counted_with_its_error(aws: Sandbox) -> None:
     assert call["principal"] == "arn:aws:iam::123456789012:root"
 
 
-@pytest.mark.parametrize(("when", "value"), [("before", "initial"), ("after", "two")])
+@pytest.mark.parametrize(("moment", "value"), [("before", "initial"), ("after", "two")])
 def test_a_fault_answers_with_an_error_before_or_after_the_effect(
-    when: str, value: str, secret: Secret, aws: Sandbox, once: Any
+    moment: str, value: str, secret: Secret, aws: Sandbox, once: Any
 ) -> None:
-    aws.add_fault(service="secretsmanager", action="PutSecretValue", when=when, effect="error:ThrottlingException")
+    aws.add_fault(action="secretsmanager:PutSecretValue", moment=moment, effect="error:ThrottlingException")
     with pytest.raises(ClientError, match="ThrottlingException"):
         once.put_secret_value(SecretId=secret.name, SecretString="two")
     assert secret.value() == value
     assert aws.faults() == []
 
 
-@pytest.mark.parametrize(("when", "value"), [("before", "initial"), ("after", "two")])
-def test_a_fault_takes_the_answer_away(when: str, value: str, secret: Secret, aws: Sandbox, once: Any) -> None:
-    aws.add_fault(service="secretsmanager", action="PutSecretValue", when=when, effect="drop")
+@pytest.mark.parametrize(("moment", "value"), [("before", "initial"), ("after", "two")])
+def test_a_fault_takes_the_answer_away(moment: str, value: str, secret: Secret, aws: Sandbox, once: Any) -> None:
+    aws.add_fault(action="secretsmanager:PutSecretValue", moment=moment, effect="drop")
     with pytest.raises(ConnectionClosedError):
         once.put_secret_value(SecretId=secret.name, SecretString="two")
     assert secret.value() == value
@@ -89,15 +89,20 @@ def test_a_fault_takes_the_answer_away(when: str, value: str, secret: Secret, aw
 
 
 def test_a_fault_delays(secret: Secret, aws: Sandbox) -> None:
-    aws.add_fault(service="secretsmanager", action="*", effect="delay:0.3")
+    aws.add_fault(action="secretsmanager:*", effect="delay:0.3")
     started = time.monotonic()
     secret.value()
     assert time.monotonic() - started >= 0.3
 
 
 def test_a_fault_strikes_the_nth_call_of_its_principal_once(secret: Secret, template: Function, aws: Sandbox) -> None:
-    rule = {"action": "GetSecretValue", "n": 2, "effect": "error:AccessDeniedException", "principal": template.name}
-    aws.add_fault(service="secretsmanager", **rule)
+    rule = {
+        "action": "secretsmanager:GetSecretValue",
+        "turn": 2,
+        "effect": "error:AccessDeniedException",
+        "principal": template.name,
+    }
+    aws.add_fault(**rule)
     secret.value()
     secret.value()  # not its principal
     state = secret.rotated(template)
@@ -107,14 +112,12 @@ def test_a_fault_strikes_the_nth_call_of_its_principal_once(secret: Secret, temp
 
 
 def test_a_fault_kills_the_function(secret: Secret, template: Function, aws: Sandbox) -> None:
-    aws.add_fault(service="secretsmanager", action="PutSecretValue", when="after", effect="kill")
+    aws.add_fault(action="secretsmanager:PutSecretValue", moment="after", effect="kill")
     with pytest.raises(ConnectionClosedError):  # nobody to kill: the answer is lost
         secret.aws.client("secretsmanager", config=Config(retries={"total_max_attempts": 1})).put_secret_value(
             SecretId=secret.name, SecretString="two"
         )
-    aws.add_fault(
-        service="secretsmanager", action="PutSecretValue", when="after", effect="kill", principal=template.name
-    )
+    aws.add_fault(action="secretsmanager:PutSecretValue", moment="after", effect="kill", principal=template.name)
     state = secret.rotated(template)
     assert "signal: killed" in state["log"][0]["error"]
     assert state["result"] == "ok"
@@ -122,24 +125,24 @@ def test_a_fault_kills_the_function(secret: Secret, template: Function, aws: San
 
 @pytest.mark.parametrize(
     "rule",
-    [{"when": "during"}, {"effect": "explode"}, {"n": 0}, {"colour": "red"}],
+    [{"moment": "during"}, {"effect": "explode"}, {"turn": 0}, {"colour": "red"}, {"action": "PutSecretValue"}],
     ids=str,
 )
 def test_a_rule_that_makes_no_sense_is_refused(rule: dict[str, Any], aws: Sandbox) -> None:
     with pytest.raises(SandboxError, match="faults"):
-        aws.add_fault(**{"service": "secretsmanager", "action": "PutSecretValue", **rule})
+        aws.add_fault(**{"action": "secretsmanager:PutSecretValue", **rule})
 
 
 def test_add_permission_sent_again_for_a_lost_answer_is_not_a_conflict(make_function: Make, aws: Sandbox) -> None:
     function = make_function()
-    aws.add_fault(service="lambda", action="AddPermission", when="after", effect="drop")
+    aws.add_fault(action="lambda:AddPermission", moment="after", effect="drop")
     permit(function)  # boto3 sends it twice
     with pytest.raises(ClientError, match="ResourceConflictException"):
         permit(function)
 
 
 def test_a_role_whose_creation_is_sent_again_is_not_there_already(aws: Sandbox) -> None:
-    aws.add_fault(service="iam", action="CreateRole", when="after", effect="drop")
+    aws.add_fault(action="iam:CreateRole", moment="after", effect="drop")
     try:
         aws.client("iam").create_role(  # boto3 sends it twice
             RoleName="sent-twice", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []})

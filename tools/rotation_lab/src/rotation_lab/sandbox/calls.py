@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from rotation_lab.points import BEFORE, MOMENTS
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -54,34 +56,36 @@ class FaultError(ValueError):
 
 @dataclass
 class Fault:
-    """Something that goes wrong with the ``n``-th call that matches.
+    """Something that goes wrong at a point, as ``rotation_lab.points`` has them: at any step, for whoever calls.
 
-    ``when`` is "before" (the call has no effect) or "after" (it has, and its answer is lost). ``effect`` is
+    ``action`` is "secretsmanager:PutSecretValue", "secretsmanager:*" or "*"; ``turn`` counts the calls that match.
+    ``moment`` is "before" (the call has no effect) or "after" (it has, and its answer is lost). ``effect`` is
     "error:<code>", "drop" (the connection is closed without an answer), "delay:<seconds>" or "kill" (the process of
     the calling function is killed). ``principal`` is a part of the caller's ARN.
     """
 
-    service: str
     action: str
-    when: str = "before"
-    n: int = 1
+    moment: str = BEFORE
+    turn: int = 1
     effect: str = "drop"
     principal: str = ""
     seen: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        texts = (self.service, self.action, self.when, self.effect, self.principal)
-        if not all(isinstance(text, str) for text in texts) or type(self.n) is not int:
-            raise FaultError("n is a whole number, everything else is a string")
-        if self.when not in ("before", "after") or self.n < 1:
-            raise FaultError("when is before or after, and n is 1 or more")
+        texts = (self.action, self.moment, self.effect, self.principal)
+        if not all(isinstance(text, str) for text in texts) or type(self.turn) is not int:
+            raise FaultError("turn is a whole number, everything else is a string")
+        if self.moment not in MOMENTS or self.turn < 1:
+            raise FaultError("moment is before or after, and turn is 1 or more")
+        if not re.fullmatch(r"\*|[a-z0-9-]+:(\*|[A-Za-z0-9]+)", self.action):
+            raise FaultError("action is <service>:<Action>, <service>:* or *")
         if not re.fullmatch(r"drop|kill|error:\w+|delay:\d+(\.\d+)?", self.effect):
             raise FaultError("effect is drop, kill, error:<code> or delay:<seconds>")
 
     def matches(self, asked: Asked) -> bool:
         """Whether it is about this call, whatever its turn."""
-        wanted = self.action in (asked.action, "*") and self.service in (asked.service, "*")
-        return wanted and self.principal in (asked.principal or "")
+        wanted = (f"{asked.service}:{asked.action}", f"{asked.service}:*", "*")
+        return self.action in wanted and self.principal in (asked.principal or "")
 
 
 class Faults:
@@ -116,7 +120,7 @@ class Faults:
             struck = None
             for rule in [rule for rule in self._rules if rule.matches(asked)]:
                 rule.seen += 1
-                if struck is None and rule.seen >= rule.n:
+                if struck is None and rule.seen >= rule.turn:
                     struck = rule
             if struck is not None:
                 self._rules.remove(struck)

@@ -189,7 +189,7 @@ class Sandbox:
         self._call("POST", "calls/reset", {})
 
     def add_fault(self, **rule: Any) -> None:
-        """Orders a fault: service, action, when="before"|"after", n=1, effect, principal="" (see ``calls.Fault``)."""
+        """Orders a fault: action="service:Action", moment, turn=1, effect, principal="" (see ``calls.Fault``)."""
         self._call("POST", "faults", rule)
 
     def faults(self) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rotation_lab.model import wire
 from rotation_lab.model.errors import ServiceError
+from rotation_lab.points import BEFORE
 from rotation_lab.sandbox import emulator, permissions, requests
 from rotation_lab.sandbox.calls import Asked, Calls, Fault, Faults, error_code
 from rotation_lab.sandbox.emulator import Answer
@@ -69,7 +70,7 @@ class Endpoint:
         fault = self._faults.due(asked)
         if fault is None:
             answer = await call()
-        elif fault.when == "before":
+        elif fault.moment == BEFORE:
             answer = await self._strike(fault, asked, headers) or await call()
         else:
             answer = await call()
