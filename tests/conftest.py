@@ -8,6 +8,9 @@ from xdist.scheduler.loadfile import LoadFileScheduling
 from rotation_lab.leaks import MADE
 from rotation_lab.services import servers
 
+# So that a case that fails shows the values that it compared. Here, since tests of several folders import them.
+pytest.register_assert_rewrite("tests.target_contract", "rotation_lab.contract")
+
 
 def pytest_report_header() -> list[str]:
     """Print the versions of the servers that the targets are tested against."""
