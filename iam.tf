@@ -1,7 +1,10 @@
 locals {
   account_id = data.aws_caller_identity.current.account_id
-  partition  = data.aws_partition.current.partition
-  region     = data.aws_region.current.id # `name` is deprecated in 6.x, `region` is missing in 5.x
+  partition  = try(regex("^arn:([a-z-]+):", data.aws_caller_identity.current.arn)[0], "aws")
+  # Of data.aws_region, `id` and `name` are deprecated in 6.x, and `region` is missing in 5.x.
+  region = data.aws_service_principal.lambda.region
+  # In a caller's own tests under mock_provider these are random words, with which nothing can be compared.
+  mocked = !can(regex("^[0-9]{12} [a-z]+(-[a-z]+)+-[0-9]$", "${local.account_id} ${local.region}"))
 
   # Made of the name and not read from the resources: the policy is then known at plan, and the function can depend on
   # it without a cycle.
@@ -130,24 +133,23 @@ locals {
 }
 
 data "aws_caller_identity" "current" {}
-data "aws_partition" "current" {}
-data "aws_region" "current" {}
+data "aws_service_principal" "lambda" {
+  service_name = "lambda"
+}
 
 resource "aws_iam_role" "function" {
   name                 = coalesce(var.role.name, var.name)
   path                 = var.role.path
   permissions_boundary = var.role.permissions_boundary
-  description          = "Role of the rotation function ${var.name}"
   tags                 = var.tags
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "AssumeByLambda"
+    Statement = {
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
       Principal = { Service = "lambda.amazonaws.com" }
-    }]
+    }
   })
 }
 
@@ -157,6 +159,9 @@ resource "aws_iam_role_policy" "function" {
   policy = local.role_policy
 
   lifecycle {
+    # A role that is replaced under its name, as by another path, has lost its policy.
+    replace_triggered_by = [aws_iam_role.function.unique_id]
+
     precondition {
       condition     = local.role_policy_size <= 10240
       error_message = "The role's policy has ${local.role_policy_size} characters; IAM allows 10240 for the inline policies of a role. Move statements of role.statements to a managed policy and attach it to the output role_name."

@@ -1,16 +1,19 @@
 locals {
+  # What differs from the function's own defaults, which are the same: a plan is read by people.
   environment = merge(
     var.function.environment,
     {
-      EXCLUDE_CHARACTERS         = var.exclude_characters
-      EXCLUDE_LOWERCASE          = tostring(!contains(var.password.classes, "lowercase"))
-      EXCLUDE_NUMBERS            = tostring(!contains(var.password.classes, "numbers"))
-      EXCLUDE_PUNCTUATION        = tostring(!contains(var.password.classes, "punctuation"))
-      EXCLUDE_UPPERCASE          = tostring(!contains(var.password.classes, "uppercase"))
-      INCLUDE_SPACE              = tostring(contains(var.password.classes, "space"))
-      PASSWORD_LENGTH            = tostring(var.password.length)
-      REQUIRE_EACH_INCLUDED_TYPE = tostring(var.password.require_each_included_type)
-      TARGET                     = var.target.type
+      for name, value in {
+        EXCLUDE_CHARACTERS         = var.exclude_characters
+        EXCLUDE_LOWERCASE          = tostring(!contains(var.password.classes, "lowercase"))
+        EXCLUDE_NUMBERS            = tostring(!contains(var.password.classes, "numbers"))
+        EXCLUDE_PUNCTUATION        = tostring(!contains(var.password.classes, "punctuation"))
+        EXCLUDE_UPPERCASE          = tostring(!contains(var.password.classes, "uppercase"))
+        INCLUDE_SPACE              = tostring(contains(var.password.classes, "space"))
+        PASSWORD_LENGTH            = tostring(var.password.length)
+        REQUIRE_EACH_INCLUDED_TYPE = tostring(var.password.require_each_included_type)
+        TARGET                     = var.target.type
+      } : name => value if value != local.defaults[name]
     },
     var.keys == null ? {} : { SECRET_KEYS = jsonencode(var.keys) },
     var.overwrite_json ? { OVERWRITE_JSON = "true" } : {},
@@ -20,8 +23,21 @@ locals {
       })
     },
     length(var.target.settings) == 0 ? {} : { TARGET_SETTINGS = jsonencode(var.target.settings) },
+    # Its file is in a layer, by its own name; in a package it is custom_target.py.
+    !local.own_target ? {} : { TARGET_FILE = basename(var.target.file) },
     var.endpoint_url == null ? {} : { SECRETS_MANAGER_ENDPOINT = var.endpoint_url },
   )
+  defaults = {
+    EXCLUDE_CHARACTERS         = "/@\"'\\"
+    EXCLUDE_LOWERCASE          = "false"
+    EXCLUDE_NUMBERS            = "false"
+    EXCLUDE_PUNCTUATION        = "false"
+    EXCLUDE_UPPERCASE          = "false"
+    INCLUDE_SPACE              = "false"
+    PASSWORD_LENGTH            = "32"
+    REQUIRE_EACH_INCLUDED_TYPE = "true"
+    TARGET                     = "none"
+  }
   target = local.catalogue.targets[var.target.type]
   # A target that issues several values names the settings that say in which keys they go.
   issued_keys = try([for name in local.target.issued_keys : lookup(var.target.settings, name, local.target.settings[name].default)], null)
@@ -47,8 +63,8 @@ resource "aws_lambda_function" "rotation" {
   role          = aws_iam_role.function.arn
   handler       = "lambda_function.lambda_handler"
 
-  filename          = var.package == null ? local.zip_path : var.package.path
-  source_code_hash  = var.package == null ? data.archive_file.package[0].output_base64sha256 : local.package_hash
+  filename          = local.function_zip
+  source_code_hash  = local.function_hash
   s3_bucket         = try(local.s3.bucket, null)
   s3_key            = try(local.s3.key, null)
   s3_object_version = try(local.s3.version, null)
@@ -57,13 +73,16 @@ resource "aws_lambda_function" "rotation" {
   architectures                  = [var.function.architecture]
   memory_size                    = var.function.memory
   timeout                        = var.function.timeout
-  layers                         = var.function.layers
+  layers                         = concat(var.function.layers, values(aws_lambda_layer_version.layer)[*].arn)
   reserved_concurrent_executions = var.function.reserved_concurrency
   code_signing_config_arn        = var.function.code_signing_config_arn
   tags                           = var.tags
 
-  environment {
-    variables = local.environment
+  dynamic "environment" {
+    for_each = length(local.environment) == 0 ? [] : [local.environment]
+    content {
+      variables = environment.value
+    }
   }
 
   logging_config {
@@ -90,6 +109,28 @@ resource "aws_lambda_function" "rotation" {
   depends_on = [aws_iam_role_policy.function]
 
   lifecycle {
+    # Layers are compared at each plan; of the function's own zip the provider compares the hash that it has sent, and not
+    # what is there. Unknown, and so passed over, while another zip is planned: the old hash is shown until apply. A check
+    # block would not do: one that is unknown at plan fails the terraform test of every caller.
+    postcondition {
+      condition = terraform_data.package.id == "" || local.function_hash == null || !can(regex("^.{43}=$", self.code_sha256)) ? true : (
+        self.code_sha256 == local.function_hash
+      )
+      error_message = "The code of the function ${var.name} was changed outside Terraform. To restore it, plan and apply with -replace='<address of this module>.aws_lambda_function.rotation'; no secret rotates for that."
+    }
+    # Not validations: those would also stop terraform destroy and a refresh, which need no file.
+    precondition {
+      condition     = var.target.file == null || local.own_target
+      error_message = "target.file is ${jsonencode(var.target.file)}, which is not on disk. Give the path of your Python file, for example \"$${path.module}/my_target.py\"."
+    }
+    precondition {
+      condition     = local.s3 != null || local.function_hash != null
+      error_message = "package.path is ${jsonencode(local.function_zip)}, which is not on disk. The zip must be there at plan and at apply."
+    }
+    precondition {
+      condition     = length(var.function.layers) <= local.layers_allowed
+      error_message = "function.layers has ${length(var.function.layers)} entries; allowed are ${local.layers_allowed}. Lambda allows 5, of which the module uses one for its code and one for target.file."
+    }
     precondition {
       condition     = local.environment_size <= 4096
       error_message = "The function's environment has ${local.environment_size} bytes; Lambda allows 4096. Shorten keys, generators, target.settings or exclude_characters."
@@ -116,7 +157,7 @@ resource "aws_lambda_permission" "secrets_manager" {
   action         = "lambda:InvokeFunction"
   function_name  = aws_lambda_function.rotation.function_name
   principal      = "secretsmanager.amazonaws.com"
-  source_account = local.account_id
+  source_account = try(split(":", aws_cloudwatch_log_group.function.arn)[4], local.account_id) # known in state
 
   lifecycle {
     # A replaced function of the same name has lost its permission. Its id changes only then, not with an update.
@@ -146,15 +187,15 @@ resource "aws_secretsmanager_secret_rotation" "this" {
 
   lifecycle {
     precondition {
-      condition     = split(":", each.value)[1] == local.partition
+      condition     = local.mocked || split(":", each.value)[1] == local.partition
       error_message = "secrets[${jsonencode(each.key)}] is in the partition ${split(":", each.value)[1]}, and the function is in ${local.partition}. Call the module with a provider for that partition."
     }
     precondition {
-      condition     = split(":", each.value)[3] == local.region
+      condition     = local.mocked || split(":", each.value)[3] == local.region
       error_message = "secrets[${jsonencode(each.key)}] is in ${split(":", each.value)[3]}, and the function is in ${local.region}. A secret rotates in its own region: call the module once for each region, with `providers = { aws = aws.<alias for ${split(":", each.value)[3]}> }` and a role.name of its own. Of a replicated secret, give the primary."
     }
     precondition {
-      condition     = split(":", each.value)[4] == local.account_id
+      condition     = local.mocked || split(":", each.value)[4] == local.account_id
       error_message = "secrets[${jsonencode(each.key)}] is in the account ${split(":", each.value)[4]}, and the function is in ${local.account_id}. Call the module in the secret's account, with `providers = { aws = aws.<alias for that account> }`."
     }
   }

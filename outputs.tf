@@ -39,6 +39,6 @@ output "rotation_enabled" {
 }
 
 output "package_hash" {
-  description = "SHA-256 of the function's zip in base64; null for an S3 object without `hash`."
-  value       = aws_lambda_function.rotation.source_code_hash
+  description = "SHA-256, in base64, of the zip with the code that runs: of the layer, or of `package`."
+  value       = local.own_code ? aws_lambda_layer_version.layer["code"].code_sha256 : aws_lambda_function.rotation.code_sha256
 }

@@ -2,7 +2,9 @@
 # variables, but no local that is made of its own variable: that is a cycle.
 
 locals {
-  secret_arn_pattern  = "^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+$"
+  # The whole ARN: a partial one finds the secret too, and would be replaced, with a rotation, at every apply. One whose
+  # name ends like a suffix passes here, and Secrets Manager does not find it.
+  secret_arn_pattern  = "^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+-[A-Za-z0-9]{6}$"
   kms_key_arn_pattern = "^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$"
 
   class_characters = {
@@ -22,16 +24,13 @@ locals {
   own_environment = [
     "EXCLUDE_CHARACTERS", "EXCLUDE_LOWERCASE", "EXCLUDE_NUMBERS", "EXCLUDE_PUNCTUATION", "EXCLUDE_UPPERCASE", "GENERATORS",
     "INCLUDE_SPACE", "OVERWRITE_JSON", "PASSWORD_LENGTH", "REQUIRE_EACH_INCLUDED_TYPE", "SECRETS_MANAGER_ENDPOINT", "SECRET_KEYS", "TARGET",
-    "TARGET_SETTINGS",
+    "TARGET_FILE", "TARGET_SETTINGS",
   ]
   lambda_environment = "^(AWS_LAMBDA_.*|LAMBDA_.*|AWS_(DEFAULT_)?REGION|AWS_EXECUTION_ENV|AWS_ACCESS_KEY(_ID)?|AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN)$"
   variable_name      = "^[A-Za-z][A-Za-z0-9_]+$"
 
   runtimes   = ["python3.11", "python3.12", "python3.13", "python3.14"]
   log_levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
-  retention_days = [
-    0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-  ]
 }
 
 variable "name" {
@@ -57,7 +56,7 @@ variable "secrets" {
     error_message = "Not the ARN of a secret: ${join(", ", [
       for key, arn in var.secrets : "secrets[${jsonencode(key)}] = ${jsonencode(arn)}"
       if !can(regex(local.secret_arn_pattern, arn))
-    ])}. Allowed: arn:<partition>:secretsmanager:<region>:<account>:secret:<name>, for example aws_secretsmanager_secret.app.arn."
+    ])}. Allowed is the full ARN, arn:<partition>:secretsmanager:<region>:<account>:secret:<name>-<6 characters>, for example aws_secretsmanager_secret.app.arn."
   }
 
   validation {
@@ -104,11 +103,6 @@ variable "exclude_characters" {
   type        = string
   default     = "/@\"'\\"
   nullable    = false
-
-  validation {
-    condition     = length(var.exclude_characters) <= 4096
-    error_message = "exclude_characters has ${length(var.exclude_characters)} characters; Secrets Manager allows 4096."
-  }
 }
 
 variable "password" {
@@ -293,7 +287,7 @@ variable "target" {
     The system that has to accept the new value.
     - `type`: a type of `lambda_src/secret_rotation/catalogue.json`; `none`: Secrets Manager only.
     - `settings`: the settings of that type, all strings; `docs/settings.md` lists them.
-    - `file`: for type `python`, your own Python file, which is added to the zip.
+    - `file`: for type `python`, your own Python file, which the function gets as a layer.
   EOT
   type = object({
     type     = optional(string, "none")
@@ -381,8 +375,8 @@ variable "target" {
   }
 
   validation {
-    condition     = var.target.file == null ? true : fileexists(var.target.file) && endswith(var.target.file, ".py")
-    error_message = "target.file is ${jsonencode(var.target.file)}, which is not a Python file on disk. Give the path of a file that ends in .py, for example \"$${path.module}/my_target.py\"."
+    condition     = endswith(coalesce(var.target.file, ".py"), ".py")
+    error_message = "target.file is ${jsonencode(var.target.file)}, which is not a Python file. Give the path of a file that ends in .py, for example \"$${path.module}/my_target.py\"."
   }
 }
 
@@ -410,7 +404,7 @@ variable "function" {
     The Lambda function.
     - `runtime`: python3.11 to python3.14. `architecture`: arm64 or x86_64.
     - `memory`: MB, 128 to 10240. `timeout`: seconds, 1 to 900.
-    - `layers`: ARNs of up to five layers, for example of a database driver.
+    - `layers`: ARNs of up to four layers (three with `target.file`), for example of a database driver.
     - `environment`: further environment variables, such as HTTPS_PROXY and NO_PROXY. They are no place for secret values.
     - `log_level`: TRACE, DEBUG, INFO, WARN, ERROR, FATAL. `tracing`: PassThrough or Active (X-Ray).
     - `reserved_concurrency`: null (none) or at least 10; fewer break rotations.
@@ -467,11 +461,6 @@ variable "function" {
   }
 
   validation {
-    condition     = length(var.function.layers) <= 5
-    error_message = "function.layers has ${length(var.function.layers)} entries; Lambda allows 5."
-  }
-
-  validation {
     condition     = contains(local.log_levels, var.function.log_level)
     error_message = "function.log_level is ${jsonencode(var.function.log_level)}; allowed are ${join(", ", local.log_levels)}."
   }
@@ -495,11 +484,6 @@ variable "logs" {
   })
   default  = {}
   nullable = false
-
-  validation {
-    condition     = contains(local.retention_days, var.logs.retention_days)
-    error_message = "logs.retention_days is ${var.logs.retention_days}; CloudWatch Logs allows 0 (for ever) and ${join(", ", slice(local.retention_days, 1, length(local.retention_days)))}."
-  }
 }
 
 variable "kms_key_arns" {
@@ -588,11 +572,12 @@ variable "package" {
     condition     = var.package == null ? true : var.package.path == null || var.package.s3 == null
     error_message = "package has path and s3. Give one of them."
   }
+}
 
-  validation {
-    condition     = try(var.package.path, null) == null ? true : fileexists(var.package.path)
-    error_message = "package.path is ${jsonencode(try(var.package.path, null))}, which is not on disk. The zip must be there at plan and at apply."
-  }
+variable "build_folder" {
+  description = "Folder in which Terraform writes the zips of the layers. Null: `.terraform/secret-rotation` in the root module's folder. Set it where that cannot be written."
+  type        = string
+  default     = null
 }
 
 variable "endpoint_url" {

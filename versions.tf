@@ -9,8 +9,9 @@ terraform {
       version = ">= 5.76"
     }
     archive = {
-      source  = "hashicorp/archive"
-      version = ">= 2.4"
+      source = "hashicorp/archive"
+      # 2.5 is the first version that knows ** in excludes.
+      version = ">= 2.5"
     }
   }
 }

@@ -2,16 +2,19 @@
 
 mock_provider "aws" {
   mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
+    defaults = { account_id = "123456789012", arn = "arn:aws:iam::123456789012:user/test" }
   }
-  mock_data "aws_region" {
-    defaults = { id = "eu-central-1", name = "eu-central-1" }
-  }
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
+  mock_data "aws_service_principal" {
+    defaults = { region = "eu-central-1" }
   }
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/app" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app" }
+  }
+  mock_resource "aws_lambda_layer_version" {
+    defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:layer:app:1" }
   }
   mock_resource "aws_lambda_function" {
     defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:app" }
@@ -71,12 +74,11 @@ run "three_statements_are_enough_and_name_no_secret" {
     error_message = "The policy is ${aws_iam_role_policy.function.policy}."
   }
   assert {
-    condition = jsondecode(aws_iam_role.function.assume_role_policy).Statement == [{
-      Sid       = "AssumeByLambda"
+    condition = jsondecode(aws_iam_role.function.assume_role_policy).Statement == {
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
       Principal = { Service = "lambda.amazonaws.com" }
-    }]
+    }
     error_message = "Only Lambda may assume the role; the policy is ${aws_iam_role.function.assume_role_policy}."
   }
 }
@@ -186,12 +188,12 @@ run "in_another_partition_every_arn_is_of_it" {
   command = plan
 
   override_data {
-    target = data.aws_partition.current
-    values = { partition = "aws-cn" }
+    target = data.aws_caller_identity.current
+    values = { account_id = "123456789012", arn = "arn:aws-cn:iam::123456789012:user/test" }
   }
   override_data {
-    target = data.aws_region.current
-    values = { id = "cn-north-1", name = "cn-north-1" }
+    target = data.aws_service_principal.lambda
+    values = { region = "cn-north-1" }
   }
   variables {
     secrets = { app = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:app-AbCdEf" }

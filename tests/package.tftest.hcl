@@ -2,16 +2,19 @@
 
 mock_provider "aws" {
   mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
+    defaults = { account_id = "123456789012", arn = "arn:aws:iam::123456789012:user/test" }
   }
-  mock_data "aws_region" {
-    defaults = { id = "eu-central-1", name = "eu-central-1" }
-  }
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
+  mock_data "aws_service_principal" {
+    defaults = { region = "eu-central-1" }
   }
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/app" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app" }
+  }
+  mock_resource "aws_lambda_layer_version" {
+    defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:layer:app:1" }
   }
   mock_resource "aws_lambda_function" {
     defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:app" }
@@ -24,60 +27,41 @@ variables {
   secrets = { app = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf" }
 }
 
-run "the_zip_has_the_code_and_nothing_else" {
-  assert {
-    condition = toset(data.archive_file.package[0].source[*].filename) == setunion(
-      fileset("./lambda_src", "**/*.py"), ["secret_rotation/catalogue.json"]
-    )
-    error_message = "The zip has ${jsonencode(data.archive_file.package[0].source[*].filename)}."
-  }
-  assert {
-    condition     = contains(data.archive_file.package[0].source[*].filename, "lambda_function.py") && aws_lambda_function.rotation.handler == "lambda_function.lambda_handler"
-    error_message = "The zip must have the function's handler."
-  }
-  assert {
-    condition     = length([for content in data.archive_file.package[0].source[*].content : content if strcontains(content, "\r")]) == 0
-    error_message = "The zip must not depend on the line endings of a checkout."
-  }
+run "the_code_is_a_layer_and_the_function_s_own_zip_never_changes" {
   assert {
     condition = (
-      data.archive_file.package[0].output_path == "./.terraform/secret-rotation/123456789012/eu-central-1/app.zip" &&
-      aws_lambda_function.rotation.filename == data.archive_file.package[0].output_path
+      data.archive_file.layer["code"].source_dir == "./lambda_src" &&
+      data.archive_file.layer["code"].output_file_mode == "0644" &&
+      data.archive_file.layer["code"].output_path == "./.terraform/secret-rotation/${terraform_data.package.id}/code.zip"
     )
-    error_message = "The zip needs a path of its own that is the same on every runner."
+    error_message = "The zip must be the folder's, with the same modes everywhere, in a path of its own."
   }
   assert {
-    condition     = aws_lambda_function.rotation.source_code_hash == data.archive_file.package[0].output_base64sha256
-    error_message = "The function must change with the zip."
+    condition     = aws_lambda_function.rotation.layers == tolist([aws_lambda_layer_version.layer["code"].arn])
+    error_message = "The function must have the layer."
+  }
+  assert {
+    condition     = aws_lambda_function.rotation.filename == "./bootstrap/function.zip" && aws_lambda_function.rotation.handler == "lambda_function.lambda_handler"
+    error_message = "The function's own zip is a file of the module."
   }
 }
 
-run "without_a_change_of_the_code_nothing_waits_for_the_zip" {
-  command = plan
-
+run "an_own_target_is_a_layer_of_its_own" {
   variables {
-    function = { memory = 512 }
+    build_folder = "./build/zips"
+    target       = { type = "python", file = "tests/fixtures/my_target.py", settings = { url = "https://example.com" } }
   }
 
   assert {
-    condition     = aws_lambda_function.rotation.source_code_hash == data.archive_file.package[0].output_base64sha256
-    error_message = "The hash must be known at plan."
-  }
-}
-
-run "an_own_target_is_added_to_the_zip" {
-  variables {
-    target = { type = "python", file = "tests/fixtures/my_target.py", settings = { url = "https://example.com" } }
-  }
-
-  assert {
-    condition = one([
-      for source in data.archive_file.package[0].source : source.content if source.filename == "custom_target.py"
-    ]) == file("tests/fixtures/my_target.py")
-    error_message = "The file must be in the zip as custom_target.py."
+    condition     = data.archive_file.layer["target"].source_file == "tests/fixtures/my_target.py" && startswith(data.archive_file.layer["target"].output_path, "./build/zips/")
+    error_message = "The file must be in the layer, whose zip is in the build folder."
   }
   assert {
-    condition     = aws_lambda_function.rotation.environment[0].variables.TARGET == "python"
+    condition = aws_lambda_function.rotation.environment[0].variables == tomap({
+      TARGET          = "python"
+      TARGET_FILE     = "my_target.py"
+      TARGET_SETTINGS = "{\"url\":\"https://example.com\"}"
+    })
     error_message = "The function must use it."
   }
 }
@@ -97,8 +81,8 @@ run "a_local_zip_replaces_ours" {
     error_message = "The function must be made of the package."
   }
   assert {
-    condition     = length(data.archive_file.package) == 0 && length(terraform_data.package) == 0
-    error_message = "No zip of ours is made."
+    condition     = length(aws_lambda_layer_version.layer) == 0 && length(data.archive_file.layer) == 0
+    error_message = "No layer of ours is made."
   }
 }
 

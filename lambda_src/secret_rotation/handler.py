@@ -133,6 +133,7 @@ def _place(error: BaseException) -> tuple[str, bool]:
         file = Path(trace.tb_frame.f_code.co_filename)
         if file.is_relative_to(_CODE):
             place = f"{file.name} line {trace.tb_lineno}"
-            is_target = file.is_relative_to(_TARGETS) or file.stem == "custom_target"
+            # Of the files beside the package, all but ours are the caller's.
+            is_target = file.is_relative_to(_TARGETS) or (file.parent == _CODE and file.stem != "lambda_function")
         trace = trace.tb_next
     return place, is_target

@@ -39,5 +39,7 @@ def test_three_instances_in_one_configuration_get_the_same_zip(
     assert len(hashes) == 3
     assert len(set(hashes.values())) == 1
     client = aws.client("lambda")
-    deployed = {client.get_function_configuration(FunctionName=name)["CodeSha256"] for name in hashes}
+    (layers,) = zip(*(client.get_function_configuration(FunctionName=name)["Layers"] for name in hashes), strict=True)
+    versions = [client.get_layer_version_by_arn(Arn=layer["Arn"]) for layer in layers]
+    deployed = {version["Content"]["CodeSha256"] for version in versions}
     assert deployed == set(hashes.values())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rotation_lab.sandbox.client import Sandbox
-from tests.settings_cases import REQUIRED
+from tests.settings_cases import LAYER, REQUIRED
 from tests.terraform import plans
 from tests.terraform.plans import Refusal
 from tests.terraform.test_variables import LAYERS, NETWORK
@@ -39,6 +39,9 @@ CALLS: dict[str, dict[str, Any]] = {
         "keys": ["access_key_id", "secret_access_key"],
         "target": ISSUED,
     },
+    "target_file": {"secrets": {"app": SECRET}, "target": {"type": "python", "file": "nowhere.py"}},
+    "package_path": {"secrets": {"app": SECRET}, "package": {"path": "nowhere.zip"}},
+    "layers": {"secrets": {"app": SECRET}, "function": {"layers": [LAYER] * 5}},
     "sid": {
         "secrets": {"app": SECRET},
         "role": {"statements": {"WriteLogs": {"actions": ["s3:GetObject"], "resources": ["*"]}}},
@@ -62,6 +65,9 @@ MESSAGES = {
     "password_key": ["target postgresql", "target.settings.password_key", 'keys is ["api_token","secret"]'],
     "password_key_unknown": ["target http", 'password_key is "pass"', 'keys is ["password"]'],
     "one_secret": ["secrets has 2: app, other", "once for each"],
+    "target_file": ['target.file is "nowhere.py"', "Give the path"],
+    "package_path": ['package.path is "nowhere.zip"', "must be there"],
+    "layers": ["function.layers has 5", "allowed are 4"],
     "sid": ["role.statements", "WriteLogs", "another"],
     "policy": ["10240", "role.statements", "role_name"],
 }

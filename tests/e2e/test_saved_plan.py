@@ -13,6 +13,9 @@ from tests.e2e.stack import Stack
 from tools.dev.terraform import Terraform, checkout
 
 EXAMPLE = "examples/plaintext"
+FUNCTION = "module.rotation.aws_lambda_function.rotation"
+LAYER = 'module.rotation.aws_lambda_layer_version.layer["code"]'
+ZIP = "module.rotation.terraform_data.package"
 
 
 @pytest.fixture(scope="module")
@@ -40,19 +43,22 @@ def runner(
 
 
 @pytest.mark.parametrize(
-    ("source", "name"),
+    ("source", "name", "flags"),
     [
-        pytest.param("", "saved-plan", id="first"),
-        pytest.param("changed", "saved-plan", id="source changed"),
-        pytest.param("changed", "saved-plan-2", id="function replaced"),
+        pytest.param("", "saved-plan", [], id="first"),
+        pytest.param("changed", "saved-plan", [], id="source changed"),
+        pytest.param("changed", "saved-plan-2", [], id="another name"),
+        # So is one that is tainted, was deleted, or failed to be created.
+        pytest.param("changed", "saved-plan-2", [f"-replace={FUNCTION}"], id="recreated without a change"),
+        pytest.param("changed", "saved-plan-2", [f"-replace={LAYER}", f"-replace={ZIP}"], id="layer recreated"),
     ],
 )
 def test_a_saved_plan_applies_in_another_clean_checkout(
-    runner: Callable[[str], Terraform], aws: Sandbox, tmp_path: Path, source: str, name: str
+    runner: Callable[[str], Terraform], aws: Sandbox, tmp_path: Path, source: str, name: str, flags: list[str]
 ) -> None:
     plan = tmp_path / "saved.tfplan"
     planner, applier = runner(source), runner(source)
-    assert planner.plan({"name": name}, out=plan)
+    assert planner.plan({"name": name}, out=plan, flags=flags)
     shutil.rmtree(planner.directory.parents[1])  # whatever the plan wrote beside the configuration is gone
     applier.apply(plan=plan)
     stack = Stack(aws, applier, {"name": name}, applier.output())

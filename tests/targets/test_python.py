@@ -15,6 +15,7 @@ from rotation_lab.services.base import FIRST
 from secret_rotation import loading
 from secret_rotation.errors import RotationError, SettingError
 from secret_rotation.target import Target
+from secret_rotation.targets import python
 from tests.support.function import RotationFunction
 from tests.target_contract import Installation, Setup, TargetContract
 
@@ -73,6 +74,32 @@ def test_what_is_wrong_with_the_file_is_said_by_name(zip_root: Path, text: str, 
 def test_a_file_that_is_not_in_the_zip_is_said_by_name(zip_root: Path) -> None:
     with pytest.raises(SettingError, match=r"custom_target\.py .*zip"):
         load(zip_root, None)
+
+
+@pytest.fixture
+def layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that stands for the layers'; the caller's file is in it, by a name that Python has too."""
+    monkeypatch.setattr(python, "_ROOT", tmp_path)
+    monkeypatch.setenv("TARGET_FILE", "json.py")
+    yield tmp_path / "json.py"
+    sys.modules.pop("custom_target", None)
+
+
+def test_a_file_in_a_layer_is_loaded_by_its_own_name(layer: Path) -> None:
+    layer.write_text(GOOD)
+    assert loading.load("python").set_secret.__module__ == "custom_target"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(None, r"set target\.file"), ("\n1/0", "ZeroDivisionError in line 2"), ("import psycopg2", "'psycopg2'")],
+)
+def test_a_file_in_a_layer_that_cannot_be_used_is_rejected(layer: Path, text: str | None, expected: str) -> None:
+    if text is not None:
+        layer.write_text(text)
+    for _ in range(2):  # what failed is not kept
+        with pytest.raises(SettingError, match=expected):
+            loading.load("python")
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def checkout(destination: Path, root: Path = ROOT) -> Path:
     destination.mkdir(parents=True, exist_ok=True)
     for path in root.glob("*.tf"):
         shutil.copy2(path, destination)
-    for folder in ("lambda_src", "examples", "tests"):
+    for folder in ("bootstrap", "lambda_src", "examples", "tests"):
         shutil.copytree(root / folder, destination / folder, ignore=_GENERATED, dirs_exist_ok=True)
     layer = root / "build/drivers.zip"
     if layer.exists():
@@ -71,10 +71,14 @@ class Terraform:
         """Checks the configuration without reading anything."""
         self._checked("validate")
 
-    def plan(self, variables: Mapping[str, Any] | None = None, out: Path | None = None) -> bool:
+    def plan(
+        self, variables: Mapping[str, Any] | None = None, out: Path | None = None, flags: Sequence[str] = ()
+    ) -> bool:
         """Plans; returns whether there is anything to do."""
         saved = [f"-out={out}"] if out else []
-        code, output, command = self._run("plan", "-detailed-exitcode", *saved, *self._state(), *_flags(variables))
+        code, output, command = self._run(
+            "plan", "-detailed-exitcode", *flags, *saved, *self._state(), *_flags(variables)
+        )
         if code not in (0, 2):
             raise TerraformError(command, output, self.log_path)
         return code == 2

@@ -17,11 +17,11 @@ from tools.dev.archive_standin.contents import archive
 _REFUSED = {
     "source_content": types.String(),
     "source_content_filename": types.String(),
-    "source_file": types.String(),
     "exclude_symlink_directories": types.Bool(),
 }
 _OPTIONAL = {
     "source_dir": types.String(),
+    "source_file": types.String(),
     "excludes": types.Set(types.String()),
     "output_file_mode": types.String(),
 }
@@ -71,8 +71,11 @@ def _refuse(diags: Diagnostics, config: dict[str, Any]) -> None:
     for name in _REFUSED:
         if config.get(name) not in (None, types.Unknown):
             diags.add_error(f"the stand-in for hashicorp/archive does not know {name}: use source blocks", path=[name])
-    if config.get("source_dir") not in (None, types.Unknown) and config.get("source"):
-        diags.add_error("source_dir and source are given: one of them makes the zip", path=["source_dir"])
+    makers = [
+        name for name in ("source_dir", "source_file", "source") if config.get(name) not in (None, [], types.Unknown)
+    ]
+    if len(makers) > 1:
+        diags.add_error(f"{' and '.join(makers)} are given: one of them makes the zip", path=[makers[0]])
     if config.get("type") not in ("zip", types.Unknown):
         diags.add_error("the stand-in for hashicorp/archive knows only the type zip", path=["type"])
 

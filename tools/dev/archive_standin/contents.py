@@ -17,6 +17,8 @@ def archive(config: Mapping[str, Any]) -> bytes:
     mode = int(config.get("output_file_mode") or f"{READABLE:o}", 8)
     if folder := config.get("source_dir"):
         return zip_bytes(dict(files(Path(folder), config.get("excludes") or ())), mode)
+    if file := config.get("source_file"):
+        return zip_bytes({Path(file).name: Path(file).read_bytes()}, mode)
     return zip_bytes({source["filename"]: source["content"] for source in config["source"]}, mode)
 
 
