@@ -30,9 +30,9 @@ resource "aws_secretsmanager_secret_policy" "app" {
   secret_arn          = aws_secretsmanager_secret.app["days"].arn
   block_public_policy = true
   policy = jsonencode({
-    Version   = "2012-10-17"
+    Version = "2012-10-17"
     Statement = [{ Effect = "Deny", Principal = "*", Action = "secretsmanager:DeleteSecret", Resource = "*",
-      Condition = { StringEquals = { "aws:PrincipalTag/team" = "nobody" } } }]
+    Condition = { StringEquals = { "aws:PrincipalTag/team" = "nobody" } } }]
   })
 }
 
