@@ -55,7 +55,7 @@ class Life:
         """The version with AWSCURRENT."""
         self.aws.settle(self.secret)
         versions = self.aws.client("secretsmanager").describe_secret(SecretId=self.secret)["VersionIdsToStages"]
-        return next(version for version, labels in versions.items() if "AWSCURRENT" in labels)
+        return next(str(version) for version, labels in versions.items() if "AWSCURRENT" in labels)
 
 
 @pytest.fixture(scope="module")
