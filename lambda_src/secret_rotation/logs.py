@@ -1,7 +1,8 @@
 """JSON log lines that cannot show a value of a secret.
 
-Every text that is read or made for a secret is registered with ``hide``. A line is searched for all of them, in the
-forms in which a value travels (as it is, JSON-escaped, URL-encoded, base64), before it is printed.
+Every text that is read or made for a secret is registered with ``hide``. Before a line is printed, it is searched for
+all of them and for each of their lines, in the forms in which a value travels: unchanged, escaped for JSON (also a
+document within a document), Python or HTML, percent-encoded, hexadecimal and base64.
 """
 
 import base64
@@ -9,6 +10,7 @@ import html
 import json
 import logging
 import os
+import re
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
@@ -17,6 +19,8 @@ from typing import Any
 HIDDEN = "[hidden]"
 SHORTEST_HIDDEN = 4
 """Shorter texts are not hidden: "a" stands in every line."""
+LONG = 8192
+"""Of a longer text not every combination of forms is searched for: each takes memory."""
 
 _LEVELS = {"TRACE": 5, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "FATAL": 50, "CRITICAL": 50}
 
@@ -26,18 +30,22 @@ class Log:
 
     def __init__(self, **fields: str) -> None:
         self._fields = fields
+        self._texts: set[str] = set()
         self._hidden: set[str] = set()
+        self._longest_first: list[str] = []
         self._threshold = _LEVELS.get(os.environ.get("AWS_LAMBDA_LOG_LEVEL", "INFO").upper(), 20)
 
     def hide(self, *texts: str) -> None:
         """Never show these texts, in any of the forms in which a value travels."""
-        for text in texts:
-            if len(text) >= SHORTEST_HIDDEN:
-                self._hidden.update(_forms(text))
+        for text in {*texts} - self._texts:
+            self._texts.add(text)
+            self._hidden.update(_forms(text))
+            self._longest_first = []
 
     def clean(self, text: str) -> str:
         """Return ``text`` with all that must not be shown replaced by ``[hidden]``."""
-        for hidden in sorted(self._hidden, key=len, reverse=True):
+        self._longest_first = self._longest_first or sorted(self._hidden, key=len, reverse=True)
+        for hidden in self._longest_first:
             text = text.replace(hidden, HIDDEN)
         return text
 
@@ -60,8 +68,8 @@ class Log:
     def _write(self, level: str, message: str, fields: Mapping[str, Any]) -> None:
         if _LEVELS[level] < self._threshold:
             return
-        said = {self.clean(key): self._show(value) for key, value in {"message": message, **fields}.items()}
-        # What stands in each line comes from the event, never from a value: it stays readable whatever is hidden.
+        said = {"message": self._show(message), **{self.clean(key): self._show(value) for key, value in fields.items()}}
+        # The other fields of each line come from the event, never from a value: they stay readable whatever is hidden.
         print(json.dumps({**said, "timestamp": _now(), "level": level, **self._fields}), flush=True)
 
     def _show(self, value: object) -> object:
@@ -86,16 +94,53 @@ def silence_libraries() -> None:
 
 
 def _forms(text: str) -> Iterator[str]:
-    raw = text.encode("utf-8", "surrogatepass")
-    yield text
-    yield repr(text)[1:-1]
-    yield json.dumps(text)[1:-1]
-    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    """``text`` and each of its lines, in every form in which they travel."""
+    for piece in {text, *map(str.strip, text.splitlines())}:
+        if len(piece) >= SHORTEST_HIDDEN:
+            for carried in _carried(piece, nested=len(text) <= LONG):
+                yield carried
+                yield from _escaped(carried)
+                yield from _encoded(carried)
+
+
+def _carried(text: str, *, nested: bool) -> set[str]:
+    """As it is, in a JSON document, and in one that is a string of another: SecretString in the body of a request."""
+    inner = _json(text)
+    return {text, *inner, *(outer for document in inner if nested for outer in _json(document))}
+
+
+def _json(text: str) -> set[str]:
+    return {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+
+
+def _escaped(text: str) -> Iterator[str]:
+    """Within the quotes of JSON, Python and HTML."""
+    for written in _json(text):
+        yield written
+        yield written.replace("/", "\\/")
+    # With both quotes before it, Python escapes the single one, as it does when a whole document is shown.
+    both = "\"'"
+    for shown in (repr(both + text)[4:-1], ascii(both + text)[4:-1], repr(_raw(both + text))[5:-1]):
+        yield shown
+        yield shown.replace("\\'", "'")
+    yield html.escape(text, quote=False)
     yield html.escape(text)
-    yield urllib.parse.quote(raw)
-    yield urllib.parse.quote(raw, safe="")
-    yield urllib.parse.quote_plus(raw)
+    yield html.escape(text).replace("&#x27;", "&#39;")
+
+
+def _encoded(text: str) -> Iterator[str]:
+    """Percent-encoded, hexadecimal and base64."""
+    raw = _raw(text)
+    percent = urllib.parse.quote(raw, safe="")
+    for quoted in (percent, re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), percent)):
+        yield quoted
+        yield re.sub("%2[Ff]", "/", quoted)
+        yield quoted.replace("%20", "+")
+        yield quoted.replace("%", "%25")  # a URL within a URL
+    yield raw.hex()
+    yield raw.hex().upper()
     yield from _base64_forms(raw)
+    yield from _base64_lines(base64.b64encode(raw).decode())
 
 
 def _base64_forms(raw: bytes) -> Iterator[str]:
@@ -105,3 +150,14 @@ def _base64_forms(raw: bytes) -> Iterator[str]:
         text = base64.b64encode(bytes(before) + raw).decode()[shared:whole]
         yield text
         yield text.translate(str.maketrans("+/", "-_"))
+
+
+def _base64_lines(text: str) -> Iterator[str]:
+    """The lines into which PEM and MIME break a long one."""
+    for width in (64, 76):
+        if len(text) > width:
+            yield from (text[at : at + width] for at in range(0, len(text), width))
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
