@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +15,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from rotation_lab.sandbox import mounts
 from rotation_lab.sandbox.client import Sandbox
 from tests.lab.conftest import LOGS, Function, Secret, package
 from tests.lab.evidence import docs, only_here, verified
@@ -22,6 +26,11 @@ pytestmark = [
 ]
 
 Make = Callable[..., Function]
+_UNSHARE = ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--mount", "true"]
+needs_mounts = pytest.mark.skipif(
+    shutil.which("unshare") is None or subprocess.run(_UNSHARE, capture_output=True).returncode != 0,
+    reason="this machine allows no mounts of its own to the user who runs the tests",
+)
 
 
 def handler(body: str, before: str = "") -> str:
@@ -272,3 +281,55 @@ def test_a_function_has_its_own_time_zone_streams_and_arguments(make_function: M
     assert function.invoke()["payload"] == ["CET", ["lambda_function.lambda_handler"], ""]
     assert "out" in function.log()
     assert "err" in function.log()
+
+
+@needs_mounts
+@pytest.mark.parametrize("variables", [{}, {"PYTHONHASHSEED": "1"}], ids=["forked", "plain"])
+def test_environments_do_not_see_each_other_s_tmp_nor_the_host_s(
+    variables: dict[str, str], make_function: Make
+) -> None:
+    source = handler(
+        "seen = [os.path.exists('/tmp/mine'), os.path.exists(event['host']), tempfile.gettempdir()]\n"
+        "open('/tmp/mine', 'w').close()\nreturn seen",
+        before="import tempfile",
+    )
+    with tempfile.NamedTemporaryFile(dir="/tmp") as host:
+        event = {"host": host.name}
+        first, second = make_function(source, variables), make_function(source, variables)
+        assert first.invoke(event)["payload"] == [False, False, "/tmp"]
+        assert first.invoke(event)["payload"] == [True, False, "/tmp"]  # it is warm
+        assert second.invoke(event)["payload"] == [False, False, "/tmp"]
+    assert "SANDBOX" not in first.log()
+
+
+@needs_mounts
+def test_emptying_tmp_does_not_take_the_code_away(make_function: Make) -> None:
+    files = {"lambda_function.py": handler("shutil.rmtree('/tmp', ignore_errors=True)\nimport later\nreturn later.X")}
+    files["lambda_function.py"] = "import shutil\n" + files["lambda_function.py"]
+    assert make_function({**files, "later.py": "X = 1"}).invoke()["payload"] == 1
+
+
+@needs_mounts
+def test_certificates_are_where_lambda_s_image_has_them(make_function: Make) -> None:
+    before = Path("/proc/self/mountinfo").read_text(), Path(mounts.CERTIFICATES).exists()
+    source = handler(
+        "context = ssl.create_default_context(cafile='/etc/pki/tls/cert.pem')\n"
+        "return [context.cert_store_stats()['x509_ca'] > 0, os.path.exists('/etc/passwd')]",
+        before="import ssl",
+    )
+    assert make_function(source).invoke()["payload"] == [True, True]
+    assert (Path("/proc/self/mountinfo").read_text(), Path(mounts.CERTIFICATES).exists()) == before
+
+
+def test_where_mounts_are_not_allowed_the_function_goes_on_and_its_log_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def refuse(name: str, *_: object) -> None:
+        raise PermissionError(1, f"{name}: Operation not permitted")
+
+    monkeypatch.setattr(mounts, "_call", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    mounts.isolate({"tmp": str(tmp_path), "keep": [], "etc": str(tmp_path)})
+    assert os.environ["TMPDIR"] == str(tmp_path)
+    assert "SANDBOX /tmp" in capsys.readouterr().out

@@ -1,8 +1,8 @@
 """Runs in a function's interpreter: has boto3 imported once, and forks a process for each environment.
 
 An environment of its own would import boto3 itself, which is most of a cold start. Requests come as JSON lines on
-standard input: {"environment", "folder", "log", "path", "handler"}. Answers go to standard output: {"modules"} once,
-then {"pid"} for each request and {"ended", "status"} for each end. It ends with its standard input.
+standard input: {"environment", "folder", "log", "path", "handler", "mounts"}. Answers go to standard output:
+{"modules"} once, then {"pid"} for each request and {"ended", "status"} for each end. It ends with its standard input.
 
 It imports nothing of the sandbox: the interpreter is another one.
 """
@@ -18,9 +18,12 @@ import select
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 Request = dict[str, Any]
+_isolate = runpy.run_path(str(Path(__file__).with_name("mounts.py")))["isolate"]
+"""Not imported: its name would be one that a function cannot give to a module of its own."""
 _PRELOADED = (
     "boto3.session",
     "botocore.auth",
@@ -98,6 +101,7 @@ def _become(request: Request) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     time.tzset()
+    _isolate(request["mounts"])
     os.chdir(request["folder"])
     sys.path[:] = [request["folder"], *request["path"], *sys.path[1:]]
     sys.argv = ["awslambdaric", request["handler"]]

@@ -10,17 +10,23 @@ from __future__ import annotations
 import json
 import logging
 import queue
+import shutil
+import ssl
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import botocore
+
 from rotation_lab.sandbox.reaper import Reaper
 
 _log = logging.getLogger("sandbox")
 _SERVER = Path(__file__).with_name("fork_server.py")
+_MOUNTS = Path(__file__).with_name("mounts.py")
 _START_SECONDS = 30.0
 
 
@@ -36,6 +42,8 @@ class Start:
     path: tuple[str, ...]
     modules: frozenset[str]
     has_libraries: bool
+    mounts: Mapping[str, Any]
+    """What ``mounts.isolate`` is given."""
 
     @property
     def is_plain(self) -> bool:
@@ -108,7 +116,7 @@ class ForkServer:
     def start(self, start: Start) -> Forked | None:
         """Fork a process; None when the server is gone."""
         request = {"environment": dict(start.environment), "folder": str(start.folder), "log": str(start.log)}
-        request |= {"path": list(start.path), "handler": start.handler}
+        request |= {"path": list(start.path), "handler": start.handler, "mounts": start.mounts}
         with self._lock:
             try:
                 self._send(json.dumps(request).encode() + b"\n")
@@ -151,6 +159,8 @@ class Processes:
         self._reaper = reaper
         self._servers: dict[Path, ForkServer] = {}
         self._lock = threading.Lock()
+        self.etc = _etc()
+        """What functions see in /etc beside what the host has there."""
 
     def start(self, start: Start) -> Process:
         """A process, in a group of its own."""
@@ -181,9 +191,10 @@ class Processes:
 
 
 def _plain(start: Start) -> Process:
+    isolated = [str(start.python), "-I", "-S", str(_MOUNTS), json.dumps(start.mounts)]
     with start.log.open("ab") as log:  # a file: a pipe that nobody reads would stop the function
         return subprocess.Popen(
-            [str(start.python), "-s", "-m", "awslambdaric", start.handler],
+            [*isolated, str(start.python), "-s", "-m", "awslambdaric", start.handler],
             cwd=start.folder,
             env=dict(start.environment),
             stdin=subprocess.DEVNULL,
@@ -191,6 +202,17 @@ def _plain(start: Start) -> Process:
             stderr=log,
             start_new_session=True,  # so that it can be killed with all its children
         )
+
+
+def _etc() -> Path:
+    """A folder with the certificates at the path that they have in Lambda's image."""
+    folder = Path(tempfile.mkdtemp(prefix="etc-"))
+    folder.chmod(0o755)  # /etc gets its mode
+    (folder / "pki/tls").mkdir(parents=True)
+    own, debian = ssl.get_default_verify_paths().cafile, Path("/etc/ssl/certs/ca-certificates.crt")
+    known = [Path(own)] if own else [debian] if debian.exists() else [Path(botocore.__file__).with_name("cacert.pem")]
+    shutil.copyfile(known[0], folder / "pki/tls/cert.pem")
+    return folder
 
 
 def modules_in(folders: Iterable[Path]) -> frozenset[str]:

@@ -104,7 +104,12 @@ class Environment:
             path=path,
             modules=modules_in(map(Path, path)),
             has_libraries=any(folder.is_dir() for folder in (task / "lib", layers / "lib")) or any(task.glob("*.so*")),
+            mounts=self._mounts([task, layers, python.parent.parent]),
         )
+
+    def _mounts(self, keep: list[Path]) -> dict[str, Any]:
+        etc = self._processes.etc
+        return {"tmp": str(self._root / "tmp"), "keep": [str(path) for path in keep], "etc": str(etc)}
 
     def _process_environment(self, python: str) -> dict[str, str]:
         return {
