@@ -159,6 +159,14 @@ def test_what_a_statement_means_is_another(account: mariadb.Account, world: str,
         session.cursor().execute(statement)
 
 
+def test_a_redis_server_names_the_user_as_that_of_its_replication() -> None:
+    with alone(redis_server.start()) as user:
+        assert isinstance(user, redis_server.User)
+        with user.misbehave("replication logs in as this user"):
+            assert user.server.run("CONFIG GET", "masteruser") == {"masteruser": USER}
+        assert user.server.run("CONFIG GET", "masteruser") == {"masteruser": ""}
+
+
 def test_the_door_locks_remembers_and_dawdles() -> None:
     with alone(door.start()) as user:
         assert isinstance(user, door.User)

@@ -1,7 +1,9 @@
 """The redis target, against a real server."""
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -225,6 +227,32 @@ def test_a_server_that_cannot_save_is_told_with_what_to_do(acl_file: bool, persi
         assert accepted(server, "one", "two") == ["one", "two"]
 
 
+def test_a_file_that_the_server_cannot_write_is_named_and_the_next_try_saves() -> None:
+    with redis_server.start(f"app on >one {CHANGES_PASSWORDS}", tls=False) as other:
+        file = other.folder / "users.acl"
+        kept = file.rename(other.folder / "kept")
+        file.mkdir()  # root may write any file
+        with pytest.raises(ConfigurationError, match="cannot write the file"):
+            redis.set_secret(step(other, "two", "one"))
+        assert accepted(other, "one", "two") == ["one", "two"]
+        file.rmdir()
+        kept.rename(file)
+        redis.set_secret(step(other, "two", "one"))
+        other.stop()
+        other.start()
+        assert accepted(other, "one", "two") == ["one", "two"]
+
+
+def test_a_server_whose_acl_commands_are_renamed_is_told_as_such() -> None:
+    with redis_server.start(f"app on >one {CHANGES_PASSWORDS}", tls=False) as server:
+        server.stop()
+        server.arguments = ("--rename-command", "ACL", "")
+        server.start()
+        with pytest.raises(ConfigurationError, match="rename-command"):
+            redis.set_secret(step(server, "two", "one"))
+        assert accepted(server, "one", "two") == ["one"]
+
+
 # The administrator.
 
 
@@ -277,6 +305,103 @@ def test_a_user_that_may_not_change_itself_is_told_what_to_grant(server: RedisSe
     with pytest.raises(ConfigurationError, match=r"\+acl\|setuser.*admin_secret_arn"):
         redis.set_secret(step(server, "two", "one"))
     assert accepted(server, "one", "two") == ["one"]
+
+
+def administered(server: RedisServer, user: str, **settings: str) -> Context:
+    given = by_administrator(server, value(server, "two", username=user), value(server, "one", username=user))
+    return replace(given, settings={**given.settings, **settings})
+
+
+def test_an_administrator_does_not_rotate_itself_away(server: RedisServer) -> None:
+    """Its secret would be wrong from then on; without a name it is the default user."""
+    server.run("ACL SETUSER", "operator", "reset", "on", ">root", "~*", "+@all")
+    for name in ("operator", "default"):
+        before = server.run("ACL LIST")
+        fields = {"host": "localhost", "username": name if name == "operator" else ""}
+        given = by_administrator(
+            server, value(server, "two", username=name), value(server, "one", username=name), **fields
+        )
+        with pytest.raises(ConfigurationError, match="administrator itself"):
+            redis.set_secret(replace(given, settings={**given.settings, "superusers": "allow"}))
+        assert server.run("ACL LIST") == before
+
+
+@pytest.mark.parametrize("rights", ["+@all", "+@admin", "+acl|setuser", "+@all -@dangerous +acl"])
+def test_an_administrator_does_not_change_a_user_that_can_change_users(server: RedisServer, rights: str) -> None:
+    server.run("ACL SETUSER", "app", "-@all", *rights.split())
+    before = server.run("ACL LIST")
+    with pytest.raises(ConfigurationError, match="superusers"):
+        redis.set_secret(administered(server, "app"))
+    assert server.run("ACL LIST") == before
+    redis.set_secret(administered(server, "app", superusers="allow"))
+    assert accepted(server, "one", "two") == ["one", "two"]
+
+
+@pytest.mark.parametrize("rights", ["+@all -@dangerous", "+@all -@admin -@dangerous", "+@read +@write"])
+def test_an_administrator_changes_a_user_that_cannot_change_users(server: RedisServer, rights: str) -> None:
+    server.run("ACL SETUSER", "app", "-@all", *rights.split())
+    redis.set_secret(administered(server, "app"))
+    assert accepted(server, "one", "two") == ["one", "two"]
+
+
+# Replication.
+
+
+@pytest.mark.parametrize(
+    ("user", "begin", "end"),
+    [
+        ("app", ("CONFIG", "SET", "masteruser", "app"), ("CONFIG", "SET", "masteruser", "")),
+        ("default", ("CONFIG", "SET", "masterauth", "one"), ("CONFIG", "SET", "masterauth", "")),
+    ],
+)
+def test_the_user_with_which_the_server_logs_in_to_its_primary_is_refused(
+    server: RedisServer, user: str, begin: tuple[str, ...], end: tuple[str, ...]
+) -> None:
+    server.run(*begin)
+    before = server.run("ACL LIST")
+    try:
+        with pytest.raises(ConfigurationError, match="masteruser"):
+            redis.set_secret(step(server, "two", "one") if user == "app" else administered(server, "default"))
+    finally:
+        server.run(*end)
+    assert server.run("ACL LIST") == before
+
+
+def test_the_user_of_a_replica_that_is_connected_is_refused(server: RedisServer) -> None:
+    server.run("ACL SETUSER", "app", "+psync", "+replconf", "+client|list")
+    with redis_server.start(tls=False) as replica:
+        replica.run("CONFIG", "SET", "masterauth", "one", "masteruser", "app")
+        replica.run("REPLICAOF", "localhost", str(server.port))
+        until(lambda: "psync" in str(server.run("CLIENT LIST", "TYPE", "replica")))
+        before = server.run("ACL LIST")
+        with pytest.raises(ConfigurationError, match="masteruser"):
+            redis.set_secret(step(server, "two", "one"))
+        assert server.run("ACL LIST") == before
+
+
+def test_the_user_of_a_sentinel_that_listens_is_refused(server: RedisServer) -> None:
+    server.run("ACL SETUSER", "app", "&*", "+subscribe", "+client|list", "+client|setname")
+    listener = server._client(username="app", password="one")
+    listener.connection_pool.connection_kwargs["client_name"] = "sentinel-0a1b2c3d-pubsub"
+    with closing(listener), closing(listener.pubsub()) as listening:
+        listening.subscribe("__sentinel__:hello")
+        until(lambda: "sentinel-" in str(server.run("CLIENT LIST", "TYPE", "pubsub")))
+        with pytest.raises(ConfigurationError, match="sentinel"):
+            redis.set_secret(step(server, "two", "one"))
+    assert accepted(server, "one", "two") == ["one"]
+
+
+def test_a_user_that_may_not_ask_about_replication_rotates(server: RedisServer) -> None:
+    server.run("ACL SETUSER", "app", "-config|get", "-client|list")
+    redis.set_secret(step(server, "two", "one"))
+    assert accepted(server, "one", "two") == ["one", "two"]
+
+
+def until(check: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 # Where and who.

@@ -44,6 +44,12 @@ SAVE_COMMANDS = {"acl-save": "ACL SAVE", "config-rewrite": "CONFIG REWRITE", "no
 ACL SAVE by default: without it a restart brings back passwords that no version of the secret may hold any
 more, and a server that cannot do it says so at the first rotation, while the old password still works.
 """
+_MAY_CHANGE_USERS = ("@all", "@admin", "@dangerous", "acl", "acl|setuser")
+"""Permissions that hold that for ACL SETUSER: who has it can get every other one."""
+_SENTINEL = "sentinel-"
+"""How the names begin that sentinels give to their connections."""
+_NO_FILE = ("not configured to use an acl file", "without a config file")
+"""What the server says when there is nothing that the command could save to."""
 
 
 def identity(credential: Credential) -> dict[str, str]:
@@ -56,6 +62,7 @@ def set_secret(context: Context) -> None:
     server, command = Server.of(context, context.pending), _save_command(context)
     with ExitStack() as stack:
         connection, keep = _log_in(context, server, stack)
+        _check_user(context, connection, server.username)
         _replace_passwords(connection, server.username, context.pending, keep)
         if command:
             _save(connection, command)
@@ -137,6 +144,11 @@ class Server:
                 f"{where}: the user {username!r} may not change passwords. Grant it +acl|getuser, +acl|setuser and "
                 "what 'persist' needs, or set 'admin_secret_arn'."
             )
+        if isinstance(error, redis.ResponseError) and str(error).lower().startswith("unknown command"):
+            return ConfigurationError(
+                f"{where} has no ACL commands, so the password of an ACL user cannot be changed there. Use Redis 6 or "
+                "later, in which they are not renamed (rename-command)."
+            )
         if isinstance(error.__context__, ssl.SSLError):
             return tls.problem(where, error.__context__)
         if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
@@ -165,10 +177,58 @@ def _log_in(context: Context, server: Server, stack: ExitStack) -> tuple[redis.R
     return context.log_in(as_user, administrator.no_password_accepted(f"{server.host}:{server.port}", server.username))
 
 
-def _replace_passwords(connection: redis.Redis, username: str, pending: Credential, keep: list[Credential]) -> None:
-    user = _run(connection, "ACL GETUSER", username)
-    if user is None:
+def _check_user(context: Context, connection: redis.Redis, username: str) -> None:
+    """Refuse a user whose password others need, or that is more than an administrator is to hand out."""
+    if _replicates(connection, username):
+        raise ConfigurationError(
+            f"{username!r} is the user with which replicas or sentinels log in (masteruser, sentinel auth-user). They "
+            "would be refused after the second rotation. Give them a user of their own, or rotate another user."
+        )
+    if administrator.is_given(context) and context.setting("superusers") != "allow":
+        _refuse_superuser(username, _user(connection, username)["commands"])
+
+
+def _replicates(connection: redis.Redis, username: str) -> bool:
+    """Whether this server logs in as the user to a primary, or a replica or a sentinel does so here."""
+    named = _ask(connection, "CONFIG GET", "master*") or {}
+    replicas = _ask(connection, "CLIENT LIST", "TYPE", "replica") or []
+    listeners = _ask(connection, "CLIENT LIST", "TYPE", "pubsub") or []
+    sentinels = [client for client in listeners if client["name"].startswith(_SENTINEL)]
+    # Without a masteruser, masterauth is the password of the default user.
+    own = named.get("masteruser") or ("default" if named.get("masterauth") else None)
+    return username in {own, *(client.get("user") for client in [*replicas, *sentinels])}
+
+
+def _ask(connection: redis.Redis, *command: str) -> Any:
+    """The answer, or None where the user may not ask, or the server (a managed one, say) has no such command."""
+    try:
+        return _run(connection, *command)
+    except redis.ResponseError:
+        return None
+
+
+def _refuse_superuser(username: str, commands: str) -> None:
+    may = False
+    for rule in commands.split():  # a later one overrides
+        if rule[1:] in _MAY_CHANGE_USERS:
+            may = rule.startswith("+")
+    if may:
+        raise ConfigurationError(
+            f"{username!r} may change users itself (+@all, +@admin, +acl|setuser). An administrator does not change "
+            'its password, since whoever can write the secret would get it: set superusers = "allow" if you want that.'
+        )
+
+
+def _user(connection: redis.Redis, username: str) -> Any:
+    # In two words, since the driver's parser of the answer loses the order of the permissions.
+    found = _run(connection, "ACL", "GETUSER", username)
+    if found is None:
         raise ConfigurationError(f"The server has no user {username!r}. Create it with the permissions that it needs.")
+    return dict(zip(found[::2], found[1::2], strict=True))
+
+
+def _replace_passwords(connection: redis.Redis, username: str, pending: Credential, keep: list[Credential]) -> None:
+    user = _user(connection, username)
     there, nopass = set(user["passwords"]), "nopass" in user["flags"]
     # Only what is accepted now is kept: an old password that does not work must not come to work.
     wanted = {_hash(old) for old in keep if nopass or _hash(old) in there} | {_hash(pending)}
@@ -182,25 +242,32 @@ def _run(connection: redis.Redis, *command: str) -> Any:
 
 def _save(connection: redis.Redis, command: str) -> None:
     # Also when nothing was replaced: an earlier try may have ended just before.
-    if not _saves_users(connection, command):
-        raise ConfigurationError(
-            f"{command} does not save the server's users, so a restart would bring the old passwords back. Set "
-            "'persist' to acl-save when the server has an ACL file (aclfile), to config-rewrite when its users are in "
-            "the configuration file, or to none when another program keeps them."
-        )
-
-
-def _saves_users(connection: redis.Redis, command: str) -> bool:
     # With an ACL file CONFIG REWRITE succeeds and leaves the users out.
     if command == "CONFIG REWRITE" and _run(connection, "CONFIG GET", "aclfile").get("aclfile"):
-        return False
+        raise _not_saved(command)
     try:
         _run(connection, command)
     except redis.exceptions.NoPermissionError:
         raise
-    except redis.ResponseError:
-        return False
-    return True
+    except redis.ResponseError as error:
+        has_file = not any(text in str(error).lower() for text in _NO_FILE)
+        raise (_not_written if has_file else _not_saved)(command) from None
+
+
+def _not_saved(command: str) -> RotationError:
+    return ConfigurationError(
+        f"{command} does not save the server's users, so a restart would bring the old passwords back. Set "
+        "'persist' to acl-save when the server has an ACL file (aclfile), to config-rewrite when its users are in "
+        "the configuration file, or to none when another program keeps them."
+    )
+
+
+def _not_written(command: str) -> RotationError:
+    return ConfigurationError(
+        f"{command} failed: the server cannot write the file (its log says why). The new password works, beside the "
+        "old one, but a restart would bring the passwords of the file back. Let the server write the file and its "
+        "folder: the next try saves it."
+    )
 
 
 def _save_command(context: Context) -> str | None:

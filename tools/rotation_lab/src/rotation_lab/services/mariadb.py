@@ -207,6 +207,7 @@ def start(*, tls: bool = True, **settings: str) -> Iterator[MariaDB]:
             f"CREATE USER '{SUPERUSER}'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';\n"
             f"GRANT ALL ON *.* TO '{SUPERUSER}'@'127.0.0.1' WITH GRANT OPTION;\n"
         )
+        (folder / "output.log").touch()  # as its own file: a server that may not write its log turns the log off
         for path in (folder, *folder.iterdir()):
             shutil.chown(path, _user() or getpass.getuser())
         options = ["--auth-root-authentication-method=normal", "--skip-test-db"]

@@ -3,17 +3,18 @@
 import contextlib
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from . import authority, process
-from .base import USER, Address, Login
+from .base import USER, Address, Login, Misbehaviour
 
 INSTALL = "apt-get install redis-server"
 CHANGES_PASSWORDS = "+acl|getuser +acl|setuser +acl|save +config|rewrite +config|get"
@@ -88,6 +89,11 @@ class User(Login):
     """One ACL user."""
 
     engine = "redis"
+    misbehaviours: ClassVar[Mapping[str, Misbehaviour]] = {
+        "replication logs in as this user": Misbehaviour(
+            ("CONFIG SET masteruser %(name)s",), ("CONFIG SET masteruser NONE",)
+        ),
+    }
 
     def __init__(self, server: RedisServer, name: str, admin: str | None, *, may_change_itself: bool) -> None:
         super().__init__(name, admin)
@@ -117,6 +123,11 @@ class User(Login):
         with start(tls=False) as plain:
             plain.credential(self.name, self.admin)
             yield "localhost", plain.port
+
+    def do(self, statements: tuple[str, ...]) -> None:
+        for statement in statements:
+            words = (word % {"name": self.name} for word in statement.split())
+            self.server.run(*("" if word == "NONE" else word for word in words))
 
     def logs(self) -> str:
         return f"{self.server.run('ACL LIST')}{self.server.run('ACL LOG')}{self.server.output()[self._before :]}"
