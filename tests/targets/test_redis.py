@@ -383,7 +383,8 @@ def test_the_user_of_a_sentinel_that_listens_is_refused(server: RedisServer) -> 
     server.run("ACL SETUSER", "app", "&*", "+subscribe", "+client|list", "+client|setname")
     listener = server._client(username="app", password="one")
     listener.connection_pool.connection_kwargs["client_name"] = "sentinel-0a1b2c3d-pubsub"
-    with closing(listener), closing(listener.pubsub()) as listening:
+    listening = listener.pubsub()  # type: ignore[no-untyped-call]
+    with closing(listener), closing(listening):
         listening.subscribe("__sentinel__:hello")
         until(lambda: "sentinel-" in str(server.run("CLIENT LIST", "TYPE", "pubsub")))
         with pytest.raises(ConfigurationError, match="sentinel"):
