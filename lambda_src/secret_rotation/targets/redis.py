@@ -48,8 +48,8 @@ _MAY_CHANGE_USERS = ("@all", "@admin", "@dangerous", "acl", "acl|setuser")
 """Permissions that hold that for ACL SETUSER: who has it can get every other one."""
 _SENTINEL = "sentinel-"
 """How the names begin that sentinels give to their connections."""
-_NO_FILE = ("not configured to use an acl file", "without a config file")
-"""What the server says when there is nothing that the command could save to."""
+_UNWRITABLE = ("error trying to save", "rewriting config file")
+"""What the server says when it has a file and cannot write it."""
 
 
 def identity(credential: Credential) -> dict[str, str]:
@@ -250,7 +250,7 @@ def _save(connection: redis.Redis, command: str) -> None:
     except redis.exceptions.NoPermissionError:
         raise
     except redis.ResponseError as error:
-        has_file = not any(text in str(error).lower() for text in _NO_FILE)
+        has_file = any(text in str(error).lower() for text in _UNWRITABLE)
         raise (_not_written if has_file else _not_saved)(command) from None
 
 

@@ -82,7 +82,7 @@ def test_a_server_that_does_not_save_its_users_names_the_command_and_the_setting
 
 def test_a_user_that_does_not_exist_is_named() -> None:
     with refused(ConfigurationError, "'app'"):
-        redis._replace_passwords(Server(ACL_GETUSER=None), "app", credential("s3cret"), [])  # type: ignore[arg-type]
+        redis._replace_passwords(Server(ACL=None), "app", credential("s3cret"), [])  # type: ignore[arg-type]
 
 
 def test_each_value_that_is_not_accepted_is_logged_by_its_version(
