@@ -67,6 +67,7 @@ REJECTED = [
     *_each("postgresql", "host", "a host name or an IP address", "https://db.example.com", "a b", "", "app@db"),
     *_each("redis", "max_logins", "from 1 to 100", "0", "101", "", "many"),
     *_each("redis", "persist", "acl-save, config-rewrite, none", "rdb", "yes"),
+    *_each("redis", "superusers", "reject, allow", "yes"),
     *_each(
         "redis", "admin_secret_arn", SECRETS,
         "admin", "arn:aws:ssm:eu-central-1:123456789012:parameter/a", f"{ADMIN}*",

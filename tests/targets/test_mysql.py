@@ -2,7 +2,10 @@
 
 import secrets
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -10,7 +13,8 @@ from rotation_lab.model.secrets_manager import SecretsManager
 from rotation_lab.services import mariadb
 from rotation_lab.services.base import ADMIN_PASSWORD, FIRST
 from rotation_lab.services.mariadb import MariaDB
-from secret_rotation.errors import ConfigurationError, NetworkError, RotationError
+from secret_rotation.errors import AuthenticationError, ConfigurationError, LockedError, NetworkError, RotationError
+from secret_rotation.kit import certificate
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import mysql as target
 from secret_rotation.targets.databases.strategies import Server
@@ -89,7 +93,7 @@ def step(account: Account, pending: str, **settings: str) -> Context:
     return context(version(account, pending), version(account, FIRST), **{**account.setup.settings, **settings})
 
 
-def administered(account: Account, pending: str, clone: bool = False, **settings: str) -> Context:
+def administered(account: Account, pending: str, clone: bool = False, **settings: Any) -> Context:
     """A step with an administrator's secret; ``clone``: it is that user's turn."""
     manager = SecretsManager()
     arn = manager.create(account.value(account.admin, ADMIN_PASSWORD), "admin")
@@ -111,7 +115,7 @@ def grants(account: Account, name: str) -> set[str]:
 @pytest.mark.parametrize(
     ("statement", "kind", "told"),
     [
-        ("ALTER USER %s@'%%' ACCOUNT LOCK", ConfigurationError, "4151"),
+        ("ALTER USER %s@'%%' ACCOUNT LOCK", LockedError, "4151"),
         ("ALTER USER %s@'%%' WITH MAX_CONNECTIONS_PER_HOUR 1", NetworkError, "1226"),
     ],
 )
@@ -168,6 +172,186 @@ def test_an_own_password_is_that_of_the_account_that_logged_in(account: Account)
     assert account.server.accepts(account.name, "second")
 
 
+# What a server may be like.
+
+
+@pytest.mark.parametrize("by_administrator", [False, True])
+@pytest.mark.parametrize("world", ["read-only by default", "double quotes are names", "names are padded"])
+def test_a_session_has_the_modes_that_its_statements_need(account: Account, world: str, by_administrator: bool) -> None:
+    with account.service.misbehave(world):
+        target.set_secret((administered if by_administrator else step)(account, "second"))
+        if by_administrator:
+            target.set_secret(administered(account, "third", clone=True))
+    assert account.server.accepts(account.name, "second")
+
+
+@pytest.mark.parametrize("by_administrator", [False, True])
+def test_a_password_that_has_expired_is_changed(account: Account, by_administrator: bool) -> None:
+    with account.service.misbehave("an expired password ends the login"):
+        account.server.run("ALTER USER %s@'%%' PASSWORD EXPIRE", account.name)
+        with pytest.raises(ConfigurationError, match="expired"):
+            target.test_secret(step(account, FIRST))
+        target.set_secret((administered if by_administrator else step)(account, "second"))
+        target.test_secret(step(account, "second"))
+    assert account.server.accepts(account.name, "second")
+
+
+WAYS = "mysql_native_password USING PASSWORD('first-kX81vB6nRw3z') OR unix_socket"
+
+
+@pytest.mark.parametrize("ways", [WAYS, "unix_socket OR mysql_native_password USING PASSWORD('first-kX81vB6nRw3z')"])
+@pytest.mark.parametrize("by_administrator", [False, True])
+def test_the_other_ways_to_log_in_stay(account: Account, ways: str, by_administrator: bool) -> None:
+    account.server.run(f"ALTER USER %s@'%%' IDENTIFIED VIA {ways}", account.name)
+    given = (administered if by_administrator else step)(account, "second")
+    with pytest.raises(AuthenticationError, match="refused the password"):
+        target.test_secret(given)
+    target.set_secret(given)
+    target.test_secret(given)
+    account.server.run("FLUSH PRIVILEGES")  # as a restart would
+    shown = account.server.run("SHOW CREATE USER %s@'%%'", account.name)[0][0]
+    assert "unix_socket" in shown
+    target.test_secret(given)
+
+
+def test_an_unknown_user_that_is_answered_for_another_account_gets_its_clone(account: Account) -> None:
+    """Lest it tell which users exist, the server takes another account's way to log in: by no password, perhaps."""
+    decoys = [f"decoy{n}" for n in range(20)]
+    for name in decoys:
+        account.server.run("CREATE USER %s@localhost IDENTIFIED VIA unix_socket", name)
+    try:
+        for n in range(5):
+            name = f"{account.admin}n{n}"
+            account.server.run("CREATE USER %s@'%%' IDENTIFIED BY %s", name, FIRST)
+            given = administered(account, "second", clone=True)
+            pair = version(account, "second", f"{name}_clone"), version(account, FIRST, name)
+            target.set_secret(replace(given, pending_or_none=pair[0], current=pair[1]))
+            assert account.server.accepts(f"{name}_clone", "second")
+    finally:
+        for name in decoys:
+            account.server.run("DROP USER %s@localhost", name)
+
+
+@pytest.mark.parametrize("by_administrator", [False, True])
+def test_a_server_that_judges_passwords_sees_them_while_it_logs_none(account: Account, by_administrator: bool) -> None:
+    def change(pending: str, current: str) -> None:
+        given = (administered if by_administrator else step)(account, pending)
+        target.set_secret(replace(given, current=version(account, current)))
+
+    with account.service.misbehave("judges passwords and takes none twice"):
+        account.server.run("SET GLOBAL general_log = 1")
+        with pytest.raises(ConfigurationError, match=r"strict-password-validation.*general_log"):
+            change("second-7fK2", FIRST)
+        account.server.run("SET GLOBAL general_log = 0")
+        for _ in range(2):  # the second time it would reject what it has
+            change("second-7fK2", FIRST)
+        change("third-9dQ4", "second-7fK2")
+        with pytest.raises(ConfigurationError, match="password policy"):
+            change("second-7fK2", "third-9dQ4")
+        target.test_secret(step(account, "third-9dQ4"))
+    assert "7fK2" not in account.server.log()
+
+
+@pytest.mark.parametrize("by_administrator", [False, True])
+def test_a_change_whose_answer_is_lost_is_not_made_twice(account: Account, by_administrator: bool) -> None:
+    """The server would reject it the second time."""
+    sent = target.MysqlSession.change_password
+
+    def lost(session: target.MysqlSession, username: str, password: str) -> None:
+        sent(session, username, password)
+        raise NetworkError("The answer is lost.")
+
+    with account.service.misbehave("judges passwords and takes none twice"):
+        given = (administered if by_administrator else step)(account, "second")
+        with mock.patch.object(target.MysqlSession, "change_password", lost):
+            target.set_secret(given)
+        target.set_secret(given)
+        target.test_secret(given)
+
+
+def test_a_lock_out_ends_the_search(account: Account) -> None:
+    with account.service.misbehave("locked after three wrong passwords"):
+        older = [version(account, f"wrong{n}") for n in range(3)]
+        given = replace(
+            step(account, "second"), current=older[0], older=lambda: iter([*older, version(account, FIRST)])
+        )
+        with pytest.raises(LockedError, match="max_password_errors"):
+            target.set_secret(given)
+
+
+@pytest.mark.parametrize("clone", [False, True])
+@pytest.mark.parametrize(
+    ("required", "setting", "settings"),
+    [
+        ("SSL", "'tls'", {"tls": "disable"}),
+        ("CIPHER 'TLS_AES_256_GCM_SHA384'", "'tls'", {"tls": "disable"}),
+        ("X509", "tls_client_secret_arn", {}),
+        ("ISSUER '/CN=authority'", "tls_client_secret_arn", {}),
+    ],
+)
+def test_what_the_account_demands_of_a_connection_and_the_settings_lack_is_refused_first(
+    account: Account, required: str, setting: str, settings: dict[str, Any], clone: bool
+) -> None:
+    account.server.run(f"ALTER USER %s@'%%' REQUIRE {required}", account.name)
+    before = account.server.run("SHOW CREATE USER %s@'%%'", account.name)
+    with pytest.raises(ConfigurationError, match=setting):
+        target.set_secret(administered(account, "second", clone=clone, **settings))
+    assert account.server.run("SHOW CREATE USER %s@'%%'", account.name) == before
+    assert not account.server.run("SELECT 1 FROM mysql.user WHERE User = %s", f"{account.name}_clone")
+
+
+def test_an_administrator_does_not_rotate_itself_away(account: Account) -> None:
+    for pending in (account.admin, f"{account.admin}_clone"):
+        taking_turns = {"strategy": "alternating"} if pending.endswith("_clone") else {}
+        given = administered(account, "second", superusers="allow", **taking_turns)
+        given = replace(given, pending_or_none=version(account, "second", pending))
+        with pytest.raises(ConfigurationError, match="administrator itself"):
+            target.set_secret(replace(given, current=version(account, "wrong", account.admin)))
+    assert account.server.accepts(account.admin, ADMIN_PASSWORD)
+
+
+@pytest.mark.parametrize("clone", [False, True])
+@pytest.mark.parametrize("grant", ["SUPER ON *.*", "CREATE USER ON *.*", "UPDATE ON mysql.*", "role"])
+def test_an_administrator_does_not_change_who_can_change_accounts(account: Account, grant: str, clone: bool) -> None:
+    role = f"role_of_{account.admin}"
+    if grant == "role":
+        account.server.run(f"CREATE ROLE {role}")
+        account.server.run(f"GRANT SUPER ON *.* TO {role}")
+    account.server.run(f"GRANT {role if grant == 'role' else grant} TO %s@'%%'", account.name)
+    with pytest.raises(ConfigurationError, match="superusers"):
+        target.set_secret(administered(account, "second", clone))
+    assert account.server.accepts(account.name, FIRST)
+    assert not account.server.run("SELECT 1 FROM mysql.user WHERE User = %s", f"{account.name}_clone")
+    target.set_secret(administered(account, "second", superusers="allow"))
+    assert account.server.accepts(account.name, "second")
+
+
+def test_a_galera_node_that_serves_nothing_is_not_ready_now() -> None:
+    with mariadb.start(**GALERA) as running:
+        account = Account(running)
+        running.run("SET GLOBAL wsrep_reject_queries = 'ALL'")
+        with pytest.raises(NetworkError, match="Galera"):
+            target.test_secret(step(account, FIRST))
+
+
+GALERA: dict[str, Any] = {
+    "wsrep_on": "ON",
+    "wsrep_provider": "/usr/lib/galera/libgalera_smm.so",
+    "wsrep_cluster_address": "gcomm://",
+    "wsrep_provider_options": "'gmcast.listen_addr=tcp://127.0.0.1:0'",
+    "wsrep_node_address": "127.0.0.1",
+    "binlog_format": "ROW",
+}
+
+
+@pytest.mark.parametrize("password", ["line\n", "tab\t", "\U0001f600", "\u0378", "ünï €", "'\\\"`%s", "x" * 200])
+@pytest.mark.parametrize("by_administrator", [False, True])
+def test_any_password_is_taken_as_it_is(account: Account, password: str, by_administrator: bool) -> None:
+    target.set_secret((administered if by_administrator else step)(account, password))
+    assert account.server.accepts(account.name, password)
+    target.test_secret(step(account, password))
+
+
 # Accounts that take turns.
 
 
@@ -191,6 +375,40 @@ def test_the_clone_has_to_use_tls_where_the_original_has_to(account: Account) ->
     account.server.run("ALTER USER %s@'%%' REQUIRE SSL", account.name)
     target.set_secret(administered(account, "second", clone=True))
     assert not account.server.accepts(f"{account.name}_clone", "second"), "the test logs in without TLS"
+
+
+@pytest.mark.parametrize(
+    "protection",
+    [
+        "REQUIRE ISSUER '/CN=it''s \\\\ 100%' CIPHER 'A'",
+        "WITH MAX_USER_CONNECTIONS 4 MAX_STATEMENT_TIME 2.000000",
+        "REQUIRE SSL WITH MAX_QUERIES_PER_HOUR 1000 PASSWORD EXPIRE INTERVAL 3 DAY",
+        "PASSWORD EXPIRE NEVER",
+    ],
+)
+def test_what_protects_the_original_protects_the_clone(account: Account, protection: str) -> None:
+    account.server.run(f"ALTER USER %s@'%%' {protection.replace('%', '%%')}", account.name)
+    given, place = administered(account, "second", clone=True), Server("localhost", account.address[1], "")
+    session = target.connect(given, place, account.admin, ADMIN_PASSWORD)
+    with closing(session), mock.patch.object(certificate, "of"):
+        session.prepare_clone(f"{account.name}_clone", account.name)
+    shown = account.server.run("SHOW CREATE USER %s@'%%'", f"{account.name}_clone")[0][0]
+    assert shown.endswith(f" {protection}")
+
+
+def test_what_protects_the_original_no_more_does_not_stop_the_clone(account: Account) -> None:
+    account.server.run("ALTER USER %s@'%%' REQUIRE SSL", account.name)
+    target.set_secret(administered(account, "second", clone=True))
+    account.server.run("ALTER USER %s@'%%' REQUIRE NONE PASSWORD EXPIRE", account.name)
+    target.set_secret(administered(account, "third", clone=True))
+    assert account.server.accepts(f"{account.name}_clone", "third")
+
+
+def test_an_account_that_only_a_way_without_a_known_password_opens_gets_no_clone(account: Account) -> None:
+    account.server.run("ALTER USER %s@'%%' IDENTIFIED VIA unix_socket", account.name)
+    with pytest.raises(ConfigurationError, match="unix_socket"):
+        target.set_secret(administered(account, "second", clone=True))
+    assert not account.server.run("SELECT 1 FROM mysql.user WHERE User = %s", f"{account.name}_clone")
 
 
 def test_a_right_that_is_given_later_reaches_the_clone_and_one_that_is_taken_does_not_come_back(
@@ -253,7 +471,7 @@ class Recorder:
 def mysql(*answers: object) -> tuple[target.MysqlSession, Recorder]:
     """A session with MySQL, as the user ``app``."""
     recorder = Recorder(*answers)
-    return target.MysqlSession(context(None), Server("localhost", 3306, ""), "app", recorder), recorder
+    return target.MysqlSession(context(None), Server("localhost", 3306, ""), ("app", "old"), recorder), recorder
 
 
 def test_a_mysql_user_changes_its_own_password_with_alter_user() -> None:
@@ -263,7 +481,7 @@ def test_a_mysql_user_changes_its_own_password_with_alter_user() -> None:
 
 
 def test_a_mysql_administrator_names_the_account() -> None:
-    session, recorder = mysql((("10.%", ""),))
+    session, recorder = mysql((("10.%", ""),), (), (("CREATE USER `other`@`10.%` REQUIRE NONE",),))
     session.change_password("other", "new")
     assert recorder.statements[-1] == ("ALTER USER %s@%s IDENTIFIED BY %s", ("other", "10.%", "new"))
 
@@ -276,10 +494,11 @@ def test_mysqls_grants_are_given_to_the_clone(quote: str) -> None:
         f"GRANT SELECT ON `100%`.* TO {account} WITH GRANT OPTION",
         f"GRANT `reader`@`%` TO {account} WITH ADMIN OPTION",
     ]
-    session, recorder = mysql((("%", ""),), (), [(line,) for line in shown])
+    lines = [(line,) for line in shown]
+    made = [("CREATE USER `app`@`%` IDENTIFIED WITH 'caching_sha2_password' AS 'x' REQUIRE NONE",)]
+    session, recorder = mysql((("%", ""),), lines, [("GRANT USAGE ON *.* TO `reader`@`%`",)], made, (), (), lines)
     session.prepare_clone("app_clone", "app")
     clone = ("app_clone", "%")
-    created, *_, first, second = recorder.statements[1:]
-    assert created[0] == "CREATE USER IF NOT EXISTS %s@%s IDENTIFIED BY %s"
+    *_, first, second = recorder.statements
     assert first == ("GRANT SELECT ON `100%%`.* TO %s@%s WITH GRANT OPTION", clone)
     assert second == ("GRANT `reader`@`%%` TO %s@%s WITH ADMIN OPTION", clone)

@@ -1,6 +1,10 @@
 """Where a service is: host and port, of the settings or of the secret."""
 
+import re
+
 from ..target import ConfigurationError, Context, Credential
+
+_WITH_PORT = re.compile(r"(?:[^:]*|\[.*\]):\d*")
 
 
 def host(context: Context, credential: Credential) -> str:
@@ -8,6 +12,10 @@ def host(context: Context, credential: Credential) -> str:
     found = context.look_up("host", credential)
     if not found:
         raise ConfigurationError("The host is not known. Use the setting 'host', or add a key 'host' to the secret.")
+    if _WITH_PORT.fullmatch(found):
+        raise ConfigurationError(
+            "The host holds a port as well (as the endpoint of an RDS instance does): put the port into 'port'."
+        )
     if not is_host(found):
         raise ConfigurationError(
             "The host is not a name or an address: correct the setting, or the secret's key 'host'."

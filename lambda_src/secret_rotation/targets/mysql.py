@@ -9,19 +9,22 @@ import hashlib
 import secrets
 import ssl
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
+from ..kit import certificate, driver, tls
 from ..kit import connection as network
-from ..kit import driver, tls
 from ..target import (
     AuthenticationError,
     ConfigurationError,
     Context,
+    LockedError,
     NetworkError,
     RotationError,
     TargetError,
     explained,
 )
+from .databases import mysql_accounts as accounts
 from .databases import strategies
 from .databases.strategies import Server, Session, identity, issued_keys
 
@@ -38,23 +41,51 @@ _CONFIGURATION = {
     ER.DBACCESS_DENIED_ERROR: "does not let the user use the database 'dbname', or the administrator grant rights",
     ER.BAD_DB_ERROR: "has no such database: correct 'dbname'",
     ER.HOST_NOT_PRIVILEGED: "does not admit the function's address",
-    ER.HOST_IS_BLOCKED: "has blocked the function's address after many errors: FLUSH HOSTS",
     ER.SPECIFIC_ACCESS_DENIED_ERROR: "does not let the user that is logged in do this: grant it CREATE USER",
     ER.TABLEACCESS_DENIED_ERROR: "does not let the administrator read mysql.user: grant it SELECT",
-    ER.CANNOT_USER: "could not change the account: it is not there, or the administrator lacks CREATE USER",
+    ER.CANNOT_USER: "could not change the account: it is not there, the administrator lacks CREATE USER, or a "
+    "password policy refuses the new password (`password`)",
     ER.OPTION_PREVENTS_STATEMENT: "prevents this by an option: it is read-only (the host must be the primary), or "
     "strict-password-validation wants to see passwords",
     1470: "does not take so long a user name: '_clone' is added to it",
     1819: "has a password policy that refuses the new password: change `password`",
+    1820: "says that the password has expired: it has to be changed before anything else",
     1862: "says that the password has expired: only an administrator ('admin_secret_arn') can change it",
-    3118: "has locked the account",
-    4151: "has locked the account",
     CR.CR_AUTH_PLUGIN_CANNOT_LOAD: "has another way for the account to log in than by a password that is known here",
 }
-"""What the server's error number means for the operator. Where PyMySQL has no name: MySQL's, and MariaDB's 4151."""
+"""What the server's error number means for the operator. Where PyMySQL has no name: MySQL's."""
+_LOCKED = {
+    ER.HOST_IS_BLOCKED: "has blocked the function's address after many errors: FLUSH HOSTS",
+    3118: "has locked the account: ALTER USER ... ACCOUNT UNLOCK",
+    3955: "has locked the account after wrong passwords (FAILED_LOGIN_ATTEMPTS): ALTER USER ... ACCOUNT UNLOCK",
+    4150: "has blocked the user after wrong passwords (max_password_errors): FLUSH PRIVILEGES",
+    4151: "has locked the account: ALTER USER ... ACCOUNT UNLOCK",
+}
+"""MySQL's numbers from 3000, MariaDB's from 4000. No further password is tried."""
+MISSING_CURRENT_PASSWORD = 3892
+_REFUSED = {ER.ACCESS_DENIED_ERROR, 1698}
+"""MariaDB's 1698: the last of several ways, or that of another account when there is no such user, has no password."""
+_EXPIRED_MAY_LOG_IN = 1 << 22
+"""The client's flag by which a server lets in who can do nothing but set a new password."""
+_MAY_WANT_TO_SEE = {ER.OPTION_PREVENTS_STATEMENT, ER.CANNOT_USER}
+_JUDGES = """
+SELECT @@strict_password_validation AND EXISTS (
+    SELECT 1 FROM information_schema.PLUGINS
+    WHERE PLUGIN_TYPE = 'PASSWORD VALIDATION' AND PLUGIN_STATUS = 'ACTIVE'
+), @@general_log OR @@slow_query_log
+"""
+_ACCOUNTS = """
+SELECT Host, IF(ssl_type = 'SPECIFIED' AND CONCAT(x509_issuer, x509_subject) = '', 'ANY', CAST(ssl_type AS CHAR))
+FROM mysql.user WHERE User = %s
+"""
 _NOT_NOW = {
-    ER.CON_COUNT_ERROR, ER.SERVER_SHUTDOWN, ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED, ER.LOCK_WAIT_TIMEOUT,
-}  # fmt: skip
+    ER.UNKNOWN_COM_ERROR: "Galera: the node is outside the primary component or not synced",
+    ER.CON_COUNT_ERROR: "too many connections",
+    ER.SERVER_SHUTDOWN: "it is shutting down",
+    ER.TOO_MANY_USER_CONNECTIONS: "the user's limit of connections",
+    ER.USER_LIMIT_REACHED: "the user's limit of resources",
+    ER.LOCK_WAIT_TIMEOUT: "a lock",
+}
 _NETWORK = {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST}
 
 
@@ -77,34 +108,53 @@ class MysqlSession(Session):
     """A connection that has logged in. Names and passwords are quoted by the driver."""
 
     def __init__(
-        self, context: Context, server: Server, username: str, connection: Any, limit: network.Limit = network.ENDLESS
+        self,
+        context: Context,
+        server: Server,
+        login: tuple[str, str],
+        connection: Any,
+        limit: network.Limit = network.ENDLESS,
     ) -> None:
-        self._context, self._server, self._username, self._connection = context, server, username, connection
+        self._context, self._server, self._connection = context, server, connection
+        self._username, self._password = login
         self._waited = limit.waited
 
     def change_password(self, username: str, password: str) -> None:
-        """One statement, which keeps the account's rights."""
-        clause, value = self._identified_by(password)
-        if username != self._username:
-            self._run(f"ALTER USER %s@%s {clause}", username, self._account(username)[0], value)
-        elif self._is_mariadb:  # whose ALTER USER needs CREATE USER for oneself too
-            self._run("SET PASSWORD = %s", value)
+        """One statement, which keeps the account's rights and its other ways to log in."""
+        if username == self._username:
+            self._change_own(password)
+            return
+        host = self._account(username)
+        self._refuse_superuser(username, host)
+        there = self._definition(username, host)
+        there.check(username)
+        if self._is_mariadb:
+            before, after = map(accounts.escaped, there.around_native())
+            self._set(f"ALTER USER %s@%s {before}", password, username, host, tail=after)
         else:
-            self._run(f"ALTER USER CURRENT_USER() {clause}", value)
+            self._run("ALTER USER %s@%s IDENTIFIED BY %s", username, host, password)
 
     def prepare_clone(self, clone: str, original: str) -> None:
-        """Nobody knows the new account's first password. It gets what the original one is granted, now and each time.
+        """Nobody knows the new account's first password. It gets what the original one has, now and each time.
 
-        Never the other way: a right that was taken from the original must not come back from the clone.
+        Its rights, and what protects it: TLS, certificate, limits, expiry. Never the other way: a right that was taken
+        from the original must not come back from the clone.
         """
-        host, tls_required = self._account(original)
-        require = " REQUIRE SSL" if tls_required == "ANY" else ""
-        nobody_knows = secrets.token_urlsafe(24) + "aA1!"  # characters for a server's password policy
-        clause, value = self._identified_by(nobody_knows)
-        self._run(f"CREATE USER IF NOT EXISTS %s@%s {clause}{require}", clone, host, value)
-        for (grant,) in self._run("SHOW GRANTS FOR %s@%s", original, host):
+        host = self._account(original)
+        self._refuse_superuser(original, host)
+        there = self._definition(original, host)
+        there.check(original)
+        self._create(clone, host, there)
+        self._run(f"ALTER USER %s@%s {accounts.escaped(there.protection)}", clone, host)
+        for grant in self._grants(original, host):
             if not grant.startswith("GRANT USAGE ON *.*"):  # that is no right, and giving it needs one
-                self._run(*_grant_to(grant, (original, host), (clone, host)))
+                self._run(*accounts.grant_to(grant, (original, host), (clone, host)))
+        if there.roles:
+            self._run(f"ALTER USER %s@%s DEFAULT ROLE {accounts.escaped(there.roles)}", clone, host)
+
+    def check(self) -> None:
+        """Whether the session is good for more than setting a new password."""
+        self._run("DO 1")
 
     def close(self) -> None:
         """End the connection."""
@@ -115,35 +165,108 @@ class MysqlSession(Session):
     def _is_mariadb(self) -> bool:
         return "MariaDB" in self._connection.server_version
 
-    def _identified_by(self, password: str) -> tuple[str, str]:
-        """How a statement gives a password. MariaDB gets the hash that it keeps: it logs statements as they are.
+    def _change_own(self, password: str) -> None:
+        if self._is_mariadb:  # whose ALTER USER needs CREATE USER for oneself too
+            self._set("SET PASSWORD = ", password)
+            return
+        own = "ALTER USER CURRENT_USER() IDENTIFIED BY %s"
+        with self._explained():
+            try:
+                self._execute(own, password)
+            except pymysql.MySQLError as error:
+                if error.args[0] != MISSING_CURRENT_PASSWORD:
+                    raise
+                self._execute(f"{own} REPLACE %s", password, self._password)
 
-        MySQL keeps passwords out of its logs, and there the account may have one of several ways to hash.
+    def _create(self, clone: str, host: str, there: accounts.Definition) -> None:
+        nobody_knows = secrets.token_urlsafe(24) + "aA1!"  # characters for a server's password policy
+        if self._is_mariadb:
+            start = f"CREATE USER IF NOT EXISTS %s@%s IDENTIFIED VIA {accounts.NATIVE} USING "
+            self._set(start, nobody_knows, clone, host)
+        else:
+            start = f"CREATE USER IF NOT EXISTS %s@%s IDENTIFIED WITH {there.plugins[0]} BY %s"
+            self._run(start, clone, host, nobody_knows)
+
+    def _set(self, start: str, password: str, *names: str, tail: str = "") -> None:
+        """A statement with a password for MariaDB. It gets the hash that it keeps: it logs statements as they are.
+
+        A server that judges passwords wants to see them. It does, while it logs no statements. MySQL keeps passwords
+        out of its logs, and there the account may have one of several ways to hash.
         """
-        if not self._is_mariadb:
-            return "IDENTIFIED BY %s", password
-        once = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
-        return "IDENTIFIED BY PASSWORD %s", "*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()
+        with self._explained():
+            try:
+                self._execute(f"{start}%s{tail}", *names, _hash(password))
+            except pymysql.MySQLError as error:
+                if error.args[0] not in _MAY_WANT_TO_SEE or not self._judges_passwords():
+                    raise
+                self._execute(f"{start}PASSWORD(%s){tail}", *names, password)
 
-    def _account(self, username: str) -> tuple[str, str]:
-        """The host of the user's account, and what TLS it requires."""
-        found = self._run("SELECT Host, ssl_type FROM mysql.user WHERE User = %s", username)
-        wanted = self._context.settings.get("user_host")
-        accounts = {host: kind for host, kind in found if wanted in (None, host)}
-        if len(accounts) == 1:
-            return accounts.popitem()
-        if accounts:
-            hosts = ", ".join(map(repr, sorted(accounts)))
+    def _judges_passwords(self) -> bool:
+        """Whether the server wants to see passwords. Raises ``ConfigurationError`` when it would log them."""
+        judges, logs = self._execute(_JUDGES)[0]
+        if judges and logs:
             raise ConfigurationError(
-                f"{self._server}: {username!r} has accounts for {hosts}: say which, as 'user_host'."
+                f"{self._server} wants to see the new password (strict-password-validation), and would log it: turn "
+                "general_log and slow_query_log off, or strict_password_validation."
+            )
+        return bool(judges)
+
+    def _account(self, username: str) -> str:
+        """The host of the user's account. Refuses one that demands more of a connection than the settings give it."""
+        found = self._run(_ACCOUNTS, username)
+        wanted = self._context.settings.get("user_host")
+        hosts = {host: demanded for host, demanded in found if wanted in (None, host)}
+        if len(hosts) == 1:
+            host, demanded = hosts.popitem()
+            self._check_tls(username, demanded)
+            return str(host)
+        if hosts:
+            named = ", ".join(map(repr, sorted(hosts)))
+            raise ConfigurationError(
+                f"{self._server}: {username!r} has accounts for {named}: say which, as 'user_host'."
             )
         raise ConfigurationError(f"{self._server} has no account of {username!r}{f'@{wanted!r}' if wanted else ''}.")
 
+    def _check_tls(self, username: str, demanded: str) -> None:
+        """What the account demands, the test of its new password has to have."""
+        if demanded and self._context.setting("tls") == "disable":
+            raise ConfigurationError(
+                f"{self._server}: the account of {username!r} requires TLS, and 'tls' is 'disable': set it to 'verify'."
+            )
+        if demanded in ("X509", "SPECIFIED") and certificate.of(self._context) is None:
+            raise ConfigurationError(
+                f"{self._server}: the account of {username!r} requires a client's certificate: give a secret with the "
+                f"keys 'certificate' and 'private_key' as {tls.CLIENT_SETTING!r}."
+            )
+
+    def _refuse_superuser(self, username: str, host: str) -> None:
+        if self._context.setting("superusers") == "allow":
+            return
+        if accounts.changes_accounts(self._grants(username, host), self._grants):
+            raise ConfigurationError(
+                f"{self._server}: {username!r} can change accounts itself (SUPER, CREATE USER, writing everywhere or "
+                "rights on mysql.*). An administrator does not change its password, since whoever can write the secret "
+                'would get that account. To allow it: superusers = "allow".'
+            )
+
+    def _definition(self, username: str, host: str) -> accounts.Definition:
+        return accounts.Definition.of(line for (line,) in self._run("SHOW CREATE USER %s@%s", username, host))
+
+    def _grants(self, name: str, host: str) -> list[str]:
+        account = ("%s@%s", name, host) if host else ("%s", name)  # MariaDB's roles have none
+        return [line for (line,) in self._run(f"SHOW GRANTS FOR {account[0]}", *account[1:])]
+
     def _run(self, statement: str, *values: str) -> Any:
-        with explained(lambda error: _explain(error, self._server, waited=self._waited()), pymysql.MySQLError):
-            cursor = self._connection.cursor()
-            cursor.execute(statement, values)
-            return cursor.fetchall()
+        with self._explained():
+            return self._execute(statement, *values)
+
+    def _execute(self, statement: str, *values: str) -> Any:
+        cursor = self._connection.cursor()
+        cursor.execute(statement, values)
+        return cursor.fetchall()
+
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(lambda error: _explain(error, self._server, waited=self._waited()), pymysql.MySQLError)
 
 
 def connect(context: Context, server: Server, username: str, password: str) -> MysqlSession:
@@ -162,53 +285,57 @@ def connect(context: Context, server: Server, username: str, password: str) -> M
             ssl=security,
             ssl_disabled=security is None,  # else the driver tries it unverified
             autocommit=True,
+            sql_mode="",  # another one gives other meaning to quotes, or pads what is read
+            init_command="SET SESSION TRANSACTION READ WRITE",
+            client_flag=_EXPIRED_MAY_LOG_IN,
             defer_connect=True,  # for a connection that has a limit
         )
         connection.connect(network.connect(server.host, server.port, limit))
-    return MysqlSession(context, server, username, connection, limit)
+    return MysqlSession(context, server, (username, password), connection, limit)
 
 
-def _grant_to(grant: str, original: tuple[str, str], clone: tuple[str, str]) -> tuple[str, ...]:
-    """A line of SHOW GRANTS as a statement for the clone, and its parameters.
-
-    Only the last mention of the account is replaced: a database may have any name. Of what follows it only the options
-    stay; MariaDB puts the hash of the password there too.
-    """
-    head, tail = _split_at_account(grant, *original)
-    options = [option for option in ("WITH GRANT OPTION", "WITH ADMIN OPTION") if tail.strip().endswith(option)]
-    statement = head.replace("%", "%%") + "%s@%s"
-    return " ".join([statement, *options]), *clone
-
-
-def _split_at_account(grant: str, username: str, host: str) -> tuple[str, str]:
-    for quote in "`'":  # MySQL 5.7 quotes with apostrophes
-        name, place = (text.replace(quote, quote * 2) for text in (username, host))
-        head, found, tail = grant.rpartition(f"{quote}{name}{quote}@{quote}{place}{quote}")
-        if found:
-            return head, tail
-    raise TargetError("SHOW GRANTS returned a line without the account. Create the clone yourself.")
+def _hash(password: str) -> str:
+    once = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
+    return "*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()
 
 
 def _explain(error: Exception, server: Server, username: str = "", waited: float = 0) -> RotationError:
     if isinstance(error, RuntimeError):
-        return ConfigurationError(
-            f"{server}: without TLS, this way to log in needs a Python package that the layer does not have."
-        )
+        return _without_package(server, str(error))
     original = getattr(error, "original_exception", None)
     if isinstance(original, ssl.SSLError):
         return tls.problem(str(server), original)
     number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-    if number == ER.ACCESS_DENIED_ERROR and username:
+    if number in _REFUSED and username:
         return AuthenticationError(f"{server} refused the password of {username!r}.")
+    if number in _NETWORK:
+        return network.unanswered(str(server), f"error {number}", waited)
+    return _by_number(number, server)
+
+
+def _by_number(number: int, server: Server) -> RotationError:
     if number == CR.CR_SSL_CONNECTION_ERROR:
         return tls.refused(str(server))
+    if number in _LOCKED:
+        return LockedError(f"{server} {_LOCKED[number]} (error {number}).")
     if number in _CONFIGURATION:
         return ConfigurationError(f"{server} {_CONFIGURATION[number]} (error {number}).")
     if number in _NOT_NOW:
-        return NetworkError(f"{server} cannot serve now (error {number}). The rotation is tried again.")
-    if number in _NETWORK:
-        return network.unanswered(str(server), f"error {number}", waited)
+        return NetworkError(f"{server} cannot serve now ({_NOT_NOW[number]}; error {number}). It is tried again.")
     return TargetError(f"{server} refused a statement (error {number}).")
+
+
+def _without_package(server: Server, what: str) -> RotationError:
+    """The driver lacks a package for a way to log in, which its text names."""
+    if "ed25519" not in what:
+        return ConfigurationError(
+            f"{server}: without TLS, this way to log in needs a Python package that the layer does not have: use TLS."
+        )
+    return ConfigurationError(
+        f"{server} asks for ed25519, which needs the Python package PyNaCl, which the layer does not have. For an "
+        f"account that can log in by {accounts.NATIVE} too, this means that its password is wrong. To any other give "
+        "that way too."
+    )
 
 
 _DATABASE = strategies.Database(connect)

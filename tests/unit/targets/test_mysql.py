@@ -8,9 +8,17 @@ from typing import Any
 import pymysql
 import pytest
 
-from secret_rotation.errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
+from secret_rotation.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    LockedError,
+    NetworkError,
+    RotationError,
+    TargetError,
+)
 from secret_rotation.kit import connection as network
 from secret_rotation.targets import mysql
+from secret_rotation.targets.databases import mysql_accounts as accounts
 from secret_rotation.targets.databases.strategies import Server
 from tests.messages import assert_explains, refused
 from tests.support import contexts
@@ -30,7 +38,6 @@ def assert_error(error: Exception, kind: type[RotationError], *named: str, usern
     [
         (1044, ["'dbname'", "administrator"]),
         (1049, ["'dbname'"]),
-        (1129, ["FLUSH HOSTS"]),
         (1130, ["address"]),
         (1142, ["mysql.user", "SELECT"]),
         (1227, ["CREATE USER"]),
@@ -38,17 +45,30 @@ def assert_error(error: Exception, kind: type[RotationError], *named: str, usern
         (1396, ["account", "CREATE USER"]),
         (1470, ["'_clone'"]),
         (1819, ["`password`"]),
+        (1820, ["expired"]),
         (1862, ["expired", "'admin_secret_arn'"]),
         (2059, ["account"]),
-        (3118, ["locked"]),
-        (4151, ["locked"]),
     ],
 )
 def test_an_error_of_the_configuration_names_what_to_change(number: int, named: list[str]) -> None:
     assert_error(pymysql.OperationalError(number, "s3cret statement"), ConfigurationError, f"error {number}", *named)
 
 
-@pytest.mark.parametrize("number", [1040, 1053, 1203, 1226, 1205])
+@pytest.mark.parametrize(
+    ("number", "named"),
+    [
+        (1129, "FLUSH HOSTS"),
+        (3118, "ACCOUNT UNLOCK"),
+        (3955, "FAILED_LOGIN_ATTEMPTS"),
+        (4150, "max_password_errors"),
+        (4151, "ACCOUNT UNLOCK"),
+    ],
+)
+def test_a_lock_out_is_told_as_such_with_the_way_out(number: int, named: str) -> None:
+    assert_error(pymysql.OperationalError(number, "s3cret"), LockedError, f"error {number}", named, username="app")
+
+
+@pytest.mark.parametrize("number", [1040, 1047, 1053, 1203, 1226, 1205])
 def test_a_server_that_cannot_serve_now_is_an_error_of_the_network(number: int) -> None:
     assert_error(pymysql.OperationalError(number, "s3cret"), NetworkError, f"error {number}")
 
@@ -61,6 +81,7 @@ def test_a_server_that_is_not_reached_is_named_with_what_to_check(number: int) -
 def test_a_refused_login_differs_from_a_missing_privilege() -> None:
     error = pymysql.OperationalError(1045, "s3cret")
     assert_error(error, AuthenticationError, "'app'", username="app")
+    assert_error(pymysql.OperationalError(1698, "s3cret"), AuthenticationError, "'app'", username="app")
     assert_error(error, ConfigurationError, "error 1045", "WITH GRANT OPTION", "administrator")
 
 
@@ -81,6 +102,8 @@ def test_a_failed_handshake_names_the_server_and_the_setting() -> None:
 
 def test_a_login_method_that_needs_another_package_is_an_error_of_the_configuration() -> None:
     assert_error(RuntimeError("s3cret"), ConfigurationError, "TLS", "package")
+    text = "'pynacl' package is required for ed25519_password auth method"
+    assert_error(RuntimeError(text), ConfigurationError, "ed25519", "PyNaCl", "mysql_native_password")
 
 
 # Logging in.
@@ -113,6 +136,9 @@ def test_the_driver_neither_tries_tls_unverified_nor_takes_a_password_for_latin_
         "ssl_disabled": False,
         "autocommit": True,
         "defer_connect": True,
+        "sql_mode": "",
+        "init_command": "SET SESSION TRANSACTION READ WRITE",
+        "client_flag": 1 << 22,
     }
     assert asked == expected
 
@@ -172,8 +198,11 @@ class Connection:
         self.closed += 1
 
 
-def session(*rows: tuple[str, ...], **settings: str) -> mysql.MysqlSession:
-    return mysql.MysqlSession(context(None, **settings), SERVER, "app", Connection(*rows))
+def session(
+    *rows: tuple[str, ...], connection: Connection | None = None, user: str = "app", **settings: str
+) -> mysql.MysqlSession:
+    login = user, "s3cret-old"
+    return mysql.MysqlSession(context(None, **settings), SERVER, login, connection or Connection(*rows))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +214,7 @@ def session(*rows: tuple[str, ...], **settings: str) -> mysql.MysqlSession:
     ],
 )
 def test_an_account_that_is_not_exactly_one_is_named(
-    rows: list[tuple[str, str]], settings: dict[str, str], named: list[str]
+    rows: list[tuple[str, str]], settings: dict[str, Any], named: list[str]
 ) -> None:
     with refused(ConfigurationError, WHERE, *named):
         session(*rows, **settings).change_password("other", "s3cret")
@@ -194,24 +223,120 @@ def test_an_account_that_is_not_exactly_one_is_named(
 def test_a_statement_that_fails_names_the_server() -> None:
     failing = Connection(failure=pymysql.OperationalError(1064, "s3cret"))
     with refused(TargetError, WHERE, "error 1064"):
-        mysql.MysqlSession(context(None), SERVER, "app", failing).change_password("app", "s3cret")
+        mysql.MysqlSession(context(None), SERVER, ("app", "s3cret-old"), failing).change_password("app", "s3cret")
 
 
-@pytest.mark.parametrize(("required", "clause"), [("ANY", " REQUIRE SSL"), ("", "")])
-def test_a_clone_is_made_with_a_password_that_nobody_knows_and_any_policy_takes(required: str, clause: str) -> None:
+class Answering(Connection):
+    """Answers each statement by how it begins."""
+
+    def __init__(self, **answers: Any) -> None:
+        super().__init__()
+        self.answers = answers
+
+    def fetchall(self) -> object:
+        last = self.statements[-1][0].lstrip()
+        return next((rows for start, rows in self.answers.items() if last.startswith(start.replace("_", " "))), [])
+
+
+CREATED = "CREATE USER `app`@`10.%` IDENTIFIED WITH 'caching_sha2_password' AS '$A$ REQUIRE '"
+CLONE = ("app_clone", "10.%")
+
+
+def test_a_clone_is_made_with_a_password_that_nobody_knows_and_any_policy_takes() -> None:
     made = set()
     for _ in range(2):
-        connection = Connection(("10.%", required))
-        with pytest.raises(ValueError, match="unpack"):  # the same rows do not fit the next statement
-            mysql.MysqlSession(context(None), SERVER, "root", connection).prepare_clone("app_clone", "app")
-        assert connection.statements[0] == ("SELECT Host, ssl_type FROM mysql.user WHERE User = %s", ("app",))
-        statement, (clone, host, password) = connection.statements[1]
-        assert statement == f"CREATE USER IF NOT EXISTS %s@%s IDENTIFIED BY %s{clause}"
-        assert (clone, host) == ("app_clone", "10.%")
-        assert connection.statements[2] == ("SHOW GRANTS FOR %s@%s", ("app", "10.%"))
+        connection = Answering(SELECT=[("10.%", "")], SHOW_CREATE=[(f"{CREATED} REQUIRE NONE",)])
+        session(connection=connection, user="root").prepare_clone("app_clone", "app")
+        statement, (*clone, password) = next(each for each in connection.statements if each[0].startswith("CREATE"))
+        assert statement == "CREATE USER IF NOT EXISTS %s@%s IDENTIFIED WITH caching_sha2_password BY %s"
+        assert tuple(clone) == CLONE
         assert all(re.search(kind, password) for kind in ("[a-z]", "[A-Z]", "[0-9]", "!", ".{28}"))
         made.add(password)
     assert len(made) == 2
+
+
+@pytest.mark.parametrize(
+    ("after", "protection"),
+    [
+        (" REQUIRE SSL PASSWORD EXPIRE DEFAULT", "REQUIRE SSL PASSWORD EXPIRE DEFAULT"),
+        (" REQUIRE NONE PASSWORD EXPIRE ACCOUNT UNLOCK", "REQUIRE NONE ACCOUNT UNLOCK"),
+        (
+            " REQUIRE SUBJECT '/CN=it''s 100% PASSWORD EXPIRE' WITH MAX_QUERIES_PER_HOUR 5 FAILED_LOGIN_ATTEMPTS 3",
+            "REQUIRE SUBJECT '/CN=it''s 100%% PASSWORD EXPIRE' WITH MAX_QUERIES_PER_HOUR 5 FAILED_LOGIN_ATTEMPTS 3",
+        ),
+        ("", "REQUIRE NONE"),
+    ],
+)
+def test_what_protects_a_mysql_account_protects_its_clone(after: str, protection: str) -> None:
+    connection = Answering(SELECT=[("10.%", "")], SHOW_CREATE=[(f"{CREATED}{after}",)])
+    session(connection=connection, user="root").prepare_clone("app_clone", "app")
+    assert (f"ALTER USER %s@%s {protection}", CLONE) in connection.statements
+
+
+def test_a_mysql_clone_has_the_default_roles() -> None:
+    shown = f"{CREATED} DEFAULT ROLE `reader`@`%` REQUIRE NONE"
+    connection = Answering(SELECT=[("10.%", "")], SHOW_CREATE=[(shown,)])
+    session(connection=connection, user="root").prepare_clone("app_clone", "app")
+    assert connection.statements[-1] == ("ALTER USER %s@%s DEFAULT ROLE `reader`@`%%`", CLONE)
+
+
+@pytest.mark.parametrize(
+    "identified",
+    [
+        "WITH 'authentication_ldap_simple' AS 'uid=app'",
+        "WITH 'AWSAuthenticationPlugin' AS 'RDS'",
+        "WITH 'caching_sha2_password' AS 'x' AND IDENTIFIED WITH 'authentication_fido' AS 'y'",
+        "VIA ed25519 USING 'x'",
+    ],
+)
+def test_an_account_that_no_password_opens_is_refused(identified: str) -> None:
+    shown = [(f"CREATE USER `app`@`10.%` IDENTIFIED {identified} REQUIRE NONE",)]
+    connection = Answering(SELECT=[("10.%", "")], SHOW_CREATE=shown)
+    administrator = session(connection=connection, user="root")
+    with refused(ConfigurationError, "'app'", "mysql_native_password"):
+        administrator.prepare_clone("app_clone", "app")
+    with refused(ConfigurationError, "'app'", "mysql_native_password"):
+        administrator.change_password("app", "s3cret-new")
+    assert not [each for each in connection.statements if each[0].startswith(("ALTER", "CREATE"))]
+
+
+def test_a_mysql_server_that_wants_the_current_password_too_gets_it() -> None:
+    class Server(Connection):
+        def execute(self, statement: str, values: tuple[str, ...]) -> None:
+            super().execute(statement, values)
+            if "REPLACE" not in statement:
+                raise pymysql.OperationalError(3892, "s3cret")
+
+    connection = Server()
+    session(connection=connection).change_password("app", "s3cret-new")
+    statement, values = connection.statements[-1]
+    assert statement == "ALTER USER CURRENT_USER() IDENTIFIED BY %s REPLACE %s"
+    assert values == ("s3cret-new", "s3cret-old")
+
+
+@pytest.mark.parametrize(
+    ("grants", "privileged"),
+    [
+        (["GRANT ALL PRIVILEGES ON *.* TO `app`@`%`"], True),
+        (["GRANT SELECT, SUPER ON *.* TO `app`@`%` WITH GRANT OPTION"], True),
+        (["GRANT CREATE USER ON *.* TO 'app'@'%'"], True),
+        (["GRANT SELECT, UPDATE ON *.* TO `app`@`%`"], True),
+        (["GRANT USAGE ON *.* TO `app`@`%`", "GRANT SELECT ON `mysql`.* TO `app`@`%`"], True),
+        (["GRANT UPDATE (`a`) ON `mysql`.`user` TO `app`@`%`"], True),
+        (["GRANT INSERT ON `my%`.* TO `app`@`%`"], True),
+        (["GRANT `admins`@`%` TO `app`@`%`"], True),
+        (["GRANT `admins` TO `app`@`%` WITH ADMIN OPTION"], True),
+        (["GRANT `other`,`admins`@`%` TO `app`@`%`"], True),
+        (["GRANT SELECT, PROCESS ON *.* TO `app`@`%`"], False),
+        (["GRANT ALL PRIVILEGES ON `mysql\\_app`.* TO `app`@`%`"], False),
+        (["GRANT ALL PRIVILEGES ON `my\\%`.* TO `app`@`%`"], False),
+        (["GRANT EXECUTE ON PROCEDURE `mysql`.`rds_kill` TO `app`@`%`"], False),
+        (["GRANT `other` TO `app`@`%`"], False),
+    ],
+)
+def test_who_can_change_accounts_is_found_by_the_grants(grants: list[str], privileged: bool) -> None:
+    roles = {"admins": ["GRANT CREATE USER ON *.* TO `admins`@`%`"], "other": ["GRANT `other` TO `other`@`%`"]}
+    assert accounts.changes_accounts(grants, lambda name, _: roles[name]) == privileged
 
 
 @pytest.mark.parametrize(
@@ -230,25 +355,25 @@ def test_a_clone_is_made_with_a_password_that_nobody_knows_and_any_policy_takes(
 def test_only_the_last_mention_of_the_account_in_a_grant_is_replaced(
     grant: str, account: tuple[str, str], statement: str
 ) -> None:
-    assert mysql._grant_to(grant, account, ("clone", "%")) == (statement, "clone", "%")
+    assert accounts.grant_to(grant, account, ("clone", "%")) == (statement, "clone", "%")
 
 
 def test_mariadb_is_sent_the_hash_that_it_keeps() -> None:
     connection = Connection()
     connection.server_version = "10.11.6-MariaDB"
-    mysql.MysqlSession(context(None), SERVER, "app", connection).change_password("app", "new")
+    mysql.MysqlSession(context(None), SERVER, ("app", "s3cret-old"), connection).change_password("app", "new")
     hashed = "*" + hashlib.sha1(hashlib.sha1(b"new").digest()).hexdigest().upper()
     assert connection.statements == [("SET PASSWORD = %s", (hashed,))]
 
 
 def test_a_grant_without_the_account_is_refused() -> None:
     with refused(TargetError, "SHOW GRANTS"):
-        mysql._grant_to("GRANT SELECT ON *.* TO somebody", ("app", "%"), ("app_clone", "%"))
+        accounts.grant_to("GRANT SELECT ON *.* TO somebody", ("app", "%"), ("app_clone", "%"))
 
 
 @pytest.mark.parametrize("is_open", [True, False])
 def test_a_connection_is_closed_once(is_open: bool) -> None:
     connection = Connection()
     connection.open = is_open
-    mysql.MysqlSession(context(None), SERVER, "app", connection).close()
+    mysql.MysqlSession(context(None), SERVER, ("app", "s3cret-old"), connection).close()
     assert connection.closed == int(is_open)

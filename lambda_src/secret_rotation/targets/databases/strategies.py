@@ -54,6 +54,10 @@ class Session(Protocol):
     def prepare_clone(self, clone: str, original: str) -> None:
         """Make the user ``clone`` if there is none, unable to log in, and give it the rights of ``original``."""
 
+    def check(self) -> None:
+        """Raise an error when the session is good for nothing but to set a new password: the old one has expired."""
+        return
+
     def close(self) -> None:
         """End the connection; never raises."""
 
@@ -79,14 +83,18 @@ class Database:
         """Change the password of the user that the pending value names, unless that value is accepted already."""
         server, username = self._server(context, context.pending), _check_username(context, context.pending)
         context.set_once(
-            lambda pending: self.connect(context, server, username, pending.value).close(),
+            lambda pending: self._test(context, server, username, pending),
             lambda: self._change(context, server, username),
         )
 
     def test_secret(self, context: Context) -> None:
         """Log in with the value to be tested."""
         server, username = self._server(context, context.subject), _check_username(context, context.subject)
-        self.connect(context, server, username, context.subject.value).close()
+        self._test(context, server, username, context.subject)
+
+    def _test(self, context: Context, server: Server, username: str, credential: Credential) -> None:
+        with closing(self.connect(context, server, username, credential.value)) as session:
+            session.check()
 
     def _change(self, context: Context, server: Server, username: str) -> None:
         with closing(self._log_in(context, server, username)) as session:

@@ -122,6 +122,22 @@ class Account(Login):
             ("SET GLOBAL sql_mode = 'ANSI'",),
             ("SET GLOBAL sql_mode = DEFAULT",),
         ),
+        "names are padded": Misbehaviour(
+            ("SET GLOBAL sql_mode = 'PAD_CHAR_TO_FULL_LENGTH,NO_BACKSLASH_ESCAPES'",),
+            ("SET GLOBAL sql_mode = DEFAULT",),
+        ),
+        "judges passwords and takes none twice": Misbehaviour(
+            ("SET GLOBAL general_log = 0", "INSTALL SONAME 'password_reuse_check'"),
+            (
+                "UNINSTALL SONAME 'password_reuse_check'",
+                "DROP TABLE IF EXISTS mysql.password_reuse_check_history",
+                "SET GLOBAL general_log = 1",
+            ),
+        ),
+        "an expired password ends the login": Misbehaviour(
+            ("SET GLOBAL disconnect_on_expired_password = 1",),
+            ("SET GLOBAL disconnect_on_expired_password = DEFAULT",),
+        ),
         "locked after three wrong passwords": Misbehaviour(
             ("SET GLOBAL max_password_errors = 3",),
             ("SET GLOBAL max_password_errors = DEFAULT", "FLUSH PRIVILEGES"),
