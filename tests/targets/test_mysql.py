@@ -302,7 +302,7 @@ def test_what_the_account_demands_of_a_connection_and_the_settings_lack_is_refus
 
 def test_an_administrator_does_not_rotate_itself_away(account: Account) -> None:
     for pending in (account.admin, f"{account.admin}_clone"):
-        taking_turns = {"strategy": "alternating"} if pending.endswith("_clone") else {}
+        taking_turns: dict[str, Any] = {"strategy": "alternating"} if pending.endswith("_clone") else {}
         given = administered(account, "second", superusers="allow", **taking_turns)
         given = replace(given, pending_or_none=version(account, "second", pending))
         with pytest.raises(ConfigurationError, match="administrator itself"):
@@ -394,6 +394,36 @@ def test_what_protects_the_original_protects_the_clone(account: Account, protect
         session.prepare_clone(f"{account.name}_clone", account.name)
     shown = account.server.run("SHOW CREATE USER %s@'%%'", f"{account.name}_clone")[0][0]
     assert shown.endswith(f" {protection}")
+
+
+def test_the_clone_gets_the_default_role_or_the_statement_for_it_is_named(account: Account) -> None:
+    role, clone = f"role`of {account.admin} %", f"{account.name}_clone"
+    quoted = f"`{role.replace('`', '``').replace('%', '%%')}`"
+    account.server.run(f"CREATE ROLE {quoted}")
+    account.server.run(f"GRANT {quoted} TO %s@'%%'", account.name)
+    account.server.run(f"GRANT {quoted} TO %s@'%%' WITH ADMIN OPTION", account.admin)
+    account.server.run(f"SET DEFAULT ROLE {quoted} FOR %s@'%%'", account.name)
+    with pytest.raises(ConfigurationError, match="SET DEFAULT ROLE") as caught:
+        target.set_secret(administered(account, "second", clone=True))
+    assert f"{quoted.replace('%%', '%')} FOR " in str(caught.value)
+    account.server.run(f"SET DEFAULT ROLE {quoted} FOR %s@'%%'", clone)
+    target.set_secret(administered(account, "second", clone=True))
+    assert account.server.accepts(clone, "second")
+    assert account.server.run("SELECT default_role FROM mysql.user WHERE User = %s", clone) == ((role,),)
+    account.server.run("SET DEFAULT ROLE NONE FOR %s@'%%'", clone)
+    account.server.run("GRANT UPDATE ON mysql.* TO %s@'%%'", account.admin)
+    target.set_secret(administered(account, "third", clone=True))
+    assert account.server.run("SELECT default_role FROM mysql.user WHERE User = %s", clone) == ((role,),)
+
+
+def test_wildcards_of_the_grants_do_not_grow(account: Account) -> None:
+    for database in ("100%%", "a\\_b%%"):
+        account.server.run(f"GRANT SELECT ON `{database}`.* TO %s@'%%'", account.name)
+        account.server.run(f"GRANT SELECT ON `{database}`.* TO %s@'%%' WITH GRANT OPTION", account.admin)
+    for password in ("second", "third"):
+        target.set_secret(administered(account, password, clone=True))
+    assert grants(account, f"{account.name}_clone") == grants(account, account.name)
+    assert len(grants(account, account.name)) == 3
 
 
 def test_what_protects_the_original_no_more_does_not_stop_the_clone(account: Account) -> None:

@@ -207,6 +207,22 @@ def test_both_passwords_survive_a_restart(acl_file: bool, persist: str | None) -
         assert accepted(server, "one", "two") == ["one", "two"]
 
 
+@pytest.mark.parametrize(("acl_file", "persist"), [(True, "acl-save"), (False, "config-rewrite")])
+def test_a_default_user_of_requirepass_keeps_its_passwords_over_restarts(acl_file: bool, persist: str) -> None:
+    with redis_server.start(tls=False, acl_file=acl_file) as server:
+        server.stop()
+        with (server.folder / "redis.conf").open("a") as file:
+            file.write("requirepass one\n")
+        server.start()
+        given = {"tls": "disable", "host": "localhost", "port": str(server.port), "persist": persist}
+        for new, old in (("two", "one"), ("three", "two")):
+            redis.set_secret(context(plain(new), plain(old), **given))
+            server.stop()
+            server.start()
+        works = [password for password in ("one", "two", "three", "x") if server.accepts("default", password)]
+        assert works == ["two", "three"]
+
+
 def test_a_retry_saves_what_an_earlier_try_set(server: RedisServer) -> None:
     redis.set_secret(step(server, "two", "one", persist="none"))
     server.stop()  # a crash before it was saved would have lost it: the next try begins again

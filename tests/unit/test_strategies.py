@@ -59,6 +59,9 @@ class Session:
     def prepare_clone(self, clone: str, original: str) -> None:
         self.users.done.append(("prepare", clone, original))
 
+    def check(self) -> None:
+        """Every session is good."""
+
     def close(self) -> None:
         self.users.done.append(("close",))
 

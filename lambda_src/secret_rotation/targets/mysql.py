@@ -147,8 +147,11 @@ class MysqlSession(Session):
         self._create(clone, host, there)
         self._run(f"ALTER USER %s@%s {accounts.escaped(there.protection)}", clone, host)
         for grant in self._grants(original, host):
-            if not grant.startswith("GRANT USAGE ON *.*"):  # that is no right, and giving it needs one
-                self._run(*accounts.grant_to(grant, (original, host), (clone, host)))
+            statement = accounts.grant_to(grant, (original, host), (clone, host))
+            if grant.startswith("SET DEFAULT ROLE "):
+                self._give_default_role(statement, clone, host)
+            elif not grant.startswith("GRANT USAGE ON *.*"):  # that is no right, and giving it needs one
+                self._run(*statement)
         if there.roles:
             self._run(f"ALTER USER %s@%s DEFAULT ROLE {accounts.escaped(there.roles)}", clone, host)
 
@@ -186,6 +189,22 @@ class MysqlSession(Session):
         else:
             start = f"CREATE USER IF NOT EXISTS %s@%s IDENTIFIED WITH {there.plugins[0]} BY %s"
             self._run(start, clone, host, nobody_knows)
+
+    def _give_default_role(self, statement: tuple[str, ...], clone: str, host: str) -> None:
+        """MariaDB lists it among the grants, and demands more of who gives it."""
+        start = statement[0].replace("%%", "%").removesuffix("%s@%s")
+        if any(line.startswith(start) for line in self._grants(clone, host)):
+            return
+        with self._explained():
+            try:
+                self._execute(*statement)
+            except pymysql.MySQLError as error:
+                if error.args[0] != ER.DBACCESS_DENIED_ERROR:
+                    raise
+                raise ConfigurationError(
+                    f"{self._server}: to give {clone!r} the default role of the other user, the administrator needs "
+                    f"UPDATE on mysql.*. Or do it yourself, once: {start}{clone!r}@{host!r}"
+                ) from None
 
     def _set(self, start: str, password: str, *names: str, tail: str = "") -> None:
         """A statement with a password for MariaDB. It gets the hash that it keeps: it logs statements as they are.

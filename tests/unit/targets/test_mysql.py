@@ -327,6 +327,7 @@ def test_a_mysql_server_that_wants_the_current_password_too_gets_it() -> None:
         (["GRANT `admins`@`%` TO `app`@`%`"], True),
         (["GRANT `admins` TO `app`@`%` WITH ADMIN OPTION"], True),
         (["GRANT `other`,`admins`@`%` TO `app`@`%`"], True),
+        (["GRANT `a``b` TO `app`@`%`"], True),
         (["GRANT SELECT, PROCESS ON *.* TO `app`@`%`"], False),
         (["GRANT ALL PRIVILEGES ON `mysql\\_app`.* TO `app`@`%`"], False),
         (["GRANT ALL PRIVILEGES ON `my\\%`.* TO `app`@`%`"], False),
@@ -335,7 +336,11 @@ def test_a_mysql_server_that_wants_the_current_password_too_gets_it() -> None:
     ],
 )
 def test_who_can_change_accounts_is_found_by_the_grants(grants: list[str], privileged: bool) -> None:
-    roles = {"admins": ["GRANT CREATE USER ON *.* TO `admins`@`%`"], "other": ["GRANT `other` TO `other`@`%`"]}
+    roles = {
+        "a`b": ["GRANT SUPER ON *.* TO `a``b`"],
+        "admins": ["GRANT CREATE USER ON *.* TO `admins`@`%`"],
+        "other": ["GRANT `other` TO `other`@`%`"],
+    }
     assert accounts.changes_accounts(grants, lambda name, _: roles[name]) == privileged
 
 

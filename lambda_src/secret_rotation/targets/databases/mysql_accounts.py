@@ -21,7 +21,7 @@ _GLOBAL = {"ALL PRIVILEGES", "SUPER", "CREATE USER", "SYSTEM_USER", "ROLE_ADMIN"
 _WRITES = {"INSERT", "UPDATE", "DELETE"}
 """Everywhere: in the tables of accounts too."""
 _ON = re.compile(r"GRANT (.+) ON (?:TABLE )?(?:(\*)|[`']((?:[^`'])*)[`'])\.")
-_ROLE = re.compile(r"[`']((?:[^`'])+)[`'](?:@[`']((?:[^`'])*)[`'])?")
+_ROLE = re.compile(r"`((?:[^`]|``)+)`(?:@`((?:[^`]|``)*)`)?")
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _like(pattern: str, name: str) -> bool:
 def _roles(grant: str) -> Iterator[tuple[str, str]]:
     if not _ON.match(grant) and grant.startswith("GRANT ") and " ON " not in _masked(grant):
         end = _masked(grant).find(" TO ")
-        yield from _ROLE.findall(grant[:end])
+        yield from ((name.replace("``", "`"), host) for name, host in _ROLE.findall(grant[:end]))
 
 
 def _split_at_account(grant: str, username: str, host: str) -> tuple[str, str]:
