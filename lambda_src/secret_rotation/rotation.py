@@ -91,8 +91,9 @@ class Rotation:
         if about is None:
             return
         context = self._context(about)
+        if context.pending_or_none:
+            self._check_pending(context)
         if context.pending_or_none or context.current:
-            self._check_identity(context)
             self._target.test_secret(context)
             self._log.info("The value is accepted.")
         else:

@@ -1,4 +1,4 @@
-"""The http target: any REST API, told by settings. Requests are checked on a small API, logins on a RabbitMQ server."""
+"""The http target: any REST API that settings describe. Requests go to a small API, logins to a RabbitMQ server."""
 
 import base64
 import contextlib
@@ -17,14 +17,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
+from rotation_lab.model.secrets_manager import PENDING, SecretsManager
 from rotation_lab.services import api, authority, rabbitmq
 from rotation_lab.services.api import Api, Request
 from secret_rotation.errors import (
     AuthenticationError,
     ConfigurationError,
-    IdentityMismatchError,
     LockedError,
     NetworkError,
+    PendingMismatchError,
     RotationError,
     SecretError,
 )
@@ -32,6 +33,7 @@ from secret_rotation.target import Context
 from secret_rotation.targets import http
 from tests.support import contexts
 from tests.support.contexts import credential, plain
+from tests.support.function import RotationFunction
 from tests.target_contract import Installation, Setup, TargetContract
 
 context = contexts.of("http")
@@ -775,12 +777,52 @@ def test_a_key_that_the_secret_lacks_is_told_before_anything_is_sent(service: Ap
     assert service.requests == []
 
 
-def test_a_pending_value_for_another_path_is_refused(service: Api) -> None:
-    change = {"set_url": f"{service.url}/tenants/{{{{pending.tenant}}}}"}
-    pending, current = credential("new", tenant="theirs"), credential("old", tenant="mine")
-    with pytest.raises(IdentityMismatchError, match="'tenant'"):
-        http.set_secret(context(pending, current, **settings(service, **change)))
+FORM = '{"Content-Type": "application/x-www-form-urlencoded"}'
+NAMES_THE_USER = {
+    "path": {"set_url": "/users/{{pending.user}}", "test_url": "/users/{{login.user}}"},
+    "query": {"set_url": "/users?name={{pending.user}}", "test_url": "/me?name={{ login.user }}"},
+    "JSON body": {"set_body": '{"user": {"name": "{{pending.user}}"}}', "test_method": "POST",
+                  "test_body": '{"as": "{{login.user}}"}'},
+    "key of a body": {"set_body": '{"{{pending.user}}": "{{pending.password}}"}'},
+    "form field": {"set_body": "user={{pending.user}}", "set_headers": FORM, "test_method": "POST",
+                   "test_body": "user={{login.user}}", "test_headers": FORM},
+    "header": {"set_headers": '{"X-User": "{{pending.user}}"}', "test_headers": '{"X-User": "{{login.user}}"}'},
+    "auth": {**BASIC, "auth_username": "{{login.user}}"},
+    "current": {"set_body": '{"user": "{{current.user}}", "password": "{{pending.password}}"}'},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("step", ["setSecret", "testSecret", "finishSecret"])
+@pytest.mark.parametrize("place", NAMES_THE_USER)
+def test_a_pending_value_that_names_another_user_is_sent_nowhere(service: Api, place: str, step: str) -> None:
+    given = {"set_url": "/users", "test_url": "/me", **NAMES_THE_USER[place]}
+    urls = {name: f"{service.url}{given[name]}" for name in ("set_url", "test_url")}
+    manager = SecretsManager()
+    arn = manager.create('{"user": "app", "password": "old"}')
+    chosen = json.dumps(settings(service, **{**given, **urls}))
+    function = RotationFunction(manager, SECRET_KEYS='["password"]', TARGET="http", TARGET_SETTINGS=chosen)
+    function.rotate(arn)
+    assert service.requests
+    service.requests.clear()
+    token = manager.put(arn, '{"user": "victim", "password": "new"}', labels=(PENDING,))
+    with pytest.raises(PendingMismatchError, match=token):
+        function(step, arn, token)
     assert service.requests == []
+
+
+def test_what_rotates_beside_the_keys_may_be_sent(service: Api) -> None:
+    manager = SecretsManager()
+    arn = manager.create('{"key": "old", "public": "old"}')
+    urls = {"set_url": f"{service.url}/key", "test_url": f"{service.url}/me"}
+    chosen = json.dumps(settings(service, **urls, set_body='{"public": "{{pending.public}}"}'))
+    kms_key = "arn:aws:kms:eu-west-1:123456789012:key/1234"
+    generators = json.dumps({"key": {"type": "rsa", "kms_key_arn": kms_key, "public_key": "public"}})
+    function = RotationFunction(
+        manager, SECRET_KEYS='["key"]', GENERATORS=generators, TARGET="http", TARGET_SETTINGS=chosen
+    )
+    token = manager.put(arn, '{"key": "new", "public": "new"}', labels=(PENDING,))
+    function("setSecret", arn, token)
+    assert json.loads(service.last.body) == {"public": "new"}
 
 
 def test_who_a_credential_is_for() -> None:

@@ -47,7 +47,6 @@ from ..target import (
     ConfigurationError,
     Context,
     Credential,
-    IdentityMismatchError,
     LockedError,
     NetworkError,
     RotationError,
@@ -71,7 +70,7 @@ _FRAMING = {"content-length", "transfer-encoding"}
 
 
 def identity(credential: Credential) -> dict[str, str]:
-    """Who the credential is for. The keys that stand in the URLs are compared too, by ``Call.check``."""
+    """Who the credential is for. All keys of pending and current that do not rotate are compared before each step."""
     return {name: credential.get(name) or "" for name in ("host", "port", "username")}
 
 
@@ -203,17 +202,8 @@ class Call:
         return {root for text in texts for root, _ in names(text)}
 
     def check(self, values: Values) -> None:
-        """Fill in everything once, so that what is missing is told before anything is sent."""
+        """Fill in everything once, so that what is missing is reported before anything is sent."""
         self._fill(values)
-        pending, current = values["pending"], values["current"]
-        if pending is None or current is None:
-            return
-        for _, key in names(self.url.path + self.url.query):
-            if key and key not in pending.keys and pending.get(key) != current.get(key):
-                raise IdentityMismatchError(
-                    f"The pending value differs from the current one in {key!r}, which stands in {self.name}_url. It "
-                    "is not used. Put a value by hand to abandon this rotation."
-                )
 
     def send(self, context: Context, values: Values) -> int:
         """Send the request and return the status. A redirect is a status like any other: it is not followed.

@@ -7,7 +7,6 @@ import pytest
 from secret_rotation.errors import (
     AuthenticationError,
     ConfigurationError,
-    IdentityMismatchError,
     LockedError,
     NetworkError,
     RotationError,
@@ -63,12 +62,6 @@ def test_a_signature_needs_a_region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_REGION", raising=False)
     with refused(ConfigurationError, "'sigv4_region'"):
         http.set_secret(step(set_auth="sigv4"))
-
-
-def test_a_pending_value_for_another_path_is_refused_by_the_key_that_differs() -> None:
-    pending, current = credential("s3cret-new", tenant="theirs"), credential("s3cret-old", tenant="mine")
-    with refused(IdentityMismatchError, "'tenant'", "test_url"):
-        http.set_secret(context(pending, current, **{**SETTINGS, "test_url": f"{URL}/{{{{pending.tenant}}}}"}))
 
 
 def test_basic_authentication_cannot_send_a_user_name_with_a_colon() -> None:
