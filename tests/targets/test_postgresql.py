@@ -19,8 +19,9 @@ import pytest
 from pg8000 import native
 
 from rotation_lab.model.secrets_manager import SecretsManager
-from rotation_lab.services import postgresql
+from rotation_lab.services import pgbouncer, postgresql
 from rotation_lab.services.base import ADMIN_PASSWORD, FIRST
+from rotation_lab.services.pgbouncer import PgBouncer
 from rotation_lab.services.postgresql import PostgreSQL
 from secret_rotation.errors import (
     AuthenticationError,
@@ -52,10 +53,12 @@ def server() -> Iterator[PostgreSQL]:
 class Role(Installation):
     """A role of its own on the server, and an administrator of its own, who is not a superuser."""
 
-    def __init__(self, server: PostgreSQL, needs: tuple[str, ...] = (), **settings: str) -> None:
+    def __init__(
+        self, server: PostgreSQL, needs: tuple[str, ...] = (), pooler: PgBouncer | None = None, **settings: str
+    ) -> None:
         number = secrets.token_hex(4)
         self.server, self.name, self.admin = server, f'App "{number}" %s', f"admin{number}"
-        super().__init__(server.credential(self.name, self.admin), needs, **settings)
+        super().__init__((pooler or server).credential(self.name, self.admin), needs, **settings)
 
     @contextlib.contextmanager
     def without_tls(self) -> Iterator[Setup]:
@@ -583,3 +586,89 @@ def test_a_setting_that_only_a_superuser_may_copy_is_asked_of_one(role: Role, se
     role.server.run_quoted(f"ALTER ROLE %I SET {setting} = ''all''", clone)
     target.set_secret(administered(role, version(role, "second", clone), strategy="alternating"))
     assert role.server.accepts(clone, "second")
+
+
+# Behind PgBouncer, which lends a connection for a transaction.
+
+
+@pytest.fixture(scope="session")
+def pooler(server: PostgreSQL) -> Iterator[PgBouncer]:
+    with pgbouncer.start(server) as running:
+        yield running
+
+
+class Pooled(Role):
+    """The role and its administrator, reached through the pooler."""
+
+    def __init__(self, pooler: PgBouncer, needs: tuple[str, ...] = (), **settings: str) -> None:
+        super().__init__(pooler.server, needs, pooler, **settings)
+
+
+POOLED = {
+    "test_a_server_without_tls_is_refused_and_never_spoken_to_in_plain_text": "the pooler's TLS stays on while it runs",
+}
+
+
+class TestPooled(TargetContract):
+    """The role changes its own password, through the pooler."""
+
+    target = "postgresql"
+    required_keys = ("username", "host")
+    not_applicable = POOLED
+
+    @pytest.fixture
+    def service(self, pooler: PgBouncer) -> Role:
+        return Pooled(pooler)
+
+
+class TestPooledAlternating(TargetContract):
+    """Two roles take turns behind the pooler."""
+
+    target = "postgresql"
+    former_value_works = True
+    required_keys = ("username", "host")
+    not_applicable = POOLED
+
+    @pytest.fixture
+    def service(self, pooler: PgBouncer) -> Role:
+        return Pooled(pooler, ("admin",), strategy="alternating")
+
+
+@pytest.mark.parametrize("by", [ITSELF, ADMIN])
+def test_nothing_is_left_in_a_connection_that_the_pooler_lends_next(server: PostgreSQL, by: str) -> None:
+    """The application that gets it has the settings that it had before."""
+    with pgbouncer.start(server, default_pool_size="1") as pooler:
+        role = Pooled(pooler)
+        user, password = (role.name, FIRST) if by == ITSELF else (role.admin, ADMIN_PASSWORD)
+        names = ("search_path", "role", "transaction_read_only", "default_transaction_read_only")
+        with contextlib.closing(through(pooler, user, password)) as application:
+            shown = [application.run(f"SHOW {name}") for name in names]
+            process = application.run("SELECT pg_backend_pid()")
+            rotated(role, by)
+            assert application.run("SELECT pg_backend_pid()") == process, "it is the same connection"
+            assert [application.run(f"SHOW {name}") for name in names] == shown
+
+
+def through(pooler: PgBouncer, user: str, password: str) -> native.Connection:
+    return native.Connection(user, password=password, port=pooler.port, database="postgres", ssl_context=False)
+
+
+@pytest.mark.parametrize("kept_as", ["text", "verifier"])
+def test_a_pooler_with_a_file_of_passwords_keeps_working(server: PostgreSQL, kept_as: str) -> None:
+    """It would not know the new one: the former one is put back; to the byte, where the pooler has the verifier."""
+    role = Role(server)
+    before = kept(role)
+    known = FIRST if kept_as == "text" else before
+    name = role.name.replace('"', '""')
+    with pgbouncer.start(server, f'"{name}" "{known}"\n', auth_query="SELECT NULL, NULL WHERE $1 IS NULL") as pooler:
+        behind = {"port": str(pooler.port)}
+        with pytest.raises(ConfigurationError, match="put back"):
+            target.set_secret(step(role, "second", **behind))
+        assert kept_as == "text" or kept(role) == before
+        with contextlib.closing(through(pooler, role.name, FIRST)) as application:
+            assert application.run("SELECT 1") == [[1]]
+
+
+def test_a_password_that_the_pooler_refuses_is_a_refused_password(pooler: PgBouncer) -> None:
+    with pytest.raises(AuthenticationError):
+        target.test_secret(step(Pooled(pooler), "wrong"))
