@@ -1,6 +1,7 @@
 """The postgresql target, against a PostgreSQL server with TLS."""
 
 import contextlib
+import itertools
 import json
 import os
 import secrets
@@ -8,10 +9,12 @@ import socket
 import subprocess
 import threading
 import time
+import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 from unittest import mock
 
@@ -672,3 +675,90 @@ def test_a_pooler_with_a_file_of_passwords_keeps_working(server: PostgreSQL, kep
 def test_a_password_that_the_pooler_refuses_is_a_refused_password(pooler: PgBouncer) -> None:
     with pytest.raises(AuthenticationError):
         target.test_secret(step(Pooled(pooler), "wrong"))
+
+
+# What libpq opens is opened, and what it does not is not.
+
+ALPHABETS = {
+    "ASCII": [chr(n) for n in range(1, 128)],
+    "Latin-1": [chr(n) for n in range(0x80, 0x100)],
+    "spaces and what is mapped to nothing": list("\u00a0\u2003\u3000\u00ad\u200b\ufeff\u034f\u1806"),
+    "compatibility": list("\ufb01\u2168\u00aa\u210c\uff21\u1e9b\u0345\u1100\u1161\u11a8\uac00\u0958\uf900\u212b"),
+    "from the right": list("\u05d0\u0627\ufb2e\u0661\u200f-1a\u00e9"),
+    "unassigned or new": list("\u0378\U0001f600\u20bf\u1e9e\ua7ae\u0220\U0002f868\u0237\U000e0001a"),
+    "prohibited": list("\ue000\ufdd0\ufffd\u2028\u0340\u06dd\u2ff0\U0010ffff\u0080a"),
+}
+COUNT = int(os.environ.get("DIFFERENTIAL_CASES", "8"))
+"""Generated passwords for each pair of settings."""
+METHODS = {"scram": "", "md5": "md5_logins", "text": "clear_logins"}
+
+
+def passwords(seed: int, count: int) -> list[str]:
+    random = Random(seed)
+    every = [c for some in ALPHABETS.values() for c in some]
+    alphabets = [*ALPHABETS.values(), every]
+    return ["".join(random.choices(alphabets[n % len(alphabets)], k=random.randint(1, 20))) for n in range(count)]
+
+
+def psql(role: Role, password: str, authority: Path) -> bool:
+    """Whether PostgreSQL's own client logs in, over verified TLS, with a password."""
+    place = {"PGHOST": "localhost", "PGPORT": str(role.server.port), "PGUSER": role.name, "PGDATABASE": "postgres"}
+    trust = {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": str(authority), "PGPASSWORD": password}
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PGPASSFILE": "/dev/null", **place, **trust}
+    done = subprocess.run(["psql", "-qwAtc", "SELECT session_user"], env=environment, capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def ours(role: Role, password: str) -> bool:
+    try:
+        target.test_secret(step(role, password))
+    except AuthenticationError:
+        return False
+    return True
+
+
+@pytest.fixture
+def authority(role: Role, tmp_path: Path) -> Path:
+    """The file that psql trusts."""
+    (tmp_path / "authority.pem").write_text(role.server.ca)
+    return tmp_path / "authority.pem"
+
+
+def allow(role: Role, method: str) -> None:
+    """Let pg_hba.conf ask the role for its password in this way."""
+    if METHODS[method]:
+        role.server.run_quoted(f"GRANT {METHODS[method]} TO %I", role.name)
+
+
+@pytest.mark.parametrize(
+    ("seed", "encryption", "method"),
+    [(n, *both) for n, both in enumerate(itertools.product(["scram-sha-256", "md5"], METHODS))],
+)
+def test_we_log_in_exactly_where_psql_does(
+    role: Role, authority: Path, seed: int, encryption: str, method: str
+) -> None:
+    """Generated passwords that the server itself keeps, by each method that pg_hba.conf may ask for; and others."""
+    allow(role, method)
+    for password in passwords(seed, COUNT):
+        set_by_server(role, password, encryption)
+        normal = unicodedata.normalize("NFKC", password)
+        for tried in (password, normal if normal != password else password + "x"):
+            assert ours(role, tried) == psql(role, tried, authority), ascii(tried)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_psql_logs_in_with_what_we_set(role: Role, authority: Path, method: str) -> None:
+    allow(role, method)
+    current = FIRST
+    for password in passwords(len(method), COUNT):
+        target.set_secret(step(role, password, current))
+        assert psql(role, password, authority), ascii(password)
+        current = password
+
+
+@pytest.mark.parametrize("iterations", [1, 4095, 20_000])
+def test_any_number_of_iterations_opens_for_both(role: Role, authority: Path, iterations: int) -> None:
+    for password in passwords(iterations, COUNT // 2):
+        role.server.run_quoted("ALTER ROLE %I PASSWORD %L", role.name, scram.verifier(password, iterations))
+        assert ours(role, password)
+        assert psql(role, password, authority)

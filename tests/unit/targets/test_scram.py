@@ -18,6 +18,7 @@ PASSWORD, SALT, ITERATIONS = "s3cret-value", b"0123456789abcdef", 7
         ("caf\u00e9\u00a0x", "caf\u00e9 x"),
         ("e\u0301-\u2168-\ufb01", "\u00e9-IX-fi"),
         ("soft\u00adhyphen", "softhyphen"),
+        ("zero\u200bwidth", "zero width"),
         ("\u00e9\n\u2168", "\u00e9\n\u2168"),  # prohibited: as it is
         ("\U0001f600\u2168", "\U0001f600\u2168"),  # unassigned in Unicode 3.2
         ("\u0378\u2168", "\u0378\u2168"),

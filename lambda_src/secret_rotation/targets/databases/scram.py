@@ -35,7 +35,9 @@ def prepare(password: str) -> bytes:
     """What is hashed. Where SASLprep prohibits a character, libpq and the server take the password as it is."""
     if password.isascii():
         return password.encode()
-    mapped = "".join(" " if stringprep.in_table_c12(c) else c for c in password if not stringprep.in_table_b1(c))
+    # The zero width space is in both tables: it becomes a space.
+    spaced = (" " if stringprep.in_table_c12(c) else c for c in password)
+    mapped = "".join(c for c in spaced if not stringprep.in_table_b1(c))
     if not mapped or any(prohibits(c) for c in mapped for prohibits in _PROHIBITED) or not _is_one_way(mapped):
         return password.encode()
     return unicodedata.normalize("NFKC", mapped).encode()
