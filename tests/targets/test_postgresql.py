@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -117,7 +117,7 @@ def version(role: Role, password: str, name: str | None = None, **others: object
     return Credential(f"version-{password}", role.value(name or role.name, password, **others), ("password",))
 
 
-def made(role: Role, pending: Credential, current: Credential, *older: Credential, **settings: str) -> Context:
+def made(role: Role, pending: Credential, current: Credential, *older: Credential, **settings: Any) -> Context:
     """A step with the settings of the role, and others."""
     return context(pending, current, older, **{**role.setup.settings, **settings})
 
@@ -258,6 +258,7 @@ def test_older_values_of_another_user_are_not_tried(role: Role) -> None:
         ({"port": "5432x"}, "1 to 65535"),
         ({"port": "65536"}, "1 to 65535"),
         ({"port": "0"}, "1 to 65535"),
+        ({"host": "db.example.com:5432"}, "'port'"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_by_name(role: Role, settings: dict[str, str], told: str) -> None:
@@ -762,3 +763,79 @@ def test_any_number_of_iterations_opens_for_both(role: Role, authority: Path, it
         role.server.run_quoted("ALTER ROLE %I PASSWORD %L", role.name, scram.verifier(password, iterations))
         assert ours(role, password)
         assert psql(role, password, authority)
+
+
+# Servers that are in between, or that never come to an end.
+
+
+@contextlib.contextmanager
+def answering(serve: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server whose connections ``serve`` handles, one thread each; its port."""
+
+    def handle(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            serve(connection)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=handle, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield str(listener.getsockname()[1])
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def renaming(role: Role, alias: str, name: str) -> Callable[[socket.socket], None]:
+    """What a pooler does that knows the role ``name`` as ``alias``."""
+
+    def pump(source: socket.socket, drain: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                drain.sendall(data)
+            drain.shutdown(socket.SHUT_WR)
+
+    def serve(client: socket.socket) -> None:
+        start = client.recv(65536).replace(f"\0{alias}\0".encode(), f"\0{name}\0".encode())[4:]
+        while start and not start.endswith(b"\0\0"):
+            start += client.recv(65536)
+        with socket.create_connection(("127.0.0.1", role.server.port)) as server:
+            server.sendall((len(start) + 4).to_bytes(4, "big") + start)
+            threading.Thread(target=pump, args=(server, client), daemon=True).start()
+            pump(client, server)
+
+    return serve
+
+
+def test_where_the_login_name_has_a_suffix_the_role_without_it_is_changed(role: Role) -> None:
+    alias = f"{role.name}@server"
+    with answering(renaming(role, alias, role.name)) as port:
+        pending, current = (version(role, password, alias) for password in ("second", FIRST))
+        target.set_secret(made(role, pending, current, port=port, tls="disable"))
+    assert role.server.accepts(role.name, "second")
+
+
+def test_a_login_that_becomes_another_role_changes_nothing(role: Role) -> None:
+    """Others log in as that role too."""
+    before = kept(role)
+    with answering(renaming(role, "tenant", role.name)) as port:
+        pending, current = (version(role, password, "tenant") for password in ("second", FIRST))
+        with pytest.raises(ConfigurationError, match="another role"):
+            target.set_secret(made(role, pending, current, port=port, tls="disable"))
+    assert kept(role) == before
+
+
+@pytest.mark.parametrize(("tls", "first"), [("verify", b"S\x16\x03\x03\x40\x00"), ("disable", b"R\0\0\1\0")])
+def test_a_server_that_answers_byte_by_byte_does_not_outlast_the_function(role: Role, tls: str, first: bytes) -> None:
+    def drip(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(first)
+        while True:
+            connection.sendall(b"\0")
+            time.sleep(0.1)
+
+    pending, began = version(role, FIRST), time.monotonic()
+    with answering(drip) as port, pytest.raises(NetworkError):
+        target.test_secret(made(role, pending, pending, port=port, tls=tls, seconds=2.0))
+    assert time.monotonic() - began < 2.0
