@@ -566,6 +566,27 @@ def test_a_clone_is_as_limited_as_the_original_and_acts_as_it(role: Role) -> Non
         assert session.run("SHOW statement_timeout") == [["0"]]
 
 
+def test_what_the_clone_creates_the_original_can_change(role: Role) -> None:
+    """And what the original got after the clone was made, the clone has too."""
+    clone, table = f"{role.name}_clone", f"made by clone of {role.admin}"
+    role.server.run_quoted("GRANT CREATE ON SCHEMA public TO %I", role.name)
+    target.set_secret(administered(role, version(role, "second", clone), strategy="alternating"))
+    with contextlib.closing(role.server._connect(clone, "second", "postgres")) as session:
+        session.run(f'CREATE TABLE "{table}" (n integer)')
+    with contextlib.closing(role.server._connect(role.name, FIRST, "postgres")) as session:
+        session.run(f'ALTER TABLE "{table}" ADD COLUMN m integer')
+        session.run(f'DROP TABLE "{table}"')
+
+
+def test_an_original_that_is_a_member_of_the_clone_is_told_as_such(role: Role) -> None:
+    """Which people did to reach what AWS's clone had created."""
+    clone = f"{role.name}_clone"
+    role.server.run_quoted("CREATE ROLE %I LOGIN", clone)
+    role.server.run_quoted("GRANT %I TO %I", clone, role.name)
+    with pytest.raises(ConfigurationError, match=r"REVOKE.*0LP01"):
+        target.set_secret(administered(role, version(role, "second", clone), strategy="alternating"))
+
+
 def test_a_clone_that_owns_something_keeps_its_rights_to_it(role: Role) -> None:
     """Clones of former versions, and of AWS's templates, act as themselves."""
     clone, schema = f"{role.name}_clone", f"schema of {role.admin}"

@@ -36,6 +36,7 @@ _UNDERSTOOD = {0, CLEAR, MD5, SASL, 11, 12}
 _READ_ONLY = "is read-only: the host must be the primary"
 _CONFIGURATION = {
     "0A000": _READ_ONLY,
+    "0LP01": "has the first role as a member of the clone already, and the clone has to be a member of it: REVOKE that",
     "25006": _READ_ONLY,
     "28000": "does not admit the user: it may not log in, pg_hba.conf has no line for it with this TLS setting, or the "
     "line asks for a client's certificate ('tls_client_secret_arn')",
