@@ -121,7 +121,7 @@ def explain(error: Exception, action: str) -> RotationError:
 def _explain_answer(answer: Mapping[str, Any], action: str) -> RotationError:
     code = answer.get("Code", "unknown")
     if code in _DENIED:
-        return AccessDeniedError(f"{action}: not allowed. {answer.get('Message', '')}{_kms_hint(answer)}")
+        return AccessDeniedError(f"{action}: not allowed. {_sentence(answer)}{_kms_hint(answer)}")
     if code in _BAD_CREDENTIAL:
         return AuthenticationError(f"{action}: AWS refused the credential ({code}).")
     # Other messages may repeat parameters of the request, so only the code is shown.
@@ -131,6 +131,11 @@ def _explain_answer(answer: Mapping[str, Any], action: str) -> RotationError:
 def _failed(action: str, what: str, hint: str = "") -> AwsError:
     kind = StoreError if action.startswith("secretsmanager:") else AwsError
     return kind(f"{action}: {what}.{hint}")
+
+
+def _sentence(answer: Mapping[str, Any]) -> str:
+    said = str(answer.get("Message", ""))
+    return said if said.endswith(".") or not said else f"{said}."
 
 
 def _kms_hint(answer: Mapping[str, Any]) -> str:
