@@ -197,6 +197,33 @@ def test_any_password_is_taken_as_it_is(server: RedisServer, password: str) -> N
 # Restart.
 
 
+def test_a_change_whose_answer_is_lost_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    change, lost = redis._replace_passwords, list[str]()
+
+    def lose(*given: Any) -> None:
+        change(*given)
+        if not lost:
+            lost.append("the answer")
+            raise NetworkError("No answer.")
+
+    monkeypatch.setattr(redis, "_replace_passwords", lose)
+    with redis_server.start(f"app on >one {CHANGES_PASSWORDS}", tls=False) as server:
+        redis.set_secret(step(server, "two", "one"))
+        server.stop()
+        server.start()
+        assert accepted(server, "one", "two") == ["one", "two"]
+
+
+def test_a_change_that_was_not_made_is_reported(monkeypatch: pytest.MonkeyPatch, server: RedisServer) -> None:
+    def lose(*_: Any) -> None:
+        raise NetworkError("No answer.")
+
+    monkeypatch.setattr(redis, "_replace_passwords", lose)
+    with pytest.raises(NetworkError):
+        redis.set_secret(step(server, "two", "one"))
+    assert accepted(server, "one", "two") == ["one"]
+
+
 @pytest.mark.parametrize(("acl_file", "persist"), [(True, None), (True, "acl-save"), (False, "config-rewrite")])
 def test_both_passwords_survive_a_restart(acl_file: bool, persist: str | None) -> None:
     with redis_server.start(f"app on >one {CHANGES_PASSWORDS}", tls=False, acl_file=acl_file) as server:

@@ -26,6 +26,7 @@ from ..target import (
     ConfigurationError,
     Context,
     Credential,
+    NetworkError,
     RotationError,
     TargetError,
     explained,
@@ -59,6 +60,23 @@ def identity(credential: Credential) -> dict[str, str]:
 
 def set_secret(context: Context) -> None:
     """Make the pending password valid, and beside it only the one that consumers have now."""
+    try:
+        _set_secret(context)
+    except NetworkError:
+        if not _is_accepted(context):
+            raise
+        context.log.info("The answer was lost, but the server accepts the pending value. It may not be saved yet.")
+        _set_secret(context)
+
+
+def _is_accepted(context: Context) -> bool:
+    server = Server.of(context, context.pending)
+    with suppress(RotationError), server.connect(context, server.username, context.pending.value):
+        return True
+    return False
+
+
+def _set_secret(context: Context) -> None:
     server, command = Server.of(context, context.pending), _save_command(context)
     with ExitStack() as stack:
         connection, keep = _log_in(context, server, stack)

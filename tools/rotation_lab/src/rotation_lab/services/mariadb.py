@@ -45,6 +45,14 @@ ssl-ca = {folder}/ca.pem
 """
 
 
+def _ways(before: str) -> str:
+    """Make a statement that gives the user these ways to log in before the password that it has."""
+    return (
+        "SET @statement = (SELECT CONCAT('ALTER USER ', QUOTE(User), '@', QUOTE(Host), ' IDENTIFIED VIA "
+        f"{before}mysql_native_password USING ', QUOTE(authentication_string)) FROM mysql.user WHERE User = %(name)s)"
+    )
+
+
 @dataclass(frozen=True)
 class MariaDB:
     """A running server, at ``localhost``. ``ca``: its authority's certificate in PEM."""
@@ -125,6 +133,14 @@ class Account(Login):
         "names are padded": Misbehaviour(
             ("SET GLOBAL sql_mode = 'PAD_CHAR_TO_FULL_LENGTH,NO_BACKSLASH_ESCAPES'",),
             ("SET GLOBAL sql_mode = DEFAULT",),
+        ),
+        "several ways to log in": Misbehaviour(
+            (_ways("unix_socket OR "), "EXECUTE IMMEDIATE @statement"), (_ways(""), "EXECUTE IMMEDIATE @statement")
+        ),
+        "accounts of a Debian server": Misbehaviour(
+            # Of an unknown user the server asks the way of one of them; many, so that it does.
+            tuple(f"CREATE USER stock{n}@localhost IDENTIFIED VIA unix_socket" for n in range(20)),
+            tuple(f"DROP USER stock{n}@localhost" for n in range(20)),
         ),
         "judges passwords and takes none twice": Misbehaviour(
             ("SET GLOBAL general_log = 0", "INSTALL SONAME 'password_reuse_check'"),
