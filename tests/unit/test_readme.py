@@ -54,6 +54,21 @@ def test_each_make_command_is_in_the_makefile(document: Path) -> None:
     assert not [target for target in named if not re.search(rf"^{target}:", makefile, re.MULTILINE)]
 
 
+def test_each_test_that_the_page_on_security_names_exists() -> None:
+    page = (ROOT / "docs/security.md").read_text()
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert len(named) > 5
+    assert not [name for name in named if f"def {name}(" not in sources]
+
+
+def test_the_deployer_s_policy_is_json_and_only_lists_are_granted_on_everything() -> None:
+    (policy,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs/security.md").read_text(), re.DOTALL)
+    granted = {action: each["Resource"] for each in json.loads(policy)["Statement"] for action in each["Action"]}
+    assert {"secretsmanager:RotateSecret", "lambda:CreateFunction", "iam:PassRole"} < granted.keys()
+    assert [action for action, resource in granted.items() if resource == "*"] == ["logs:DescribeLogGroups"]
+
+
 def test_each_error_is_in_the_operator_s_table() -> None:
     source = (ROOT / "lambda_src/secret_rotation/errors.py").read_text()
     errors = re.findall(r"^class (\w+)\((?!Exception)", source, re.MULTILINE)
