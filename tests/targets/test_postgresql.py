@@ -493,6 +493,22 @@ def test_an_administrator_changes_no_role_that_could_not_or_should_not_log_in(
     assert kept(role) == before
 
 
+@pytest.mark.parametrize(("patterns", "is_allowed"), [("other, App *", True), ("app *", False), ("admin*", False)])
+@pytest.mark.parametrize("strategy", ["single", "alternating"])
+def test_an_administrator_changes_only_users_that_a_setting_allows(
+    role: Role, strategy: str, patterns: str, is_allowed: bool
+) -> None:
+    name = role.name if strategy == "single" else f"{role.name}_clone"
+    given = administered(role, version(role, "second", name), strategy=strategy, allowed_usernames=patterns)
+    if is_allowed:
+        target.set_secret(given)
+        assert role.server.accepts(name, "second")
+    else:
+        with pytest.raises(ConfigurationError, match="'allowed_usernames'"):
+            target.set_secret(given)
+        assert role.server.accepts(role.name, FIRST)
+
+
 def test_a_role_like_a_superuser_is_changed_where_a_setting_allows_it(role: Role) -> None:
     with contextlib.suppress(native.DatabaseError):
         role.server.run("CREATE ROLE rds_superuser")

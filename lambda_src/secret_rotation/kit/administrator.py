@@ -1,6 +1,7 @@
 """The administrator's credential, for targets that change somebody else's password."""
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from ..target import (
@@ -46,12 +47,29 @@ def log_in(
     Refused before: another host than the administrator's, and the user ``rotated`` being the administrator itself.
     ``default``: the user name where its secret has none.
     """
+    check_allowed(context, rotated)
     admin = read(context)
     with explained(lambda error: _named(context, admin, error), AuthenticationError, SecretError):
         check_host(context, admin, host)
         username = admin.get("username") or default or admin.require("username")
         refuse_itself(username, rotated)
         return attempt(username, admin)
+
+
+def check_allowed(context: Context, rotated: str) -> None:
+    """Refuse a user that no pattern of the setting 'allowed_usernames' names; of two that take turns, either is named.
+
+    Who may write the rotated secret would else be given any user that the administrator may change.
+    """
+    patterns = context.settings.get("allowed_usernames")
+    names = {rotated}
+    if context.settings.get("strategy") == "alternating":
+        names.add(rotated.removesuffix("_clone"))
+    if patterns and not any(fnmatchcase(name, pattern.strip()) for name in names for pattern in patterns.split(",")):
+        raise ConfigurationError(
+            f"The secret names the user {rotated!r}, which is not one of 'allowed_usernames' ({patterns}). If the "
+            "administrator is to change it, add it there; else correct the secret."
+        )
 
 
 def refuse_itself(administrator: str, rotated: str) -> None:
