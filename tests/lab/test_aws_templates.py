@@ -67,7 +67,7 @@ def test_a_single_user_template(engine: str, servers: dict[str, Server], trustin
         before = secret.value()
         assert service.opens(_rotated(secret, function))
         assert not service.opens(before)
-    assert "SSL/TLS connection" in function.log()
+    assert "established SSL/TLS connection" in function.log()
 
 
 @pytest.mark.parametrize("engine", _STARTS)
@@ -85,7 +85,7 @@ def test_a_multi_user_template(engine: str, servers: dict[str, Server], trusting
         names.append(json.loads(after)["username"])
         assert service.opens(before)  # that is what two users are for
     assert names == [f"{engine}2_clone".lower(), f"{engine}2".lower()]
-    assert "SSL/TLS connection" in function.log()
+    assert "established SSL/TLS connection" in function.log()
 
 
 def _rotated(secret: Secret, function: Function) -> str:
