@@ -14,7 +14,7 @@ unexport TF_CLI_ARGS TF_DATA_DIR TF_WORKSPACE PYTHONPATH
 
 .PHONY: help
 help: ## List the commands.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 
 .PHONY: install
 install: $(VENV)/.installed ## Make .venv from tools/requirements/dev.txt (again only when that changed).
@@ -54,9 +54,9 @@ faults: install debian ## Break the function at every call it makes; TARGET=name
 	@$(if $(DOCS),$(PYTHON) -m tools.dev.safety build/faults.json)
 
 # PyGreSQL is built here: it needs a C compiler and libpq (Debian: gcc, libpq-dev, python3-dev for Debian's Python).
-.PHONY: aws-templates
-aws-templates: install debian ## Rotate twice with AWS's own templates; TEMPLATES=checkout of aws-secrets-manager-rotation-lambdas.
-	@test -d "$(TEMPLATES)" || { echo "say where the checkout is: make aws-templates TEMPLATES=folder" >&2; exit 2; }
+.PHONY: templates
+templates: install debian ## Rotate twice with AWS's own templates; TEMPLATES=checkout of aws-secrets-manager-rotation-lambdas.
+	@test -d "$(TEMPLATES)" || { echo "say where the checkout is: make templates TEMPLATES=folder" >&2; exit 2; }
 	@$(PYTHON) -m pip install --quiet --upgrade --target build/template-drivers PyGreSQL==6.2.3 PyMySQL==1.2.4
 	@AWS_TEMPLATES="$(TEMPLATES)" TEMPLATE_DRIVERS=build/template-drivers \
 		$(PYTHON) -m pytest --quiet -p no:xdist tests/lab/test_aws_templates.py $(PYTEST)

@@ -1,4 +1,4 @@
-"""AWS's own rotation templates rotate twice in the sandbox. They are not in this repository: `make aws-templates`.
+"""AWS's own rotation templates rotate twice in the sandbox. They are not in this repository: `make templates`.
 
 AWS_TEMPLATES is a folder with a checkout of aws-samples/aws-secrets-manager-rotation-lambdas, TEMPLATE_DRIVERS one with
 the drivers that they import. The databases demand no TLS, but the secrets do, and the templates verify the server's
@@ -26,7 +26,7 @@ TEMPLATES, DRIVERS = (Path(os.environ.get(name, "")) for name in ("AWS_TEMPLATES
 pytestmark = [
     verified(guide("reference_available-rotation-templates")),
     only_here("servers on this machine"),
-    pytest.mark.skipif("AWS_TEMPLATES" not in os.environ, reason="run by `make aws-templates TEMPLATES=folder`"),
+    pytest.mark.skipif("AWS_TEMPLATES" not in os.environ, reason="run by `make templates TEMPLATES=folder`"),
 ]
 _STARTS: dict[str, Any] = {"PostgreSQL": postgresql, "MySQL": mariadb}
 
