@@ -53,6 +53,7 @@ def test_excluded_characters_are_not_there() -> None:
 def test_space_is_there_when_included_only() -> None:
     assert " " not in password(PasswordLength=4096)
     assert " " in password(PasswordLength=4, IncludeSpace=True, ExcludePunctuation=True)
+    assert len(password(PasswordLength=4, IncludeSpace=True)) == 4  # one of each type that is required: space is none
 
 
 @verified(api("GetRandomPassword"))

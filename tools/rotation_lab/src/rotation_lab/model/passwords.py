@@ -33,7 +33,7 @@ def random_password(request: Request, source: random.Random) -> str:
     pools = _pools(request)
     each = request.get("RequireEachIncludedType", True)
     _check(pools, length if each else None)
-    picked = [source.choice(pool) for pool in pools] if each else []
+    picked = [source.choice(pool) for pool in pools[:length]] if each else []
     picked += source.choices("".join(pools), k=length - len(picked))
     source.shuffle(picked)
     return "".join(picked)
@@ -54,5 +54,5 @@ def _check(pools: list[str], length: int | None) -> None:
         return
     if not all(pools):
         raise ServiceError("InvalidParameterException", "ExcludeCharacters leaves no character of an included type.")
-    if len(pools) > length:
+    if len([pool for pool in pools if pool != " "]) > length:  # a space is there if there is room for it
         raise ServiceError("InvalidParameterException", "PasswordLength is too short for one character of each type.")
