@@ -175,7 +175,7 @@ def _decode(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        return None  # told by the caller, without the exception, which holds the text
+        return None  # the caller reports it, without the exception, which holds the text
 
 
 def _boolean(environment: Mapping[str, str], name: str, default: bool) -> bool:

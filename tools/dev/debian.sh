@@ -22,7 +22,7 @@ done
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then
-    echo "debian: this machine has no apt-get; install by hand: ${missing[*]}" >&2
+    echo "debian: this machine has no apt-get; install with its own package manager: ${missing[*]}" >&2
     exit 1
 fi
 as_root=()

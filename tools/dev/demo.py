@@ -240,8 +240,8 @@ class Demo:
 
     def _log_in(self, snapshot: Snapshot) -> None:
         with _part(f"{self.name}, log in with the current value", self.work):
-            if told := self.running.check(snapshot.current):
-                self.console.line(f"    {told}")
+            if problem := self.running.check(snapshot.current):
+                self.console.line(f"    {problem}")
 
     def _compare(self, first: Snapshot, last: Snapshot) -> None:
         """Shows for each key whether it changed; a change of a key that is not to rotate is a failure."""

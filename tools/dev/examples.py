@@ -42,7 +42,7 @@ class Example:
     service: str
     start: Callable[[Sandbox], AbstractContextManager[Opens]]
     working: int | None = 1
-    """So many values, the current one first, work at a time; None: those before are nobody's business."""
+    """So many values, the current one first, work at a time; None: older ones may or may not work."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Any REST API, told by settings: one request that sets the value, and one that uses it.
+"""Any REST API that settings describe: one request to set the value, and one to verify it.
 
 URLs, headers and bodies have placeholders: ``{{pending.KEY}}``, ``{{current.KEY}}`` and ``{{login.KEY}}`` for a key of
 the JSON secret, ``{{pending}}`` and so on for the rotated value itself. ``login`` is the credential that the request
@@ -142,7 +142,7 @@ def _refused(context: Context, call: "Call") -> str:
         return f"{call} was {statuses}. Check 'set_auth', and what the function's role may do."
     return (
         f"{call} was {statuses} with every stored value: pending, current, previous and the versions without a label. "
-        "Put a working one by hand, or give 'admin_secret_arn'."
+        "Put a working value into the secret, or set 'admin_secret_arn'."
     )
 
 
@@ -216,7 +216,7 @@ class Call:
         return http_client.send(str(self), request, Limit(context.deadline.share()), self.trust).status
 
     def problem(self, status: int) -> RotationError:
-        """What an unexpected status means. The answer's body is not told: it may repeat what was sent."""
+        """What an unexpected status means. The message leaves out the answer's body, which may repeat what was sent."""
         if status in self.refused:
             return AuthenticationError(f"{self} answered {status}: the value was refused.")
         if status == LOCKED:

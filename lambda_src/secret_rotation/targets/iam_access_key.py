@@ -3,14 +3,14 @@
 IAM shows a secret access key once, in the answer that makes it, and allows a user two keys. So:
 
 - createSecret makes the key and returns it to be stored. When two are there already it first deletes the one that is
-  not the current one: nobody should have used it since the rotation before. After a rotation the user has the new key
+  not the current one: it should not have been used since the rotation before. After a rotation the user has the new key
   and the one before it, so consumers may take the new one at any time until the next rotation.
 - setSecret has nothing to do: IAM accepts the key as soon as it has made it known everywhere.
 - testSecret asks STS who the key belongs to.
 
 What is never deleted: the only stored key that works, and a key that no version of the secret holds, since that one is
-somebody else's. One exception: when createSecret dies between IAM's answer and the storing, a key is left that nobody
-has the secret of. It is deleted when all of this is so: no version holds it, it was made after this rotation began,
+somebody else's. One exception: when createSecret dies between IAM's answer and the storing, a key is left whose
+secret is lost. It is deleted when all of this is so: no version holds it, it was made after this rotation began,
 before any run that could still store it, and it has never been used. Else the rotation stops and names the key.
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 
 def closed_port() -> int:
-    """A port where nobody listens."""
+    """A port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 

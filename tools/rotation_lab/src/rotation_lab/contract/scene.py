@@ -1,4 +1,4 @@
-"""One credential of a service, and how a function is told of it."""
+"""One credential of a service, and how it is given to a function."""
 
 import contextlib
 import json
@@ -55,7 +55,7 @@ class Scene(ABC):
 
     @abstractmethod
     def at(self, host: str, port: int) -> Setup:
-        """The same setup, told that the service listens there."""
+        """The same setup, with the service at this address."""
 
     @abstractmethod
     def untrusted(self) -> Setup:

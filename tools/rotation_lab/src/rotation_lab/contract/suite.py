@@ -93,7 +93,7 @@ class RotationContract:
 
     @pytest.fixture
     def scene(self, service: Any) -> Scene:
-        """How a function is told of the service."""
+        """The environment that tells the function where the service is."""
         return Served(service, self.environment)
 
     @pytest.fixture
@@ -287,8 +287,10 @@ class RotationContract:
         for key in self.required_keys:
             world.manager.put(world.arn, json.dumps({k: v for k, v in whole.items() if k != key}))
             token = world.manager.rotate(world.arn)
-            told = world.tried(self.unusable, "createSecret", token) or world.refused(self.unusable, "setSecret", token)
-            assert key in told
+            shown = world.tried(self.unusable, "createSecret", token) or world.refused(
+                self.unusable, "setSecret", token
+            )
+            assert key in shown
 
     # The network.
 
@@ -330,14 +332,14 @@ class RotationContract:
     def _fails_to_connect(self, world: World, kind: Kind, seconds: float = 30.0) -> str:
         """Set and test fail, and say nothing of a wrong password; nothing changes. Returns the messages."""
         token = world.manager.rotate(world.arn)
-        told = [world.tried(kind, "createSecret", token, seconds)]  # it calls the service where that issues the value
+        shown = [world.tried(kind, "createSecret", token, seconds)]  # it calls the service where that issues the value
         if not world.pending:
             world.store_pending(token, world.scene.spoiled(world.current))
         before = world.stored()
-        told += [world.refused(kind, name, token, seconds) for name in ("setSecret", "testSecret", "finishSecret")]
+        shown += [world.refused(kind, name, token, seconds) for name in ("setSecret", "testSecret", "finishSecret")]
         assert world.stored() == before
         assert world.scene.login(world.scene.usual().value), "it has the value that it had"
-        return "\n".join(told)
+        return "\n".join(shown)
 
     # The rest.
 

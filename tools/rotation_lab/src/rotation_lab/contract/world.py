@@ -64,9 +64,9 @@ class World:
 
     def refused(self, kind: Kind, name: str, token: str, seconds: float = 30.0) -> str:
         """Run a step that must fail with ``kind``; return its message."""
-        told = self.tried(kind, name, token, seconds)
-        assert told, f"{name} did not fail, or its error says nothing"
-        return told
+        error = self.tried(kind, name, token, seconds)
+        assert error, f"{name} did not fail, or its error says nothing"
+        return error
 
     def tried(self, kind: Kind, name: str, token: str, seconds: float = 30.0) -> str:
         """Run a step that may fail, then with ``kind``; return its message, or nothing."""

@@ -1,4 +1,4 @@
-"""One case: a service, the secret that opens it, and what the function is told. A module lists its ``CASES``."""
+"""One case: a service, the secret that opens it, and the function's environment. A module lists its ``CASES``."""
 
 import importlib
 import importlib.util

@@ -49,7 +49,7 @@ class Channel:
         return self._end.fileno()
 
     def send(self, *message: Any) -> None:
-        """Send a message; when the other end has gone, nobody needs it."""
+        """Send a message; when the other end has gone, it is dropped."""
         data = pickle.dumps(message)
         with contextlib.suppress(OSError):
             self._end.sendall(struct.pack("!I", len(data)) + data)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rotation_lab.points import AFTER, Point, around
 
 EXCEPTION = "exception"
-"""The call raises something that nobody expects; a connection to the service is reset."""
+"""The call raises an exception of no expected class; a connection to the service is reset."""
 KILLED = "killed"
 """The process ends at once and logs nothing."""
 TIMEOUT = "timeout"

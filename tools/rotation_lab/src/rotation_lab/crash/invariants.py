@@ -20,7 +20,7 @@ SILENT = "nothing secret is shown"
 UNCLEAR = {"KeyError", "TypeError", "AttributeError", "IndexError", "NameError", "NotImplementedError"}
 """Classes of exceptions that tell an operator nothing about what to do."""
 INJECTED = "InjectedError"
-"""The harness's own exception: a function that passes it on, or names it, has told all that can be known."""
+"""The harness's own exception: a function that passes it on, or names it, has reported all that can be known."""
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class Invocation:
             self.environment.kill()
             return Outcome(self.step, str(died)), ""
         finally:
-            # As the kernel does when a process ends; and what nobody has answered is not delivered later.
+            # As the kernel does when a process ends; and what is unanswered is not delivered later.
             for link in self.links if self._silent or not self.environment.alive else ():
                 link.close()
         return Outcome(self.step, result, tuple(kinds.split()), message), everything

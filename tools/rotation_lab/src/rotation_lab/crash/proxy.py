@@ -16,7 +16,7 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class Listener:
-    """The address that the function is told instead of the service's."""
+    """The address that the function gets instead of the service's."""
 
     def __init__(self, upstream: tuple[str, int]) -> None:
         self.upstream = upstream

@@ -97,7 +97,7 @@ class SecretsManager(Host):
         return arn
 
     def put(self, arn: str, value: str | bytes, labels: tuple[str, ...] = (CURRENT,)) -> str:
-        """Put a value by hand, and return its version: with AWSCURRENT it abandons a rotation in progress."""
+        """Put a value from outside, and return its version: with AWSCURRENT it abandons a rotation in progress."""
         token = self.token()
         request = {"SecretId": arn, "ClientRequestToken": token, "VersionStages": list(labels), **_value(value)}
         self._write("PutSecretValue", request)
@@ -135,7 +135,7 @@ class SecretsManager(Host):
         self._write("CancelRotateSecret", {"SecretId": arn})
 
     def clear(self, arn: str, label: str = PENDING) -> None:
-        """Remove a label by hand, as AWS's documented recovery does."""
+        """Remove a staging label, as AWS's documented recovery does."""
         holder = self.secrets[arn].holder(label)
         if holder is not None:
             request = {"SecretId": arn, "VersionStage": label, "RemoveFromVersionId": holder}

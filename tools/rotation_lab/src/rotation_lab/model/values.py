@@ -120,7 +120,7 @@ def put(vault: Vault, secret: Secret, token: str, data: Data, labels: list[str])
 
 
 def _abandon(vault: Vault, secret: Secret, token: str) -> None:
-    """A new current value by hand ends a rotation in progress."""
+    """A new current value from outside ends a rotation in progress."""
     pending = secret.holder(PENDING)
     if pending not in (None, token):
         secret.remove(PENDING)

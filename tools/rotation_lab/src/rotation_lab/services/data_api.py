@@ -92,7 +92,7 @@ class DataApi:
 
     def _Execute(self, request: Data) -> Data:  # noqa: N802
         if request.keys() - {"resourceArn", "secretArn", "sql", "database"}:
-            raise DataApiError("BadRequestException", "Parameters and transactions are not here: nobody has used them.")
+            raise DataApiError("BadRequestException", "This local Data API has no parameters and no transactions.")
         with self._connection(request) as connection:
             rows = connection.run(request["sql"])
         return {"records": [[_column(value) for value in row] for row in rows], "numberOfRecordsUpdated": 0}

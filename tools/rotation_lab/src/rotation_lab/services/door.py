@@ -2,7 +2,7 @@
 
 python -m rotation_lab.services.door [PORT]     runs it until Ctrl-C, with the user app and the password first-password
 
-GET    any path             whoever logs in (basic authentication) is told 200, else 401
+GET    any path             whoever logs in (basic authentication) gets 200, else 401
 PUT    any path             {"password": "..."}: change the password of whoever logs in
 POST   /keys                issue a key (at most three) to whoever logs in with one: {"key": "..."}
 DELETE /keys                all but the one that logs in and the one in the header X-Keep

@@ -81,7 +81,7 @@ class Iam:
         return self.users[name].arn
 
     def add_key(self, user: str) -> Key:
-        """Make a key by hand, however many there are, that is known everywhere."""
+        """Make a key that is known everywhere, however many there are."""
         key_id = "AKIA" + "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(16))
         self.keys[key_id] = Key(user, key_id, made(secrets.token_urlsafe(30)))
         return self.keys[key_id]

@@ -57,7 +57,7 @@ def wait(name: str, ready: Callable[[], bool], process: subprocess.Popen[bytes],
 
 
 def free_port() -> int:
-    """A port of this machine that nobody uses."""
+    """A free port of this machine."""
     return free_ports(1)[0]
 
 

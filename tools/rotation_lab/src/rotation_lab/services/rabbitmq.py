@@ -46,7 +46,7 @@ class RabbitMQ:
         return f"{'https' if self.ca else 'http'}://localhost:{self.port}"
 
     def request(self, path: str, username: str = "", password: str = "") -> urllib.request.Request:
-        """A request to the management API, with basic authentication, as the administrator unless told otherwise."""
+        """A request to the management API, with basic authentication, by default as the administrator."""
         login = f"{username}:{password}" if username else f"{self.admin}:{self.admin_password}"
         authorization = "Basic " + base64.b64encode(login.encode()).decode()
         return urllib.request.Request(self.url + path, headers={"Authorization": authorization})

@@ -56,8 +56,8 @@ def _readable(line: str, last: str) -> str:
     except ValueError:
         entry = None
     if not isinstance(entry, dict) or "message" not in entry:
-        told = line.startswith("[ERROR]") and line.partition(": ")[2] in last
-        return "" if told or line.split(" ")[0] in _PLATFORM else line
+        is_repeated = line.startswith("[ERROR]") and line.partition(": ")[2] in last
+        return "" if is_repeated or line.split(" ")[0] in _PLATFORM else line
     return "" if entry["message"] == _DONE else _entry(entry)
 
 
