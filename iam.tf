@@ -125,6 +125,8 @@ locals {
     )
   ]
 
+  role_arn = var.role.arn == null ? one(aws_iam_role.function[*].arn) : var.role.arn
+
   role_policy = jsonencode({
     Version   = "2012-10-17"
     Statement = concat(local.module_statements, local.caller_statements)
@@ -138,6 +140,8 @@ data "aws_service_principal" "lambda" {
 }
 
 resource "aws_iam_role" "function" {
+  count = var.role.arn == null ? 1 : 0
+
   name                 = coalesce(var.role.name, var.name)
   path                 = var.role.path
   permissions_boundary = var.role.permissions_boundary
@@ -154,13 +158,15 @@ resource "aws_iam_role" "function" {
 }
 
 resource "aws_iam_role_policy" "function" {
+  count = var.role.arn == null ? 1 : 0
+
   name   = "rotation"
-  role   = aws_iam_role.function.name
+  role   = aws_iam_role.function[0].name
   policy = local.role_policy
 
   lifecycle {
     # A role that is replaced under its name, as by another path, has lost its policy.
-    replace_triggered_by = [aws_iam_role.function.unique_id]
+    replace_triggered_by = [aws_iam_role.function[0].unique_id]
 
     precondition {
       condition     = local.role_policy_size <= 10240

@@ -1,4 +1,7 @@
 locals {
+  # An ARN is no secret, even if its source marks all that it gives as sensitive.
+  secrets = { for key, arn in nonsensitive(var.secrets) : key => nonsensitive(arn) }
+
   # What differs from the function's own defaults, which are the same: a plan is read by people.
   environment = merge(
     var.function.environment,
@@ -52,15 +55,16 @@ locals {
 
 resource "aws_cloudwatch_log_group" "function" {
   name              = "/aws/lambda/${var.name}"
-  retention_in_days = var.logs.retention_days
+  retention_in_days = var.logs.retention_in_days
   kms_key_id        = var.logs.kms_key_arn
+  skip_destroy      = var.logs.skip_destroy
   tags              = var.tags
 }
 
 resource "aws_lambda_function" "rotation" {
   function_name = var.name
   description   = "Rotates secrets of AWS Secrets Manager, target ${var.target.type}"
-  role          = aws_iam_role.function.arn
+  role          = local.role_arn
   handler       = "lambda_function.lambda_handler"
 
   filename          = local.function_zip
@@ -71,11 +75,12 @@ resource "aws_lambda_function" "rotation" {
 
   runtime                        = var.function.runtime
   architectures                  = [var.function.architecture]
-  memory_size                    = var.function.memory
+  memory_size                    = var.function.memory_size
   timeout                        = var.function.timeout
   layers                         = concat(var.function.layers, values(aws_lambda_layer_version.layer)[*].arn)
   reserved_concurrent_executions = var.function.reserved_concurrency
   code_signing_config_arn        = var.function.code_signing_config_arn
+  kms_key_arn                    = var.function.kms_key_arn
   tags                           = var.tags
 
   dynamic "environment" {
@@ -145,8 +150,8 @@ resource "aws_lambda_function" "rotation" {
       error_message = "The target ${var.target.type} logs in with the value of one of keys, which target.settings.password_key names (without it: the only one of keys, or password). password_key is ${jsonencode(local.password_key)}; keys is ${jsonencode(var.keys)}."
     }
     precondition {
-      condition     = !try(local.target.one_secret, false) || length(var.secrets) <= 1
-      error_message = "The target ${var.target.type} issues its values for one secret, and secrets has ${length(var.secrets)}: ${join(", ", keys(var.secrets))}. Call the module once for each, with its own settings."
+      condition     = !try(local.target.one_secret, false) || length(local.secrets) <= 1
+      error_message = "The target ${var.target.type} issues its values for one secret, and secrets has ${length(local.secrets)}: ${join(", ", keys(local.secrets))}. Call the module once for each, with its own settings."
     }
   }
 }
@@ -166,11 +171,11 @@ resource "aws_lambda_permission" "secrets_manager" {
 }
 
 resource "aws_secretsmanager_secret_rotation" "this" {
-  for_each = var.secrets
+  for_each = local.secrets
 
   secret_id           = each.value
   rotation_lambda_arn = aws_lambda_function.rotation.arn
-  rotate_immediately  = var.schedule.rotate_immediately
+  rotate_immediately  = var.rotate_immediately
 
   rotation_rules {
     automatically_after_days = var.schedule.days

@@ -10,12 +10,17 @@ output "function_arn" {
 
 output "role_name" {
   description = "Name of the function's role, to attach further policies to."
-  value       = aws_iam_role.function.name
+  value       = basename(local.role_arn)
 }
 
 output "role_arn" {
   description = "ARN of the function's role, for the policies of keys and resources."
-  value       = aws_iam_role.function.arn
+  value       = local.role_arn
+}
+
+output "role_policy" {
+  description = "Policy, in JSON, that the function's role has, or needs if it is `role.arn`."
+  value       = local.role_policy
 }
 
 output "log_group_name" {
@@ -29,13 +34,8 @@ output "log_group_arn" {
 }
 
 output "rotation_ids" {
-  description = "Ids of the rotations (the ARNs of the secrets), with the keys of `secrets`. Depend on them to read a secret that already rotates."
+  description = "Ids of the rotations (the ARNs of the secrets), with the keys of `secrets`. They are known once rotation is turned on; the first rotation has then begun, and may not have ended."
   value       = { for key, rotation in aws_secretsmanager_secret_rotation.this : key => rotation.id }
-}
-
-output "rotation_enabled" {
-  description = "Whether each secret rotates, with the keys of `secrets`."
-  value       = { for key, rotation in aws_secretsmanager_secret_rotation.this : key => rotation.rotation_enabled }
 }
 
 output "package_hash" {

@@ -7,13 +7,11 @@ variable "schedule" {
     - `days`: the number of days between two rotations.
     - `expression`: `rate(12 hours)`, `rate(30 days)` or `cron(0 8 1 * ? *)`, in UTC, at most every 4 hours.
     - `duration`: length of the rotation window in whole hours, such as `3h`.
-    - `rotate_immediately`: also rotate when the schedule is created or changed; otherwise only the target is tested then.
   EOT
   type = object({
-    days               = optional(number)
-    expression         = optional(string)
-    duration           = optional(string)
-    rotate_immediately = optional(bool, true)
+    days       = optional(number)
+    expression = optional(string)
+    duration   = optional(string)
   })
   default  = { days = 30 }
   nullable = false
@@ -32,4 +30,12 @@ variable "schedule" {
     condition     = can(regex("^(rate\\(\\d+ (hour|day)s?\\)|cron\\(\\S+( +\\S+){5}\\))$", coalesce(var.schedule.expression, "rate(1 day)")))
     error_message = "schedule.expression is ${jsonencode(var.schedule.expression)}; allowed are rate(<number> hours), rate(<number> days) and cron(<minutes> <hours> <day of month> <month> <day of week> <year>)."
   }
+}
+
+# A variable of its own, and not an attribute of schedule: Terraform drops a misspelled attribute without a message.
+variable "rotate_immediately" {
+  description = "Whether a secret also rotates at once when its rotation is created or its schedule changes. False: it waits for the schedule, and AWS only runs the step testSecret."
+  type        = bool
+  default     = true
+  nullable    = false
 }

@@ -28,9 +28,6 @@ locals {
   ]
   lambda_environment = "^(AWS_LAMBDA_.*|LAMBDA_.*|AWS_(DEFAULT_)?REGION|AWS_EXECUTION_ENV|AWS_ACCESS_KEY(_ID)?|AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN)$"
   variable_name      = "^[A-Za-z][A-Za-z0-9_]+$"
-
-  runtimes   = ["python3.11", "python3.12", "python3.13", "python3.14"]
-  log_levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
 }
 
 variable "name" {
@@ -45,23 +42,23 @@ variable "name" {
 }
 
 variable "secrets" {
-  description = "The secrets that rotate: a name of your choice => the secret's ARN. They are in the region and account of the function. An empty map makes the function only."
+  description = "The secrets that rotate: a name of your choice, known at plan => the secret's full ARN. They are in the region and account of the function. An empty map makes the function only."
   type        = map(string)
   nullable    = false
 
   validation {
     condition = alltrue([
-      for arn in values(var.secrets) : can(regex(local.secret_arn_pattern, arn))
+      for arn in values(nonsensitive(var.secrets)) : nonsensitive(can(regex(local.secret_arn_pattern, arn)))
     ])
     error_message = "Not the ARN of a secret: ${join(", ", [
-      for key, arn in var.secrets : "secrets[${jsonencode(key)}] = ${jsonencode(arn)}"
-      if !can(regex(local.secret_arn_pattern, arn))
+      for key, arn in nonsensitive(var.secrets) : "secrets[${jsonencode(key)}] = ${jsonencode(nonsensitive(arn))}"
+      if nonsensitive(!can(regex(local.secret_arn_pattern, arn)))
     ])}. Allowed is the full ARN, arn:<partition>:secretsmanager:<region>:<account>:secret:<name>-<6 characters>, for example aws_secretsmanager_secret.app.arn."
   }
 
   validation {
-    condition     = length(distinct(values(var.secrets))) == length(var.secrets)
-    error_message = "A secret is named twice: ${join(", ", [for key, arn in var.secrets : "secrets[${jsonencode(key)}]" if length([for other in values(var.secrets) : other if other == arn]) > 1])}. A secret has one rotation; name it once."
+    condition     = length(distinct([for arn in values(nonsensitive(var.secrets)) : nonsensitive(arn)])) == length(nonsensitive(var.secrets))
+    error_message = "A secret is named twice: ${join(", ", [for key, arn in nonsensitive(var.secrets) : "secrets[${jsonencode(key)}]" if length([for other in values(nonsensitive(var.secrets)) : other if nonsensitive(other == arn)]) > 1])}. A secret has one rotation; name it once."
   }
 }
 
@@ -402,32 +399,34 @@ variable "network" {
 variable "function" {
   description = <<-EOT
     The Lambda function.
-    - `runtime`: python3.11 to python3.14. `architecture`: arm64 or x86_64.
-    - `memory`: MB, 128 to 10240. `timeout`: seconds, 1 to 900.
+    - `runtime`: python3.11 or later, as the AWS provider knows it. `architecture`: arm64 or x86_64.
+    - `memory_size`: MB, 128 to 10240. `timeout`: seconds, 1 to 900.
     - `layers`: ARNs of up to four layers (three with `target.file`), for example of a database driver.
     - `environment`: further environment variables, such as HTTPS_PROXY and NO_PROXY. They are no place for secret values.
     - `log_level`: TRACE, DEBUG, INFO, WARN, ERROR, FATAL. `tracing`: PassThrough or Active (X-Ray).
     - `reserved_concurrency`: null (none) or at least 10; fewer break rotations.
+    - `kms_key_arn`: customer managed key that encrypts the environment variables.
     - `code_signing_config_arn`: then the zip must be signed: see `package`.
   EOT
   type = object({
     runtime                 = optional(string, "python3.13")
     architecture            = optional(string, "arm64")
-    memory                  = optional(number, 256)
+    memory_size             = optional(number, 256)
     timeout                 = optional(number, 60)
     layers                  = optional(list(string), [])
     environment             = optional(map(string), {})
     log_level               = optional(string, "INFO")
     tracing                 = optional(string, "PassThrough")
     reserved_concurrency    = optional(number)
+    kms_key_arn             = optional(string)
     code_signing_config_arn = optional(string)
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = contains(local.runtimes, var.function.runtime)
-    error_message = "function.runtime is ${jsonencode(var.function.runtime)}; allowed are ${join(", ", local.runtimes)}."
+    condition     = can(regex("^python3\\.(1[1-9]|[2-9][0-9])$", var.function.runtime))
+    error_message = "function.runtime is ${jsonencode(var.function.runtime)}; allowed are python3.11 and later."
   }
 
   validation {
@@ -451,18 +450,13 @@ variable "function" {
   }
 
   validation {
-    condition     = var.function.memory >= 128 && var.function.memory <= 10240 && floor(var.function.memory) == var.function.memory
-    error_message = "function.memory is ${var.function.memory}; allowed are whole numbers from 128 to 10240, in MB."
+    condition     = var.function.memory_size >= 128 && var.function.memory_size <= 10240 && floor(var.function.memory_size) == var.function.memory_size
+    error_message = "function.memory_size is ${var.function.memory_size}; allowed are whole numbers from 128 to 10240, in MB."
   }
 
   validation {
     condition     = var.function.timeout >= 1 && var.function.timeout <= 900 && floor(var.function.timeout) == var.function.timeout
     error_message = "function.timeout is ${var.function.timeout}; allowed are whole numbers from 1 to 900, in seconds."
-  }
-
-  validation {
-    condition     = contains(local.log_levels, var.function.log_level)
-    error_message = "function.log_level is ${jsonencode(var.function.log_level)}; allowed are ${join(", ", local.log_levels)}."
   }
 
   validation {
@@ -477,10 +471,11 @@ variable "function" {
 }
 
 variable "logs" {
-  description = "The function's log group: `retention_days` (0 keeps for ever), and `kms_key_arn` to encrypt it (the key's policy must allow CloudWatch Logs)."
+  description = "The function's log group: `retention_in_days` (0 keeps for ever), `kms_key_arn` to encrypt it (the key's policy must allow CloudWatch Logs), and `skip_destroy` to keep it when it is replaced or destroyed, as by another `name`."
   type = object({
-    retention_days = optional(number, 30)
-    kms_key_arn    = optional(string)
+    retention_in_days = optional(number, 30)
+    kms_key_arn       = optional(string)
+    skip_destroy      = optional(bool, false)
   })
   default  = {}
   nullable = false
@@ -501,12 +496,15 @@ variable "kms_key_arns" {
 variable "role" {
   description = <<-EOT
     The function's role.
+    - `arn`: an existing role, by an ARN that is known at plan, for organisations that create roles elsewhere; the output `role_policy` is the policy that it
+      needs. `name`, `path` and `permissions_boundary` are then not used.
     - `name`: null for the function's name. Roles are global: the same module in two regions needs two names.
     - `path`, `permissions_boundary`: as of `aws_iam_role`.
     - `statements`: further statements of its policy, for an own target: sid => statement. `conditions` is a map of
       operator => condition key => values.
   EOT
   type = object({
+    arn                  = optional(string)
     name                 = optional(string)
     path                 = optional(string, "/")
     permissions_boundary = optional(string)
@@ -543,6 +541,16 @@ variable "role" {
   validation {
     condition     = alltrue([for statement in var.role.statements : length(statement.actions) > 0 && length(statement.resources) > 0])
     error_message = "A statement needs actions and resources: ${join(", ", [for sid, statement in var.role.statements : "role.statements.${sid}" if length(statement.actions) == 0 || length(statement.resources) == 0])}."
+  }
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/.+$", coalesce(var.role.arn, "arn:aws:iam::123456789012:role/a")))
+    error_message = "role.arn is ${jsonencode(var.role.arn)}; allowed is arn:<partition>:iam::<account>:role/<name>."
+  }
+
+  validation {
+    condition     = var.role.arn == null || (var.role.name == null && var.role.path == "/" && var.role.permissions_boundary == null)
+    error_message = "role.arn is set, and so are name, path or permissions_boundary, which are for a role that the module creates. Remove them, or role.arn."
   }
 }
 

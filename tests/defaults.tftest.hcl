@@ -76,7 +76,7 @@ run "a_plain_call_rotates_plain_text_every_30_days" {
     error_message = "The secret must rotate at once and every 30 days."
   }
   assert {
-    condition     = aws_iam_role.function.name == "app" && aws_iam_role.function.path == "/"
+    condition     = aws_iam_role.function[0].name == "app" && aws_iam_role.function[0].path == "/"
     error_message = "The role has the function's name."
   }
 }
@@ -153,11 +153,12 @@ run "each_option_reaches_its_resource" {
   command = plan
 
   variables {
-    schedule = { expression = "cron(0 0,4,20-23/4 ? JAN-DEC MON#1 *)", duration = "4h", rotate_immediately = false }
+    schedule           = { expression = "cron(0 0,4,20-23/4 ? JAN-DEC MON#1 *)", duration = "4h" }
+    rotate_immediately = false
     function = {
       runtime                 = "python3.12"
       architecture            = "x86_64"
-      memory                  = 512
+      memory_size             = 512
       timeout                 = 120
       layers                  = ["arn:aws:lambda:eu-central-1:123456789012:layer:drivers:1"]
       log_level               = "DEBUG"
@@ -165,7 +166,7 @@ run "each_option_reaches_its_resource" {
       reserved_concurrency    = 10
       code_signing_config_arn = "arn:aws:lambda:eu-central-1:123456789012:code-signing-config:csc-0123456789abcdef0"
     }
-    logs = { retention_days = 0, kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1" }
+    logs = { retention_in_days = 0, kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1" }
     role = { name = "app-eu", path = "/rotation/", permissions_boundary = "arn:aws:iam::123456789012:policy/boundary" }
     tags = { team = "platform" }
   }
@@ -202,15 +203,15 @@ run "each_option_reaches_its_resource" {
   }
   assert {
     condition = (
-      aws_iam_role.function.name == "app-eu" &&
-      aws_iam_role.function.path == "/rotation/" &&
-      aws_iam_role.function.permissions_boundary == "arn:aws:iam::123456789012:policy/boundary"
+      aws_iam_role.function[0].name == "app-eu" &&
+      aws_iam_role.function[0].path == "/rotation/" &&
+      aws_iam_role.function[0].permissions_boundary == "arn:aws:iam::123456789012:policy/boundary"
     )
     error_message = "An option does not reach the role."
   }
   assert {
     condition = alltrue([
-      for resource in [aws_lambda_function.rotation, aws_cloudwatch_log_group.function, aws_iam_role.function] :
+      for resource in [aws_lambda_function.rotation, aws_cloudwatch_log_group.function, aws_iam_role.function[0]] :
       resource.tags == tomap({ team = "platform" })
     ])
     error_message = "The tags do not reach every resource that can have them."
@@ -226,7 +227,7 @@ run "the_outputs_have_the_keys_of_the_caller" {
   }
 
   assert {
-    condition     = toset(keys(output.rotation_ids)) == toset(["app", "other"]) && toset(keys(output.rotation_enabled)) == toset(["app", "other"])
+    condition     = toset(keys(output.rotation_ids)) == toset(["app", "other"])
     error_message = "The rotations must have the keys of secrets."
   }
   assert {
@@ -270,5 +271,39 @@ run "the_caller_s_environment_variables_stand_beside_those_of_the_module" {
       EXCLUDE_CHARACTERS = "", HTTPS_PROXY = "http://proxy.example.com:3128", NO_PROXY = ".amazonaws.com"
     })
     error_message = "The function's environment is ${jsonencode(aws_lambda_function.rotation.environment[0].variables)}."
+  }
+}
+
+run "a_role_that_exists_is_used_and_the_policy_that_it_needs_is_an_output" {
+  command = plan
+
+  variables {
+    role = { arn = "arn:aws:iam::123456789012:role/team/rotation" }
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.rotation.role == "arn:aws:iam::123456789012:role/team/rotation" &&
+      output.role_name == "rotation" &&
+      length(aws_iam_role.function) == 0 && length(aws_iam_role_policy.function) == 0
+    )
+    error_message = "The module must make no role."
+  }
+  assert {
+    condition     = jsondecode(output.role_policy).Statement[0].Sid == "RotateSecrets"
+    error_message = "The policy must be an output."
+  }
+}
+
+run "sensitive_arns_are_no_secrets" {
+  command = plan
+
+  module {
+    source = "./tests/fixtures/sensitive"
+  }
+
+  assert {
+    condition     = output.rotations == toset(["app"])
+    error_message = "The secret must rotate."
   }
 }

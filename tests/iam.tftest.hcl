@@ -38,7 +38,7 @@ run "three_statements_are_enough_and_name_no_secret" {
   }
 
   assert {
-    condition = aws_iam_role_policy.function.policy == jsonencode({
+    condition = aws_iam_role_policy.function[0].policy == jsonencode({
       Version = "2012-10-17"
       Statement = [
         {
@@ -71,15 +71,15 @@ run "three_statements_are_enough_and_name_no_secret" {
         },
       ]
     })
-    error_message = "The policy is ${aws_iam_role_policy.function.policy}."
+    error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
   }
   assert {
-    condition = jsondecode(aws_iam_role.function.assume_role_policy).Statement == {
+    condition = jsondecode(aws_iam_role.function[0].assume_role_policy).Statement == {
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
       Principal = { Service = "lambda.amazonaws.com" }
     }
-    error_message = "Only Lambda may assume the role; the policy is ${aws_iam_role.function.assume_role_policy}."
+    error_message = "Only Lambda may assume the role; the policy is ${aws_iam_role.function[0].assume_role_policy}."
   }
 }
 
@@ -105,7 +105,7 @@ run "every_feature_grants_what_it_needs_and_no_more" {
   }
 
   assert {
-    condition = { for statement in jsondecode(aws_iam_role_policy.function.policy).Statement : statement.Sid => statement.Action } == {
+    condition = { for statement in jsondecode(aws_iam_role_policy.function[0].policy).Statement : statement.Sid => statement.Action } == {
       RotateSecrets = [
         "secretsmanager:DescribeSecret",
         "secretsmanager:GetSecretValue",
@@ -131,10 +131,10 @@ run "every_feature_grants_what_it_needs_and_no_more" {
       WriteTraces            = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
       CallIt                 = ["execute-api:Invoke"]
     }
-    error_message = "The policy is ${aws_iam_role_policy.function.policy}."
+    error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
   }
   assert {
-    condition = { for statement in jsondecode(aws_iam_role_policy.function.policy).Statement : statement.Sid => statement.Resource } == {
+    condition = { for statement in jsondecode(aws_iam_role_policy.function[0].policy).Statement : statement.Sid => statement.Resource } == {
       RotateSecrets          = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"
       GeneratePasswords      = "*"
       WriteLogs              = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"
@@ -147,11 +147,11 @@ run "every_feature_grants_what_it_needs_and_no_more" {
       WriteTraces            = "*"
       CallIt                 = ["arn:aws:execute-api:eu-central-1:123456789012:abc/*"]
     }
-    error_message = "The policy is ${aws_iam_role_policy.function.policy}."
+    error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
   }
   assert {
     condition = {
-      for statement in jsondecode(aws_iam_role_policy.function.policy).Statement : statement.Sid => statement.Condition
+      for statement in jsondecode(aws_iam_role_policy.function[0].policy).Statement : statement.Sid => statement.Condition
       if can(statement.Condition)
       } == {
       RotateSecrets          = { StringEquals = { "secretsmanager:resource/AllowRotationLambdaArn" = "arn:aws:lambda:eu-central-1:123456789012:function:app" } }
@@ -159,13 +159,13 @@ run "every_feature_grants_what_it_needs_and_no_more" {
       NetworkIsForLambdaOnly = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-central-1:123456789012:function:app" } }
       CallIt                 = { Bool = { "aws:SecureTransport" = ["true"] } }
     }
-    error_message = "The policy is ${aws_iam_role_policy.function.policy}."
+    error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
   }
   assert {
     condition = toset([
-      for statement in jsondecode(aws_iam_role_policy.function.policy).Statement : statement.Sid if statement.Effect == "Deny"
+      for statement in jsondecode(aws_iam_role_policy.function[0].policy).Statement : statement.Sid if statement.Effect == "Deny"
     ]) == toset(["NetworkIsForLambdaOnly"])
-    error_message = "The policy is ${aws_iam_role_policy.function.policy}."
+    error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
   }
 }
 
@@ -179,7 +179,7 @@ run "a_target_that_only_reads_is_granted_nothing_for_a_setting_that_is_absent" {
   }
 
   assert {
-    condition     = !contains(jsondecode(aws_iam_role_policy.function.policy).Statement[*].Sid, "ReadAdminSecret")
+    condition     = !contains(jsondecode(aws_iam_role_policy.function[0].policy).Statement[*].Sid, "ReadAdminSecret")
     error_message = "Without admin_secret_arn there is nothing to grant."
   }
 }
@@ -200,7 +200,7 @@ run "in_another_partition_every_arn_is_of_it" {
   }
 
   assert {
-    condition     = length(regexall("arn:aws:", aws_iam_role_policy.function.policy)) == 0 && length(regexall("arn:aws-cn:[a-z]+:cn-north-1:123456789012:", aws_iam_role_policy.function.policy)) == 3
-    error_message = "The policy is ${aws_iam_role_policy.function.policy}."
+    condition     = length(regexall("arn:aws:", aws_iam_role_policy.function[0].policy)) == 0 && length(regexall("arn:aws-cn:[a-z]+:cn-north-1:123456789012:", aws_iam_role_policy.function[0].policy)) == 3
+    error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
   }
 }

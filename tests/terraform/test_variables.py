@@ -265,7 +265,7 @@ FUNCTION = [
     rejected(
         "a runtime is known",
         'function.runtime is "python3.10"',
-        "python3.11, python3.12, python3.13, python3.14",
+        "python3.11 and later",
         function={"runtime": "python3.10"},
     ),
     rejected(
@@ -275,7 +275,12 @@ FUNCTION = [
         function={"architecture": "riscv"},
     ),
     *(
-        rejected(f"memory is not {size}", f"function.memory is {size}", "from 128 to 10240", function={"memory": size})
+        rejected(
+            f"memory is not {size}",
+            f"function.memory_size is {size}",
+            "from 128 to 10240",
+            function={"memory_size": size},
+        )
         for size in (64, 10241, 256.5)
     ),
     *(
@@ -314,7 +319,6 @@ FUNCTION = [
         )
         for name in ("", "A", "1A", "A-B", "_HANDLER")
     ),
-    rejected("a log level is known", 'function.log_level is "LOUD"', "TRACE, DEBUG", function={"log_level": "LOUD"}),
     rejected("a tracing mode is known", 'function.tracing is "on"', "PassThrough, Active", function={"tracing": "on"}),
     *(
         rejected(
@@ -341,6 +345,13 @@ FUNCTION = [
 ]
 
 ROLE = [
+    rejected("a role is an ARN", 'role.arn is "app"', "arn:<partition>:iam", role={"arn": "app"}),
+    rejected(
+        "a role that exists has its name and path",
+        "role.arn is set",
+        "Remove them",
+        role={"arn": "arn:aws:iam::123456789012:role/app", "path": "/rotation/"},
+    ),
     rejected("a role's name has at most 64 characters", 'role.name is "aaa', "1 to 64", role={"name": "a" * 65}),
     rejected("a role's path is between slashes", 'role.path is "rotation"', "/rotation/", role={"path": "rotation"}),
     rejected(
@@ -375,6 +386,8 @@ REJECTED = [
 
 ACCEPTED: dict[str, dict[str, Any]] = {
     "a plain call": {},
+    "a runtime of next year": {"function": {"runtime": "python3.16"}},
+    "a role that exists": {"role": {"arn": "arn:aws:iam::123456789012:role/team/rotation"}},
     "no secrets": {"secrets": {}},
     "no character is excluded": {"exclude_characters": ""},
     "1000 days, the most of Secrets Manager": {"schedule": {"days": 1000}},
@@ -391,7 +404,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "package": {"s3": {"bucket": "b", "key": "k"}},
     },
     "an own target in a package": {"target": {"type": "python"}, "package": {"s3": {"bucket": "b", "key": "k"}}},
-    "the largest function": {"function": {"memory": 10240, "timeout": 900, "reserved_concurrency": 10}},
+    "the largest function": {"function": {"memory_size": 10240, "timeout": 900, "reserved_concurrency": 10}},
 }
 
 
