@@ -61,7 +61,7 @@ BROKEN = {
 }
 
 
-def test_a_function_that_is_not_ours_is_told_what_it_keeps_and_what_it_breaks(tmp_path: Path) -> None:
+def test_of_a_function_that_is_not_ours_it_shows_what_it_keeps_and_what_it_breaks(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_mine.py").write_text(TESTS.format(folder=str(FUNCTION)))
     cases = [f"test_mine.py::TestMine::{name}" for name in sorted(KEPT | BROKEN)]

@@ -238,7 +238,7 @@ def test_sigv4_signs_with_the_credentials_of_the_function(service: Api, monkeypa
         ({"sigv4_service": "es", "sigv4_region": "us-west-2"}, "us-west-2/es"),
     ],
 )
-def test_sigv4_signs_for_the_api_gateway_of_the_functions_region_unless_told_otherwise(
+def test_sigv4_signs_by_default_for_the_api_gateway_of_the_functions_region(
     service: Api, monkeypatch: pytest.MonkeyPatch, more: dict[str, str], scope: str
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-north-1")
@@ -375,7 +375,7 @@ def test_an_administrator_sends_the_set_request_and_the_user_the_test(
     assert "r00t" not in capsys.readouterr().out.replace('"username": "root"', "")
 
 
-def test_a_refused_administrator_is_told_as_such(service: Api) -> None:
+def test_a_refused_administrator_is_reported_as_such(service: Api) -> None:
     service.answer = lambda request: 401
     given = settings(service, admin_secret_arn="arn:admin", **BASIC)
     manager = AdministratorsSecret('{"username": "root", "password": "r00t-password"}')
@@ -446,14 +446,14 @@ def test_an_api_that_refuses_what_another_run_has_set_has_the_value(service: Api
     assert account.set == [status]
 
 
-def test_a_refused_value_is_told_by_the_set_request_and_not_by_the_test(service: Api) -> None:
+def test_a_refused_value_is_reported_by_the_set_request_and_not_by_the_test(service: Api) -> None:
     service.answer = lambda request: 422 if request.method == "PUT" else 401
     with pytest.raises(ConfigurationError, match=r"PUT .*422.*'set_status'"):
         http.set_secret(administered(service))
     assert [request.method for request in service.requests] == ["GET", "PUT", "GET"]
 
 
-def test_a_set_request_without_an_answer_is_told_as_such_when_the_value_does_not_work(service: Api) -> None:
+def test_a_set_request_without_an_answer_is_reported_as_such_when_the_value_does_not_work(service: Api) -> None:
     def answer(request: Request) -> int:
         if request.method == "PUT":
             raise ConnectionError
@@ -761,7 +761,7 @@ def test_a_server_without_tls_gets_nothing(service: Api) -> None:
         ({"test_body": '{"p": "{{current.password}}"}'}, "no current value"),
     ],
 )
-def test_a_wrong_setting_is_told_by_name_before_anything_is_sent(
+def test_a_wrong_setting_is_reported_by_name_before_anything_is_sent(
     service: Api, change: dict[str, str], text: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=text):
@@ -770,7 +770,7 @@ def test_a_wrong_setting_is_told_by_name_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("name", ["set_body", "test_body"])
-def test_a_key_that_the_secret_lacks_is_told_before_anything_is_sent(service: Api, name: str) -> None:
+def test_a_key_that_the_secret_lacks_is_reported_before_anything_is_sent(service: Api, name: str) -> None:
     change = {name: '{"x": "{{pending.api_key}}"}'}
     with pytest.raises(SecretError, match="'api_key'"):
         http.set_secret(context(credential("new"), credential("old"), **settings(service, **change)))

@@ -152,7 +152,7 @@ def test_a_key_that_does_not_work_anyway_goes_before_one_that_works(world: World
     assert len(service.ids) == 2
 
 
-def test_the_current_key_was_deleted_by_hand_and_the_previous_one_stays(world: World, service: AccessKey) -> None:
+def test_the_current_key_was_deleted_outside_and_the_previous_one_stays(world: World, service: AccessKey) -> None:
     previous = world.current
     del service.iam.keys[json.loads(world.rotate())["access_key_id"]]
     new = world.rotate()
@@ -238,7 +238,7 @@ def _lose_answer(world: World, service: AccessKey) -> tuple[str, Key]:
     return token, service.iam.of("app")[-1]
 
 
-def test_a_key_whose_answer_was_lost_is_deleted_once_nobody_can_store_it(
+def test_a_key_whose_answer_was_lost_is_deleted_once_no_run_can_store_it(
     world: World, service: AccessKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token, lost = _lose_answer(world, service)

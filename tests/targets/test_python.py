@@ -114,7 +114,7 @@ def test_a_wrong_file_fails_every_step_and_changes_nothing(step: str) -> None:
     assert manager.calls == []
 
 
-def test_of_an_exception_in_the_file_the_class_and_the_line_are_told_and_not_the_text(
+def test_of_an_exception_in_the_file_the_class_and_the_line_are_reported_and_not_the_text(
     capsys: pytest.CaptureFixture[str], zip_root: Path
 ) -> None:
     text = "def set_secret(context):\n    raise KeyError(context.pending.text)\ndef test_secret(context): pass\n"

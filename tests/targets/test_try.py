@@ -49,7 +49,7 @@ def test_a_target_that_keeps_the_rules_passes(
     assert "try: passed, 7 checks" in shown
 
 
-def test_a_target_that_breaks_them_is_told_which(
+def test_of_a_target_that_breaks_them_it_shows_which(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "forgetful.py").write_text(FORGETFUL.replace("import my_target", GOOD.read_text()))

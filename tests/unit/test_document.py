@@ -68,7 +68,7 @@ def test_json_of_another_shape_is_refused(text: str) -> None:
         ("[]", "an array"),
     ],
 )
-def test_a_value_that_is_no_string_is_refused_and_its_kind_told(value: str, kind: str) -> None:
+def test_a_value_that_is_no_string_is_refused_and_its_kind_named(value: str, kind: str) -> None:
     with pytest.raises(errors.KeyNotStringError, match=f"'a' holds {kind}"):
         replace(f'{{"a": {value}}}', {"a": "2"})
 

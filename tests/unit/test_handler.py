@@ -202,7 +202,7 @@ def test_an_exception_of_our_own_kinds_keeps_its_message(manager: SecretsManager
     assert "none of the stored values" in str(fail(function, "setSecret", arn, token))
 
 
-def test_an_unknown_exception_is_told_by_its_class_and_place(
+def test_an_unknown_exception_is_reported_by_its_class_and_place(
     manager: SecretsManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_: str) -> None:
@@ -339,7 +339,7 @@ def test_a_user_name_is_shown_unless_it_is_rotated(
 # The function's own settings.
 
 
-def test_a_malformed_setting_is_told_at_each_invocation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_malformed_setting_is_reported_at_each_invocation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSWORD_LENGTH", "long")
     handler._function.cache_clear()
     for _ in range(2):

@@ -96,7 +96,7 @@ def test_a_secret_that_is_not_there_is_an_error_of_secrets_manager(client: Any) 
         Store(Secrets(lambda _: client, Log()), "none", TOKEN, None, Deadline(), ()).describe()
 
 
-def test_labels_after_the_move_are_told_without_a_call() -> None:
+def test_labels_after_the_move_are_known_without_a_call() -> None:
     about = Description(True, {"a": frozenset({"AWSPREVIOUS"}), "b": frozenset({CURRENT}), "c": frozenset({PENDING})})
     assert about.promoted("c").labels == {"a": set(), "b": {"AWSPREVIOUS"}, "c": {PENDING, CURRENT}}
     assert Description(True, {"c": frozenset({PENDING})}).promoted("c").labels == {"c": {PENDING, CURRENT}}

@@ -57,7 +57,7 @@ def test_half_a_character_is_refused_by_name_and_without_the_value() -> None:
         _ = Credential("v", "plain \ud83d").value
 
 
-def test_a_value_that_nobody_can_use_is_no_candidate() -> None:
+def test_an_unusable_value_is_no_candidate() -> None:
     """So a broken value that somebody has put does not keep the one before it from being tried."""
     unusable = [Credential(str(n), text, ("password",)) for n, text in enumerate([HALF, "{}", '{"password": ""}', "x"])]
     good = Credential("good", JSON, ("password",))

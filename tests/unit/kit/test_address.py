@@ -11,7 +11,7 @@ context = contexts.of("mysql")
 
 
 @pytest.mark.parametrize("host", ["db.example.com:3306", "10.0.0.5:3306", "[::1]:3306", "db.example.com:"])
-def test_a_host_with_its_port_is_told_where_the_port_goes(host: str) -> None:
+def test_of_a_host_with_its_port_the_error_says_where_the_port_goes(host: str) -> None:
     """The endpoint of an RDS instance, as Terraform gives it, has both."""
     with refused(ConfigurationError, "'port'"):
         address.host(context(None), contexts.credential("x", host=host))

@@ -45,7 +45,7 @@ def test_a_name_server_that_never_answers_is_given_up_at_the_end(monkeypatch: py
     over.set()
 
 
-def test_a_name_that_does_not_exist_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_does_not_exist_is_reported_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -82,7 +82,7 @@ def test_dead_addresses_alone_are_given_up_at_the_end(monkeypatch: pytest.Monkey
             connect("db.example.com", 5432, Limit(2))
 
 
-def test_a_refused_connection_is_told_at_once() -> None:
+def test_a_refused_connection_is_reported_at_once() -> None:
     with within(0, 0.5), refused(NetworkError, "127.0.0.1:1", "ConnectionRefusedError"):
         connect("127.0.0.1", 1, Limit(5))
 

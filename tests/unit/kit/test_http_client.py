@@ -135,7 +135,7 @@ def test_a_body_that_ends_too_soon_is_no_answer() -> None:
         answer_of(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhi")
 
 
-def test_a_body_that_nobody_wants_is_not_waited_for() -> None:
+def test_a_body_that_is_not_needed_is_not_waited_for() -> None:
     with serving(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")) as port:
         assert put(port).status == 200
 

@@ -170,13 +170,13 @@ def test_a_client_s_certificate_is_shown(version: ssl.TLSVersion, tmp_path: Path
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_server_that_demands_one_is_told_as_such(version: ssl.TLSVersion, tmp_path: Path) -> None:
+def test_a_server_that_demands_one_is_reported_as_such(version: ssl.TLSVersion, tmp_path: Path) -> None:
     with refused(ConfigurationError, "'tls_client_secret_arn'"):
         greeted(greeting(demanding(tmp_path, version)), {"tls_ca": ROOT.certificate})
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_server_that_rejects_it_is_told_as_such(version: ssl.TLSVersion, tmp_path: Path) -> None:
+def test_a_server_that_rejects_it_is_reported_as_such(version: ssl.TLSVersion, tmp_path: Path) -> None:
     with refused(ConfigurationError, "rejects", "'tls_client_secret_arn'"):
         greeted(greeting(demanding(tmp_path, version)), {"tls_ca": ROOT.certificate}, shown(issue("app")))
 
@@ -245,7 +245,7 @@ def test_a_secret_without_a_certificate_is_refused_by_its_name(text: str) -> Non
 # Servers with which there is no TLS.
 
 
-def test_a_server_that_speaks_only_old_tls_is_told_as_such(tmp_path: Path) -> None:
+def test_a_server_that_speaks_only_old_tls_is_reported_as_such(tmp_path: Path) -> None:
     trust = server(tmp_path, LEAF, MIDDLE)
     trust.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.warns(DeprecationWarning, match="TLSv1"):
@@ -255,7 +255,7 @@ def test_a_server_that_speaks_only_old_tls_is_told_as_such(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("said", [b"220 mail.example.com ESMTP\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
-def test_a_server_that_speaks_no_tls_is_told_as_such(said: bytes) -> None:
+def test_a_server_that_speaks_no_tls_is_reported_as_such(said: bytes) -> None:
     with refused(ConfigurationError, "tls", '"disable"'):
         greeted(lambda connection, over: connection.sendall(said), {})
 
@@ -264,7 +264,7 @@ def hang_up(connection: socket.socket, over: threading.Event) -> None:
     connection.recv(1000)
 
 
-def test_a_server_that_hangs_up_is_told_as_such() -> None:
+def test_a_server_that_hangs_up_is_reported_as_such() -> None:
     with refused(ConfigurationError, "closed", "port"):
         greeted(hang_up, {})
 
