@@ -1,15 +1,16 @@
 """What `make faults` examines: each target with each kind of secret."""
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rotation_lab.crash import document
 from rotation_lab.crash.case import Case, other_arn
 from rotation_lab.model.secrets_manager import ACCOUNT, REGION
-from rotation_lab.services import data_api, door, iam, mariadb, postgresql, rabbitmq, redis_server
+from rotation_lab.services import data_api, door, iam, mariadb, pgbouncer, postgresql, rabbitmq, redis_server
 from rotation_lab.services.base import USER, Nothing, Service, alone
 
 TARGETS = Path(__file__).parent / "targets"
@@ -57,6 +58,12 @@ def _administered(module: Any) -> Start:
     return lambda: alone(module.start(tls=False), may_change_itself=False)
 
 
+@contextmanager
+def _pooled() -> Iterator[Service]:
+    with postgresql.start() as server, pgbouncer.start(server) as pooler:
+        yield pooler.credential()
+
+
 def _address(host: str, port: int) -> Mapping[str, str]:
     return {"host": host, "port": str(port)}
 
@@ -85,7 +92,7 @@ ADMIN = {"admin_secret_arn": other_arn(1, "admin")}
 SEVERAL = ("password", "token", "salt")
 PASSWORD = ("password",)
 GENERATORS = {"token": {"type": "hex", "bytes": 24}, "salt": {"type": "base64"}}
-CASES = (
+PLAIN = (
     case("none/plain text", (), _nothing()),
     case("none/one key", PASSWORD, _nothing("password")),
     case("none/several keys", SEVERAL, _nothing(*SEVERAL), generators=GENERATORS),
@@ -138,3 +145,26 @@ CASES = (
         thin=True,
     ),
 )
+
+
+WORLDS: Mapping[str, tuple[str, ...]] = {
+    "postgresql": tuple(postgresql.Role.misbehaviours),
+    # A client certificate needs TLS, which the harness does not look into.
+    "mysql": tuple(name for name in mariadb.Account.misbehaviours if "certificate" not in name),
+    "iam_access_key": (iam.UNKNOWN,),
+}
+"""Target → the odd worlds in which its cases are run again, by `make faults` without QUICK."""
+
+
+def _in_worlds(cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    return tuple(
+        replace(each, name=f"{each.name}, {world}", world=world, quick=False, thin=True)
+        for each in cases
+        for world in WORLDS.get(each.group, ())
+    )
+
+
+POOLED = case(
+    "postgresql/the role itself, through a transaction pooler", PASSWORD, _pooled, _no_tls(), quick=False, thin=True
+)
+CASES = (*PLAIN, *_in_worlds(PLAIN), POOLED)

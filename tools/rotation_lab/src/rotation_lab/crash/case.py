@@ -53,6 +53,8 @@ class Case:
     """Modules to import before the first run: drivers take a while, which no run has to wait for."""
     explains: str = ""
     """The class of the function's exceptions that say what to do; empty: any class that is not Python's own."""
+    world: str = ""
+    """One of the service's odd worlds, in which everything happens; empty: as it is when it is new."""
     quick: bool = True
     """Whether ``--quick`` includes it."""
     thin: bool = False

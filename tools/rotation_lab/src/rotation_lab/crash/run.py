@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class Function:
 
 def run(case: Case, function: Function, choice: Choice, tell: Callable[[str], None]) -> Result:
     """Start the service, load the function, and run all faults."""
-    with case.service() as service:
+    with case.service() as service, service.misbehave(case.world) if case.world else nullcontext():
         listener = Listener(service.upstream) if service.upstream else None
         port = listener.port if listener else 0
         _become({**case.environment(HOST, port), **function.environment})
