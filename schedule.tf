@@ -12,6 +12,8 @@ variable "schedule" {
     days       = optional(number)
     expression = optional(string)
     duration   = optional(string)
+
+    rotate_immediately = optional(bool) # where it was before: dropped without a message, it would rotate at once
   })
   default  = { days = 30 }
   nullable = false
@@ -24,6 +26,11 @@ variable "schedule" {
   validation {
     condition     = var.schedule.days == null || var.schedule.expression == null
     error_message = "schedule has both days and expression. Set only one of them."
+  }
+
+  validation {
+    condition     = var.schedule.rotate_immediately == null
+    error_message = "schedule.rotate_immediately is a variable of its own. Set rotate_immediately = ${coalesce(var.schedule.rotate_immediately, false)} beside schedule."
   }
 
   validation {

@@ -176,6 +176,12 @@ GENERATORS = [
 ]
 
 SCHEDULES = [
+    rejected(
+        "rotate_immediately is no attribute of a schedule",
+        "schedule.rotate_immediately",
+        "rotate_immediately = false beside schedule",
+        schedule={"days": 30, "rotate_immediately": False},
+    ),
     rejected("a schedule has days or an expression", "neither days nor expression", "{ days = 30 }", schedule={}),
     rejected(
         "a schedule has not both",
