@@ -22,17 +22,14 @@ EDITS = {
     ),
     "finishes without testing": (
         "python/one key",
-        "        context = self._context(about)\n"
-        "        _ = context.pending\n"
-        "        self._check_identity(context)\n"
-        "        self._target.test_secret(context)\n\n    def _check_identity",
-        "        return\n\n    def _check_identity",
+        "        if self._target is not None:\n            self._target.test_secret(context)\n\n    def _check_pending",
+        "\n    def _check_pending",
         "killed before setSecret secretsmanager:DescribeSecret",
         {invariants.VERIFIED},
     ),
     "does not search unlabelled versions": (
         "python/one key",
-        "chain([previous] if previous else [], self._store.unlabelled())",
+        "chain([previous] if previous else [], others)",
         "chain([previous] if previous else [], [])",
         "killed before testSecret secretsmanager:DescribeSecret",
         {invariants.CONVERGES, invariants.CURRENT},
