@@ -103,6 +103,10 @@ class Installation:
         keys = json.loads(self.environment.get("SECRET_KEYS", "null"))
         return _with(value, **{keys[0]: NEVER_SET}) if keys else NEVER_SET
 
+    def logs(self) -> str:
+        """What the service itself has logged, to be searched for values."""
+        return self.service.logs()
+
     def prepare(self, manager: SecretsManager) -> Mapping[str, Any]:
         """Put what else is stored, such as an administrator's secret. Returns further boto3 clients by service.
 
@@ -161,7 +165,7 @@ class TargetScene(Scene):
         self.service.watch(hook)
 
     def logs(self) -> str:
-        return self.service.service.logs()
+        return self.service.logs()
 
 
 class World(contract.World):

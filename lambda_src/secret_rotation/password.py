@@ -29,8 +29,8 @@ class Password:
         classes = self._classes()
         if not any(classes.values()):
             raise SettingError(
-                "EXCLUDE_CHARACTERS and the excluded classes leave no characters to generate a password from. "
-                "Exclude fewer."
+                "EXCLUDE_CHARACTERS, EXCLUDE_LOWERCASE, EXCLUDE_UPPERCASE, EXCLUDE_NUMBERS and EXCLUDE_PUNCTUATION "
+                "leave no characters to generate a password from. Exclude fewer."
             )
         if self.require_each_included_type:
             self._check_each(classes)

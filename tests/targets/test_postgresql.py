@@ -383,7 +383,11 @@ def rotated(role: Role, by: str, **settings: str) -> str:
         if by == ADMIN
         else made(role, pending, version(role, FIRST), **settings)
     )
-    target.set_secret(given)
+    try:
+        target.set_secret(given)
+    except NetworkError:  # a pooler may say to try later, as Secrets Manager does
+        time.sleep(2)
+        target.set_secret(given)
     target.test_secret(given)
     return "second"
 

@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = {"lambda_src", "examples", "tests", "docs", "tools", ".ci"}
+# bootstrap: the function's own zip, a part of the module (docs/decisions/0014-packaging.md).
+FOLDERS = {"bootstrap", "lambda_src", "examples", "tests", "docs", "tools", ".ci"}
 FILES = {
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
     "Makefile", "pyproject.toml", ".gitattributes", ".gitignore",

@@ -64,7 +64,13 @@ def alive(process: int) -> bool:
 
 def test_a_checkout_has_no_traces_of_earlier_runs(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    for name in ("lambda_src/a.py", "lambda_src/__pycache__/a.pyc", "examples/x/main.tf", "tests/a.tftest.hcl"):
+    for name in (
+        "bootstrap/function.zip",
+        "lambda_src/a.py",
+        "lambda_src/__pycache__/a.pyc",
+        "examples/x/main.tf",
+        "tests/a.tftest.hcl",
+    ):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).touch()
     for name in (".terraform.lock.hcl", "terraform.tfstate", ".terraform/x.zip", "saved.tfplan"):
@@ -73,4 +79,4 @@ def test_a_checkout_has_no_traces_of_earlier_runs(tmp_path: Path) -> None:
     (source / "main.tf").touch()
     copied = checkout(tmp_path / "copy", source)
     files = sorted(str(path.relative_to(copied)) for path in copied.rglob("*") if path.is_file())
-    assert files == ["examples/x/main.tf", "lambda_src/a.py", "main.tf", "tests/a.tftest.hcl"]
+    assert files == ["bootstrap/function.zip", "examples/x/main.tf", "lambda_src/a.py", "main.tf", "tests/a.tftest.hcl"]
