@@ -330,7 +330,7 @@ def test_a_key_is_not_tried_beyond_the_functions_time(
     assert service.iam.calls.count("GetCallerIdentity") == 1
 
 
-@pytest.mark.parametrize(("seconds", "tries"), [(14.9, 1), (15.2, 2)])
+@pytest.mark.parametrize(("seconds", "tries"), [(14.9, 1), (16.9, 2)])
 def test_a_key_is_tried_again_while_there_is_time_for_the_pause_and_a_whole_try(
     world: World, service: AccessKey, monkeypatch: pytest.MonkeyPatch, seconds: float, tries: int
 ) -> None:

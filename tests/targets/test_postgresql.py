@@ -680,9 +680,10 @@ class TestPooledAlternating(TargetContract):
 
 
 @pytest.mark.parametrize("by", [ITSELF, ADMIN])
-def test_nothing_is_left_in_a_connection_that_the_pooler_lends_next(server: PostgreSQL, by: str) -> None:
+def test_nothing_is_left_in_a_connection_that_the_pooler_lends_next(by: str) -> None:
     """The application that gets it has the settings that it had before."""
-    with pgbouncer.start(server, default_pool_size="1") as pooler:
+    # A server of its own: with the others' roles and connections, the pooler once could not serve.
+    with postgresql.start() as server, pgbouncer.start(server, default_pool_size="1") as pooler:
         role = Pooled(pooler)
         user, password = (role.name, FIRST) if by == ITSELF else (role.admin, ADMIN_PASSWORD)
         names = ("search_path", "role", "transaction_read_only", "default_transaction_read_only")
