@@ -27,6 +27,7 @@ auth_file = users.txt
 auth_query = SELECT usename, passwd FROM pg_shadow WHERE usename = $1
 pool_mode = transaction
 server_login_retry = 1
+server_idle_timeout = 60
 client_tls_sslmode = allow
 client_tls_cert_file = server.pem
 client_tls_key_file = server.key

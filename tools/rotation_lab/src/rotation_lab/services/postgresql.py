@@ -34,6 +34,7 @@ hostnossl all +{TLS_ONLY} 127.0.0.1/32 reject
 host all all 127.0.0.1/32 scram-sha-256
 """
 """Without TLS too, so that a connection that gives up TLS would be noticed by its success."""
+# Many connections: a pooler keeps some for each role that a test has made, and a full server makes it refuse clients.
 _CONFIGURATION = """\
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -43,6 +44,7 @@ ssl_key_file = 'server.key'
 log_statement = all
 log_connections = on
 shared_buffers = 16MB
+max_connections = 400
 max_worker_processes = 0
 autovacuum = off
 fsync = off
