@@ -30,7 +30,8 @@ LONGEST_HEAD = 1 << 20
 _PORTS = {"https": 443, "http": 80}
 _FRAMING = re.compile(rb"(content-length|transfer-encoding|connection)\s*:", re.IGNORECASE)
 """The headers that say where the body ends: all that ``http.client`` needs to see."""
-_STATUS = re.compile(rb"HTTP/1\.\d (\d{3})\b")
+_STATUS = re.compile(rb"HTTP/(?:1\.(\d)|2(?:\.0)?) +([1-9]\d\d)\b.*", re.IGNORECASE | re.DOTALL)
+"""As curl reads it: servers write it in lower case too, or say HTTP/2 where they speak HTTP/1.1."""
 _INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)")
 
 
@@ -99,18 +100,25 @@ def _read_head(stream: BufferedReader) -> list[bytes]:
         while not lines or lines[-1].strip():
             lines.append(stream.readline(left))
             left -= len(lines[-1])
-            _check_line(lines, left)
+            _check_line(lines[-1], left)
+            lines[0] = _status_line(lines[0])
         if not _INTERIM.match(lines[0]):
             return lines
 
 
-def _check_line(lines: list[bytes], left: int) -> None:
+def _check_line(line: bytes, left: int) -> None:
     if not left:
         raise http.client.LineTooLong(f"head of more than {LONGEST_HEAD} bytes")
-    if not lines[-1].endswith(b"\n"):
+    if not line.endswith(b"\n"):
         raise http.client.RemoteDisconnected("The connection ended within the head.")
-    if not _STATUS.match(lines[0]):
+
+
+def _status_line(line: bytes) -> bytes:
+    """The line as ``http.client`` wants it."""
+    found = _STATUS.match(line)
+    if found is None:
         raise http.client.BadStatusLine("not HTTP")
+    return b"HTTP/1.%b %b\r\n" % (found[1] or b"1", found[2])
 
 
 class _Connection(http.client.HTTPConnection):

@@ -26,6 +26,7 @@ _ASK_CLIENT = (
     "Where the server demands a client's certificate, give a secret with the keys 'certificate' and 'private_key' as "
     f"{CLIENT_SETTING!r}."
 )
+_NOTHING_IN_COMMON = f"Check the server's TLS versions, ciphers and curves. {_ASK_CLIENT}"
 _TOO_OLD = "The server speaks TLS 1.1 at most; TLS 1.2 or later is needed. Upgrade the server or turn TLS 1.2 on there."
 _BAD_CLIENT = f"The server rejects the client's certificate: check what is in {CLIENT_SETTING!r}."
 _ADVICE = {
@@ -38,7 +39,7 @@ _ADVICE = {
     "RECORD_LAYER_FAILURE": _NO_TLS,
     "HungUpError": "The server closed the connection. Check the port, and that the server speaks TLS there.",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": _ASK_CLIENT,
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": _ASK_CLIENT,
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": _NOTHING_IN_COMMON,
     "SSLV3_ALERT_BAD_CERTIFICATE": _BAD_CLIENT,
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": _BAD_CLIENT,
     "SSLV3_ALERT_CERTIFICATE_REVOKED": _BAD_CLIENT,
@@ -51,12 +52,20 @@ _ADVICE = {
 _WRONG_NAME = (
     "The certificate is for another name: connect by a name that is in it, or give that name as 'tls_server_name'."
 )
+_TOO_WEAK = (
+    "The certificate's key or signature is too weak (RSA needs 2048 bits, signatures SHA-256), or that of its "
+    "authority: renew it."
+)
 _CERTIFICATE = {
     9: "The certificate is not valid yet: check the server's clock.",
     10: "The certificate has expired: renew it.",
     18: "The certificate is self-signed: give it as 'tls_ca'.",
+    26: "The certificate is not for servers (extendedKeyUsage): have one made for serverAuth.",
     62: _WRONG_NAME,
     64: _WRONG_NAME,
+    66: _TOO_WEAK,
+    67: _TOO_WEAK,
+    68: _TOO_WEAK,
 }
 """What to do about a certificate, by OpenSSL's number of what is wrong with it."""
 _AUTHORITY = "Give the certificate's authority as 'tls_ca'."
@@ -90,8 +99,10 @@ class Trust(ssl.SSLContext):
         return made
 
 
-def context(settings: Mapping[str, str], client: Credential | None = None) -> Trust | None:
+def context(settings: Mapping[str, str], client: Credential | None = None, *, protocol: str = "") -> Trust | None:
     """How to connect by the settings ``tls``, ``tls_ca`` and ``tls_server_name``; None: without TLS.
+
+    ``protocol`` is what is going to be spoken, as ALPN names it: some servers demand that it is said.
 
     ``tls_ca`` is trusted besides the system's authorities: certificates in PEM, or the path of a file with them,
     absolute (of a layer, below /opt) or relative to the zip. An authority, an intermediate one and the server's own
@@ -103,7 +114,7 @@ def context(settings: Mapping[str, str], client: Credential | None = None) -> Tr
         raise SettingError(f"The setting 'tls' is {wanted!r}; allowed: verify, disable.")
     if wanted == "disable":
         return None
-    trusted = settings.get("tls_ca") or "", settings.get("tls_server_name") or None
+    trusted = settings.get("tls_ca") or "", settings.get("tls_server_name") or None, protocol
     # One with a private key is not kept: it would outlive the rotation.
     return _trust(*trusted) if client is None else _show(_trust.__wrapped__(*trusted), client)
 
@@ -128,9 +139,14 @@ def refused(where: str) -> TlsError:
 
 
 @cache  # reading the system's authorities takes longer than the connection
-def _trust(authorities: str, name: str | None) -> Trust:
+def _trust(authorities: str, name: str | None, protocol: str) -> Trust:
     made = Trust(ssl.PROTOCOL_TLS_CLIENT)
     made.name = name
+    # What psql, mariadb and curl offer. Python leaves out ciphers with RSA key exchange or SHA-1 as MAC, which are all
+    # that some older servers have.
+    made.set_ciphers("DEFAULT:@SECLEVEL=2")
+    if protocol:
+        made.set_alpn_protocols([protocol])
     made.load_default_certs()
     # The same from Python 3.11 to 3.14. 3.13 began to demand extensions that certificates made by databases lack, and
     # to take a trusted certificate that is not a root. Chain and name are always verified.

@@ -223,7 +223,7 @@ class Call:
             return LockedError(f"{self} answered 423: locked. Unlock it there; the rotation is tried again.")
         if status in TRANSIENT or status >= 500:
             return NetworkError(f"{self} answered {status}: the service is in trouble. The rotation is tried again.")
-        if 300 <= status < 400:
+        if 300 <= status < 400 and status != 304:
             return ConfigurationError(f"{self} answered {status}. Redirects are not followed: give the final URL.")
         return ConfigurationError(
             f"{self} answered {status}, which is not in '{self.name}_status'. If it means a refused login: "
@@ -283,7 +283,7 @@ def _split(text: str) -> SplitResult | None:
 def _trust(context: Context, url: SplitResult) -> ssl.SSLContext | None:
     if url.scheme == "http":
         return None
-    return tls.context({**context.settings, "tls": "verify"}, certificate.of(context))
+    return tls.context({**context.settings, "tls": "verify"}, certificate.of(context), protocol="http/1.1")
 
 
 def _headers(context: Context, name: str) -> dict[str, str]:
