@@ -63,7 +63,7 @@ variable "secrets" {
 }
 
 variable "keys" {
-  description = "Keys of the JSON secret whose values rotate; the others stay as they are. Null: the whole value is plain text."
+  description = "Keys of the JSON secret whose values rotate; all else stays as it is. An entry that begins with `/` is a JSON pointer to a nested value, such as `/database/password` or `/users/0/password`. Null: the whole value is plain text."
   type        = list(string)
   default     = null
 
@@ -80,6 +80,25 @@ variable "keys" {
   validation {
     condition     = length(distinct(coalesce(var.keys, []))) == length(coalesce(var.keys, []))
     error_message = "keys is ${jsonencode(var.keys)}: a key is there twice. Name each once."
+  }
+
+  validation {
+    condition     = alltrue([for key in compact(coalesce(var.keys, [])) : !(startswith(key, "/") && can(regex("~([^01]|$)", key)))])
+    error_message = "keys has entries that are no JSON pointers: ${join(", ", [for key in compact(coalesce(var.keys, [])) : jsonencode(key) if startswith(key, "/") && can(regex("~([^01]|$)", key))])}. After ~ only 0 and 1 are allowed: write ~ in a name as ~0, and / as ~1."
+  }
+
+  # Each as a pointer with a slash after it: what is inside of another begins with that one.
+  validation {
+    condition = alltrue(flatten([
+      for places in [{ for key in distinct(compact(coalesce(var.keys, []))) : key => startswith(key, "/") ? "${key}/" : "/${replace(replace(key, "~", "~0"), "/", "~1")}/" }] : [
+        for key, place in places : [for other, inner in places : key == other || !startswith(inner, place)]
+      ]
+    ]))
+    error_message = "keys has entries that name the same value, or one inside of the other: ${join(", ", flatten([
+      for places in [{ for key in distinct(compact(coalesce(var.keys, []))) : key => startswith(key, "/") ? "${key}/" : "/${replace(replace(key, "~", "~0"), "/", "~1")}/" }] : [
+        for key, place in places : [for other, inner in places : "${jsonencode(key)} and ${jsonencode(other)}" if key != other && startswith(inner, place)]
+      ]
+    ]))}. Each needs a value of its own."
   }
 }
 
@@ -276,6 +295,38 @@ variable "generators" {
         if try(length(generator[name]) > 0, false)
       ]
     ]))}. Name a key of its own, which is neither in keys (${join(", ", coalesce(var.keys, []))}) nor named by another generator."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for named in [flatten([for generator in var.generators : [for name in try(local.named_keys[generator.type], []) : generator[name] if try(length(generator[name]) > 0, false)]])] : [
+        for places in [{ for key in distinct(concat(compact(coalesce(var.keys, [])), named)) : key => startswith(key, "/") ? "${key}/" : "/${replace(replace(key, "~", "~0"), "/", "~1")}/" }] : [
+          for key, place in places : [
+            for other in named : key == other || !(startswith(places[other], place) || startswith(place, places[other]))
+          ]
+        ]
+      ]
+    ]))
+    error_message = "A generator would write into the value of another key: ${join(", ", flatten([
+      for key, generator in var.generators : [
+        for name in try(local.named_keys[generator.type], []) : "generators[${jsonencode(key)}].${name} = ${jsonencode(generator[name])}"
+        if try(length(generator[name]) > 0, false)
+      ]
+    ]))} is the same value as one of keys (${join(", ", coalesce(var.keys, []))}), or inside of it. Name a key of its own."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for generator in var.generators : [
+        for name in try(local.named_keys[generator.type], []) : !(can(regex("^/", generator[name])) && can(regex("~([^01]|$)", generator[name])))
+      ]
+    ]))
+    error_message = "generators has settings that are no JSON pointers: ${join(", ", flatten([
+      for key, generator in var.generators : [
+        for name in try(local.named_keys[generator.type], []) : "generators[${jsonencode(key)}].${name} = ${jsonencode(generator[name])}"
+        if can(regex("^/", generator[name])) && can(regex("~([^01]|$)", generator[name]))
+      ]
+    ]))}. After ~ only 0 and 1 are allowed: write ~ in a name as ~0, and / as ~1."
   }
 }
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from .document import Document, place
+from .document import Document
 from .errors import SecretError, SettingError, explained
+from .pointers import place
 
 PUBLIC_FIELDS = frozenset(
     {"engine", "host", "port", "dbname", "username", "dbInstanceIdentifier", "dbClusterIdentifier", "masterarn"}
@@ -70,11 +71,11 @@ class Credential:
         return self.keys if key is None else (key,)
 
     def get(self, key: str, default: str | None = None) -> str | None:
-        """A member of a JSON secret as text; ``default`` when it is absent or null.
+        """A member of a JSON secret as text, by its name or a JSON pointer; ``default`` when it is absent or null.
 
         Raises ``SecretError`` when it is no whole text: JSON can write half a character, which cannot be sent.
         """
-        found = self.fields.get(key)
+        found = self.document.get(key)
         return default if found is None else _whole(str(found), f"The secret's key {key!r}")
 
     def require(self, key: str) -> str:
@@ -88,14 +89,14 @@ class Credential:
         """The same secret, in which all that rotates is ``value``."""
         if not self.keys:
             return replace(self, text=value)
-        return replace(self, text=self.document.replace({place(key): value for key in self.keys}).text)
+        return replace(self, text=self.document.replace(dict.fromkeys(self.keys, value)).text)
 
     def check_can_hold(self, values: Mapping[str, str]) -> None:
         """Raise a ``SecretError`` unless the secret can be stored with these values of its keys.
 
         For a target that issues values: what is issued and cannot be stored is lost.
         """
-        self.document.replace({place(key): value for key, value in values.items()}).check_size()
+        self.document.replace(values).check_size()
 
     def confidential(self) -> Iterator[str]:
         """Every text that no log may show: the whole, and all in it, at any depth, but the public fields."""
@@ -104,8 +105,9 @@ class Credential:
             members = self.fields
         except SecretError:  # its fields are not known
             return
+        public = PUBLIC_FIELDS.difference(place(key)[0] for key in self.keys)
         for key, value in members.items():
-            if not (isinstance(value, str) and key in PUBLIC_FIELDS.difference(self.keys)):
+            if not (isinstance(value, str) and key in public):
                 yield from _texts(value)
 
 

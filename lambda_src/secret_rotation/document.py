@@ -6,7 +6,7 @@ duplicate keys below the top level. So the document is scanned for where the val
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -23,25 +23,24 @@ from .errors import (
     ValueTooLargeError,
     explained,
 )
+from .pointers import Place, check_apart, look_up, place, pointer, step
 
 MAX_BYTES = 65_536
 """The largest value that Secrets Manager stores, in bytes of UTF-8."""
-
-Place = tuple[str, ...]
-"""Where a value stands: the keys that lead to it, from the top of the document. Only the top level is edited yet."""
 
 _LIKE_JSON = re.compile(r"""[\s\ufeff"'\\]*[\[{][\s\[{]*\\*["'\u2018-\u201f]""")
 """What is before the first bracket is what encoding it again, or pasting it with its quotes, adds."""
 _OPT_OUT = "If all of it is to be replaced, set `overwrite_json = true`."
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_KINDS = {"{": "an object", "[": "an array", "t": "a boolean", "f": "a boolean", "n": "null"}
+_KINDS = {"{": "an object", "[": "an array", '"': "a string", "t": "a boolean", "f": "a boolean", "n": "null"}
+_CLOSING = {"{": "}", "[": "]"}
 
 
 class Member(NamedTuple):
-    """A member of the top-level object: its place, and where its value stands (``text[start:end]``)."""
+    """A member of an object, or an item of an array: its name or index, and where it stands (``text[start:end]``)."""
 
-    place: Place
+    name: str
     start: int
     end: int
 
@@ -62,7 +61,11 @@ class Document:
     @cached_property
     def fields(self) -> Mapping[str, Any]:
         """The members of the JSON object, decoded; numbers stay as text."""
-        return {member.place[-1]: _DECODER.raw_decode(self.text, member.start)[0] for member in self.members}
+        return self._decoded()
+
+    def get(self, key: str) -> Any:
+        """The value at a key or pointer, decoded; None when it is absent, or the text no object."""
+        return look_up(self.fields, place(key)) if self.is_object else None
 
     @property
     def is_object(self) -> bool:
@@ -76,29 +79,24 @@ class Document:
         """Bytes that Secrets Manager has to store."""
         return len(self.text.encode("utf-8", "surrogatepass"))
 
-    def find(self, places: Iterable[Place]) -> dict[Place, Member]:
-        """The members at ``places``, each of which must be there once and hold a string."""
-        wanted = tuple(places)
-        _refuse_duplicates(self.members, wanted)
-        found = {member.place: member for member in self.members}
-        for place in wanted:
-            if place not in found:
-                raise KeyMissingError(
-                    f"The secret has no key {place[-1]!r}. Add it with any string value, or change `keys`."
-                )
-            kind = self.text[found[place].start]
-            if kind != '"':
-                raise KeyNotStringError(
-                    f"The key {place[-1]!r} holds {_KINDS.get(kind, 'a number')}; only a string can be rotated."
-                )
-        return {place: found[place] for place in wanted}
+    def find(self, keys: Iterable[str]) -> dict[str, Member]:
+        """The members at ``keys`` (names or pointers), each of which must be there once and hold a string."""
+        wanted = {key: place(key) for key in keys}
+        _refuse_duplicates(self.members, {way[0] for way in wanted.values()})
+        found = {key: self._member(way) for key, way in wanted.items()}
+        for key, member in found.items():
+            if self.text[member.start] != '"':
+                raise KeyNotStringError(f"The key {key!r} holds {self._kind(member)}; only a string can be rotated.")
+        return found
 
-    def replace(self, values: Mapping[Place, str]) -> "Document":
-        """The document with the strings at the places in ``values`` replaced, all other bytes as they are."""
+    def replace(self, values: Mapping[str, str]) -> "Document":
+        """The document with the strings at the keys of ``values`` replaced, all other bytes as they are."""
+        check_apart(values)
         text = self.text
+        edits = [(member, values[key]) for key, member in self.find(values).items()]
         # From the end, so that the places before an edit stay where they were found.
-        for member in sorted(self.find(values).values(), key=lambda member: member.start, reverse=True):
-            text = text[: member.start] + json.dumps(values[member.place]) + text[member.end :]
+        for member, value in sorted(edits, reverse=True, key=lambda edit: edit[0].start):
+            text = text[: member.start] + json.dumps(value) + text[member.end :]
         return Document(text)
 
     def check_plain(self) -> None:
@@ -121,10 +119,8 @@ class Document:
         return _LIKE_JSON.match(self.text) is not None
 
     def agrees(self, other: "Document", changed: Collection[str]) -> bool:
-        """Whether both are objects with the same members, but for the values of the keys in ``changed``."""
-        if not (self.is_object and other.is_object and self.fields.keys() == other.fields.keys()):
-            return False
-        return all(key in changed or value == other.fields[key] for key, value in self.fields.items())
+        """Whether both are objects with the same members, at any depth, but for the values of ``changed``."""
+        return self.is_object and other.is_object and self._blanked(changed) == other._blanked(changed)
 
     def check_size(self) -> None:
         """Refuse a value that Secrets Manager would not store."""
@@ -141,10 +137,59 @@ class Document:
         except SecretError as problem:
             return problem.with_traceback(None)
 
+    def _decoded(self) -> dict[str, Any]:
+        return {member.name: _DECODER.raw_decode(self.text, member.start)[0] for member in self.members}
 
-def place(key: str) -> Place:
-    """Where the key of a JSON secret stands: at the top level."""
-    return (key,)
+    def _blanked(self, keys: Iterable[str]) -> dict[str, Any]:
+        """All that is in the document, without the values of ``keys``."""
+        found = self._decoded()
+        for *way, last in map(place, keys):
+            container = look_up(found, way)
+            at = step(container, last)
+            if at is not None:
+                container[at] = None
+        return found
+
+    def _member(self, way: Place) -> Member:
+        """The member at a place. Raises ``KeyMissingError``, which says how far the place leads and what is there."""
+        members: Sequence[Member] = self.members
+        for depth, name in enumerate(way, 1):
+            found = next((member for member in members if member.name == name), None)
+            if found is None:
+                raise self._missing(way, depth, members)
+            if depth < len(way):
+                members = self._inside(found, way, depth)
+        return found  # type: ignore[return-value]  # a place has a name at least
+
+    def _inside(self, member: Member, way: Place, depth: int) -> Sequence[Member]:
+        if self.text[member.start] not in _CLOSING:
+            raise KeyMissingError(
+                f"The secret has no {pointer(way)!r}: {pointer(way[:depth])!r} holds {self._kind(member)}, which has "
+                "nothing inside. Correct the pointer, or the secret."
+            )
+        members, _ = _scan_container(self.text, member.start)
+        _refuse_duplicates(members, {way[depth]})
+        return members
+
+    def _missing(self, way: Place, depth: int, members: Sequence[Member]) -> KeyMissingError:
+        if len(way) == 1:
+            return KeyMissingError(f"The secret has no key {way[0]!r}. Add it with any string value, or change `keys`.")
+        where = f"the object at {pointer(way[: depth - 1])!r}" if depth > 1 else "the secret"
+        reason = f"{where} has no key {way[depth - 1]!r}"
+        if depth > 1 and self._is_array(way[: depth - 1]):
+            reason = (
+                f"{pointer(way[: depth - 1])!r} is an array with {len(members)} items, whose indexes begin with 0, and "
+                f"{way[depth - 1]!r} is none of them"
+            )
+        return KeyMissingError(
+            f"The secret has no {pointer(way)!r}: {reason}. Add a string there, or correct the pointer."
+        )
+
+    def _is_array(self, way: Place) -> bool:
+        return isinstance(look_up(self.fields, way), list)
+
+    def _kind(self, member: Member) -> str:
+        return _KINDS.get(self.text[member.start], "a number")
 
 
 def _no_constant(name: str) -> Any:
@@ -159,7 +204,10 @@ def _scan(text: str) -> list[Member]:
     with explained(_explain, ValueError, IndexError, RecursionError):
         start = _skip(text, 0)
         if text[start] == "{":
-            return _scan_object(text, start + 1)
+            members, end = _scan_container(text, start)
+            if _skip(text, end) != len(text):
+                raise ValueError
+            return members
         end = _DECODER.raw_decode(text, start)[1]
         if _skip(text, end) != len(text):
             raise ValueError
@@ -175,26 +223,25 @@ def _explain(error: Exception) -> SecretError:
     )
 
 
-def _scan_object(text: str, at: int) -> list[Member]:
-    """The members of the object whose brace is before ``at``; the object must end the text."""
+def _scan_container(text: str, at: int) -> tuple[list[Member], int]:
+    """The members of the object or array whose bracket is at ``at``, and where it ends."""
     members: list[Member] = []
-    at = _skip(text, at)
-    while text[at] != "}":
+    opening, at = text[at], _skip(text, at + 1)
+    while text[at] != _CLOSING[opening]:
         if members:
             at = _skip(text, _expect(text, at, ","))
-        member, at = _scan_member(text, at)
-        members.append(member)
-    if _skip(text, at + 1) != len(text):
-        raise ValueError
-    return members
+        name, start = _scan_name(text, at) if opening == "{" else (str(len(members)), at)
+        end = _DECODER.raw_decode(text, start)[1]
+        members.append(Member(name, start, end))
+        at = _skip(text, end)
+    return members, at + 1
 
 
-def _scan_member(text: str, at: int) -> tuple[Member, int]:
+def _scan_name(text: str, at: int) -> tuple[str, int]:
+    """The name of a member, and where its value begins."""
     _expect(text, at, '"')
-    key, at = _DECODER.raw_decode(text, at)
-    start = _skip(text, _expect(text, _skip(text, at), ":"))
-    end = _DECODER.raw_decode(text, start)[1]
-    return Member(place(key), start, end), _skip(text, end)
+    name, at = _DECODER.raw_decode(text, at)
+    return name, _skip(text, _expect(text, _skip(text, at), ":"))
 
 
 def _skip(text: str, at: int) -> int:
@@ -207,11 +254,11 @@ def _expect(text: str, at: int, char: str) -> int:
     return at + 1
 
 
-def _refuse_duplicates(members: Iterable[Member], places: Iterable[Place]) -> None:
-    seen: set[Place] = set()
+def _refuse_duplicates(members: Iterable[Member], named: Collection[str]) -> None:
+    seen: set[str] = set()
     for member in members:
-        if member.place in seen:
+        if member.name in seen:
             # Only the names in `keys` are shown: another name may be part of what is secret.
-            name = repr(member.place[-1]) if member.place in places else "another than those to rotate"
+            name = repr(member.name) if member.name in named else "another than those to rotate"
             raise DuplicateKeyError(f"The JSON object has a key twice ({name}). Keep one of them.")
-        seen.add(member.place)
+        seen.add(member.name)

@@ -12,12 +12,13 @@ What a crash leaves behind, and why the next try converges:
   may come without the test before it, and moving AWSCURRENT is what everybody else sees.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
 from .deadline import Deadline
-from .document import Document, place
+from .document import Document
 from .errors import (
     IdentityMismatchError,
     NetworkError,
@@ -170,10 +171,11 @@ class Rotation:
             if current is not None and not self._function.settings.overwrite_json:
                 current.document.check_plain()
         elif current is None:
-            names = ", ".join(f'"{key}": "to-be-rotated"' for key in self._keys)
-            raise NoValueError(f"The secret has no value yet. Put a JSON object with the keys first: {{{names}}}.")
+            raise NoValueError(
+                f"The secret has no value yet. Put a JSON object with the keys first: {_example(self._keys)}."
+            )
         else:
-            current.document.find(map(place, self._keys))
+            current.document.find(self._keys)
 
     def _has_issued(self) -> bool:
         """Whether the target has issued a value for this version: it must not issue another one."""
@@ -184,10 +186,7 @@ class Rotation:
         issued = self._issued(about)
         values = {**self._generated(issued), **issued}
         self._log.hide(*values.values())
-        if self._keys is None or current is None:
-            new = Document(values[""])
-        else:
-            new = current.document.replace({place(key): value for key, value in values.items()})
+        new = Document(values[""]) if current is None or self._keys is None else current.document.replace(values)
         new.check_size()
         return new.text
 
@@ -290,7 +289,7 @@ class Rotation:
             if self._keys is None:
                 pending.check_plain()
                 return True
-            pending.find(map(place, self._keys))
+            pending.find(self._keys)
         except SecretError:
             return False
         return current is None or pending.agrees(current.document, self._function.settings.changed_keys | set(issued))
@@ -316,3 +315,10 @@ class Rotation:
             return []
         mine, theirs = (self._target.identity(credential) for credential in (one, other))
         return sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
+
+
+def _example(keys: Iterable[str]) -> str:
+    """A first value of a secret; where a key is a pointer, only the keys, since it may lead through arrays."""
+    if any(key.startswith("/") for key in keys):
+        return ", ".join(keys)
+    return json.dumps(dict.fromkeys(keys, "to-be-rotated"))

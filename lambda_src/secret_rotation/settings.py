@@ -2,15 +2,16 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from . import catalogue, generators
 from .credential import password_key
-from .errors import SettingError
+from .errors import SettingError, explained
 from .generators import Generator
 from .password import Password
+from .pointers import check_apart
 
 _TRUE, _FALSE = {"true", "1", "yes", "y"}, {"false", "0", "no", "n"}
 _ENDPOINT = re.compile(
@@ -71,6 +72,7 @@ def _read_keys(environment: Mapping[str, str]) -> tuple[str, ...] | None:
         raise SettingError('SECRET_KEYS must be a JSON array of keys, such as ["password"], none of them empty.')
     if len(set(keys)) < len(keys):
         raise SettingError("SECRET_KEYS names a key twice. Name each once.")
+    _check_apart("SECRET_KEYS", keys)
     return tuple(keys)
 
 
@@ -107,6 +109,7 @@ def _read_generators(environment: Mapping[str, str], keys: tuple[str, ...] | Non
     others = [pair for kind, chosen in found.values() for pair in catalogue.named_keys(kind, chosen).items()]
     (_check_no_others if keys is None else _check_others)(others, specs)
     filled = {other for _, other in others}
+    _check_apart("GENERATORS", {*known, *filter(None, filled)})
     return {key: generators.load(*of) for key, of in found.items() if key not in filled}
 
 
@@ -131,6 +134,11 @@ def _check_others(others: Sequence[_Other], specs: Mapping[str, object]) -> None
             raise SettingError(f"GENERATORS: {setting} is missing. Name the key of the secret that it fills.")
         if key in specs or keys.count(key) > 1:
             raise SettingError(f"GENERATORS: {setting} is {key!r}, which gets another value. Name a key of its own.")
+
+
+def _check_apart(name: str, keys: Iterable[str]) -> None:
+    with explained(lambda problem: SettingError(f"{name}: {problem}"), SettingError):
+        check_apart(keys)
 
 
 def _read_password(environment: Mapping[str, str]) -> Password:

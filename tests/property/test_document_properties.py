@@ -1,13 +1,14 @@
 """Editing any JSON object: only the named values change, byte for byte."""
 
 import json
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from secret_rotation.document import Document, place
-from secret_rotation.errors import SecretError
+from secret_rotation.document import Document
+from secret_rotation.errors import RotationError
 from tests.support.function import check_harmless
 
 # JSON's own freedom: spaces anywhere, escapes for any character, numbers of any form and size.
@@ -70,7 +71,7 @@ def text_of(members: list[Member], outside: tuple[str, str]) -> str:
 
 
 def replace(text: str, values: dict[str, str]) -> str:
-    return Document(text).replace({place(key): value for key, value in values.items()}).text
+    return Document(text).replace(values).text
 
 
 # Surrogates that would join to one character when they are written side by side do not occur in a decoded text.
@@ -88,6 +89,80 @@ def test_only_the_named_values_change_and_every_other_byte_stays(
     edited = [m._replace(value=json.dumps(values[m.key])) if m.key in values else m for m in members]
     text = text_of(members, outside)
     assert replace(text, values) == text_of(edited, outside)
+
+
+class Leaf(NamedTuple):
+    """A string within a document: the pointer that leads there, and how it is written."""
+
+    pointer: str
+    text: str
+
+
+Part = str | Leaf
+Tree = Any
+"""Strings, numbers as they are written, and lists and dictionaries of them."""
+
+trees: st.SearchStrategy[Tree] = st.recursive(
+    any_text | number.map(str.encode),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@st.composite
+def rendered(draw: st.DrawFn, tree: Tree, pointer: str = "") -> list[Part]:
+    """A tree as JSON, in any way to write it, with its strings kept apart."""
+    if isinstance(tree, bytes):
+        return [tree.decode()]
+    if isinstance(tree, str):
+        return [Leaf(pointer, draw(written(tree)))]
+    inner: list[tuple[list[str], list[Part]]]
+    if isinstance(tree, list):
+        inner = [([], draw(rendered(item, f"{pointer}/{index}"))) for index, item in enumerate(tree)]
+    else:
+        inner = [
+            ([draw(written(key)), draw(space), ":"], draw(rendered(item, f"{pointer}/{escaped(key)}")))
+            for key, item in tree.items()
+        ]
+    parts: list[Part] = ["[" if isinstance(tree, list) else "{"]
+    for number, (before, item) in enumerate(inner):
+        parts += ["," if number else "", draw(space), *before, draw(space), *item, draw(space)]
+    return [*parts, "]" if isinstance(tree, list) else "}"]
+
+
+def escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+@given(st.dictionaries(keys, trees, max_size=4).flatmap(rendered), st.data())
+def test_only_what_pointers_name_changes_and_every_other_byte_stays(parts: list[Part], data: st.DataObject) -> None:
+    leaves = [part.pointer for part in parts if isinstance(part, Leaf)]
+    chosen = data.draw(st.lists(st.sampled_from(leaves), unique=True) if leaves else st.just([]))
+    values = {pointer: data.draw(any_text) for pointer in chosen}
+
+    def text(new: Mapping[str, str]) -> str:
+        return "".join(
+            part if isinstance(part, str) else json.dumps(new[part.pointer]) if part.pointer in new else part.text
+            for part in parts
+        )
+
+    document, edited = Document(text({})), Document(text(values))
+    assert document.replace(values) == edited
+    assert document.agrees(edited, chosen)
+    assert all(edited.get(pointer) == json.loads(json.dumps(value)) for pointer, value in values.items())
+
+
+any_key = any_text | any_text.map("/{}".format) | st.lists(any_text).map(lambda names: "/".join(["", *names]))
+
+
+@given(anything, any_key)
+def test_any_pointer_into_any_document_is_found_or_refused_by_an_error_of_our_own(text: str, key: str) -> None:
+    try:
+        Document(text).find([key])
+    except RotationError as error:
+        check_harmless(error)
+    else:
+        assert isinstance(Document(text).get(key), str)
 
 
 @given(objects, st.tuples(space, space))
@@ -119,11 +194,11 @@ def test_a_text_is_an_object_exactly_when_python_s_parser_says_so(text: str) -> 
     assert Document(text).is_object is is_object(text)
 
 
-@given(any_text | anything, st.dictionaries(any_text, any_text, max_size=3))
+@given(any_text | anything, st.dictionaries(any_key, any_text, max_size=3))
 def test_any_text_is_edited_or_refused_by_an_error_of_our_own(text: str, values: dict[str, str]) -> None:
     try:
         edited = replace(text, values)
-    except SecretError as error:
+    except RotationError as error:
         check_harmless(error)
     else:
-        assert {**json.loads(text), **values}.keys() == json.loads(edited).keys()
+        assert json.loads(text).keys() == json.loads(edited).keys()

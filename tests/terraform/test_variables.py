@@ -65,6 +65,10 @@ KEYS = [
     rejected("all is overwritten only without keys", "overwrite_json", "keys = null", keys=["a"], overwrite_json=True),
     rejected("a key has a name", "keys has an empty entry", "name of a key", keys=["password", ""]),
     rejected("a key is there once", '["password","password"]', "once", keys=["password", "password"]),
+    rejected("a pointer has its escapes", 'pointers: "/a~2", "/b~"', "as ~0", keys=["/a~2", "/b~", "c~2"]),
+    rejected("a value has one name", '"/a" and "a"', "a value of its own", keys=["a", "/a"]),
+    rejected("a pointer leads into no other", '"/a" and "/a/0/b"', "a value of its own", keys=["/a/0/b", "/a"]),
+    rejected("a pointer leads into no key", '"a" and "/a/b"', "a value of its own", keys=["/a/b", "b", "a"]),
 ]
 
 PASSWORDS = [
@@ -166,6 +170,20 @@ GENERATORS = [
             "a": {"type": "rsa", "kms_key_arn": KEY, "public_key": "public"},
             "b": {"type": "ec", "kms_key_arn": KEY, "public_key": "public"},
         },
+    ),
+    rejected(
+        "a public key is no part of another value",
+        'generators["/tls/key"].public_key = "tls"',
+        "key of its own",
+        keys=["/tls/key"],
+        generators={"/tls/key": {"type": "rsa", "kms_key_arn": KEY, "public_key": "tls"}},
+    ),
+    rejected(
+        "a public key's pointer has its escapes",
+        'generators["key"].public_key = "/a~b"',
+        "as ~0",
+        keys=["key"],
+        generators={"key": {"type": "rsa", "kms_key_arn": KEY, "public_key": "/a~b"}},
     ),
     rejected(
         "plain text has no public key",
@@ -392,6 +410,19 @@ REJECTED = [
 
 ACCEPTED: dict[str, dict[str, Any]] = {
     "a plain call": {},
+    "pointers": {
+        "keys": [
+            "/database/password",
+            "/users/0/password",
+            "/users/10/password",
+            "/~1~0a",
+            "a",
+            "ab",
+            "/abc/d~1e",
+            "/",
+        ],
+        "generators": {"/database/password": {"type": "rsa", "kms_key_arn": KEY, "public_key": "/database/public"}},
+    },
     "a runtime of next year": {"function": {"runtime": "python3.16"}},
     "a role that exists": {"role": {"arn": "arn:aws:iam::123456789012:role/team/rotation"}},
     "no secrets": {"secrets": {}},

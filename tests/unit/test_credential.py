@@ -37,6 +37,35 @@ def test_a_public_field_that_rotates_is_confidential() -> None:
     assert "admin" in set(Credential("v", json.dumps(NESTED), ("username",)).confidential())
 
 
+def test_a_public_field_that_holds_what_rotates_is_confidential() -> None:
+    text = '{"host": {"password": "s3cret"}, "username": "s3cret-too", "port": "5432"}'
+    found = set(Credential("v", text, ("/host/password", "/username")).confidential())
+    assert {"s3cret", "s3cret-too"} <= found
+    assert "5432" not in found
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("/database/password", "p"),
+        ("/users/0/password", "q"),
+        ("/users/1/password", None),
+        ("/~1odd", "r"),
+        ("a", None),
+    ],
+)
+def test_a_value_is_read_by_its_pointer(key: str, expected: str | None) -> None:
+    text = '{"database": {"password": "p"}, "users": [{"password": "q"}], "/odd": "r"}'
+    assert Credential("v", text).get(key) == expected
+    assert Credential("v", "plain").get(key) is None
+
+
+def test_the_value_to_log_in_with_may_be_inside_of_the_document() -> None:
+    found = Credential("v", '{"a": {"b": "old"}, "c": "x"}', ("/a/b", "c"), "/a/b")
+    assert found.value == "old"
+    assert found.with_value("new").text == '{"a": {"b": "new"}, "c": "new"}'
+
+
 @pytest.mark.parametrize("text", ["plain text", "[" * 50_000, '{"a": "b", "a": "c"}'])
 def test_a_text_that_cannot_be_told_apart_is_confidential_as_a_whole(text: str) -> None:
     assert text in set(Credential("v", text).confidential())

@@ -5,11 +5,11 @@ import contextlib
 import pytest
 
 from secret_rotation import document, errors
-from secret_rotation.document import Document, place
+from secret_rotation.document import Document
 
 
 def replace(text: str, values: dict[str, str]) -> str:
-    return Document(text).replace({place(key): value for key, value in values.items()}).text
+    return Document(text).replace(values).text
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,98 @@ def test_a_missing_key_is_refused_and_named() -> None:
         replace('{"a": "1"}', {"b": "2"})
 
 
+NESTED = '{"a": "1", "o": {"p": "2", "q": {"": "3"}}, "l": [ "4", {"p":"5"} ], "/s": "6", "t~/": {"~1": "7"}}'
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("/a", "1"), ("/o/p", "2"), ("/o/q/", "3"), ("/l/0", "4"), ("/l/1/p", "5"), ("/~1s", "6"), ("/t~0~1/~01", "7"),
+    ],
+)  # fmt: skip
+def test_a_key_that_begins_with_a_slash_is_a_pointer(key: str, value: str) -> None:
+    assert Document(NESTED).get(key) == value
+    assert replace(NESTED, {key: "new"}) == NESTED.replace(f'"{value}"', '"new"')
+
+
+def test_several_pointers_are_replaced_at_once() -> None:
+    assert replace(NESTED, {"/l/1/p": "y", "a": "xxx", "/o/p": ""}) == (
+        NESTED.replace('"1"', '"xxx"').replace('"2"', '""').replace('"5"', '"y"')
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("/b", "key 'b'"),
+        ("/o/b", "'/o/b': the object at '/o' has no key 'b'"),
+        ("/b/p", "'/b/p': the secret has no key 'b'"),
+        ("/a/p", "'/a/p': '/a' holds a string"),
+        ("/l/2", "'/l' is an array with 2 items"),
+        ("/l/01", "'/l' is an array with 2 items"),
+        ("/l/-", "'/l' is an array with 2 items"),
+        ("/l/1/q", "the object at '/l/1' has no key 'q'"),
+        ("/t~0~1/x/y", "the object at '/t~0~1' has no key 'x'"),
+    ],
+)
+def test_a_pointer_that_leads_nowhere_is_refused_and_what_is_there_is_named(key: str, said: str) -> None:
+    assert Document(NESTED).get(key) is None
+    with pytest.raises(errors.KeyMissingError) as caught:
+        replace(NESTED, {key: "new"})
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(("key", "kind"), [("/o", "an object"), ("/l", "an array"), ("/l/1", "an object")])
+def test_a_pointer_to_what_is_no_string_is_refused(key: str, kind: str) -> None:
+    with pytest.raises(errors.KeyNotStringError, match=f"{key!r} holds {kind}"):
+        replace(NESTED, {key: "new"})
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (["a", "/a"], "same value"),
+        (["/o", "/o/p"], "inside"),
+        (["o", "x", "/o/p"], "inside"),
+        (["/a~2"], "~0"),
+        (["/a~"], "~0"),
+    ],
+)
+def test_pointers_that_are_wrong_or_overlap_are_refused(keys: list[str], said: str) -> None:
+    with pytest.raises(errors.SettingError, match=said):
+        replace(NESTED, dict.fromkeys(keys, "new"))
+
+
+@pytest.mark.parametrize("key", ["/o/a", "/o/b", "/l/0/x"])
+def test_a_key_that_is_twice_on_the_way_of_a_pointer_is_refused(key: str) -> None:
+    with pytest.raises(errors.DuplicateKeyError) as caught:
+        replace('{"o": {"a": "1", "b": "2", "a": "3"}, "l": [{"x": "1", "x": "2"}]}', {key: "new"})
+    assert ("'a'" in str(caught.value)) == (key == "/o/a")
+
+
+def test_a_key_that_is_twice_elsewhere_stays() -> None:
+    text = '{"o": {"a": "1", "a": "3"}, "p": {"a": "1"}}'
+    assert replace(text, {"/p/a": "new"}) == '{"o": {"a": "1", "a": "3"}, "p": {"a": "new"}}'
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "changed", "agree"),
+    [
+        ('{"o": {"p": "1", "q": "2"}}', '{"o": {"p": "x", "q": "2"}}', ["/o/p"], True),
+        ('{"o": {"p": "1", "q": "2"}}', '{"o": {"p": "x", "q": "y"}}', ["/o/p"], False),
+        ('{"o": {"p": "1", "q": "2"}}', '{"o": {"p": "x"}}', ["/o/p"], False),
+        ('{"o": {"p": "1"}}', '{"o": {}}', ["/o/p"], False),
+        ('{"l": ["1", "2"]}', '{"l": ["x", "2"]}', ["/l/0"], True),
+        ('{"l": ["1", "2"]}', '{"l": ["0", "x", "2"]}', ["/l/0"], False),
+        ('{"l": ["1"]}', '{"l": ["1"]}', ["/l/7", "/none/at/all"], True),
+    ],
+)
+def test_documents_agree_if_they_differ_in_the_named_places_only(
+    one: str, other: str, changed: list[str], agree: bool
+) -> None:
+    assert Document(one).agrees(Document(other), changed) is agree
+
+
 def test_a_key_that_is_there_twice_is_refused_and_named_though_spelled_differently() -> None:
     with pytest.raises(errors.DuplicateKeyError, match="'a'"):
         replace('{"a": "1", "\\u0061": "2"}', {"a": "3"})
@@ -144,7 +236,7 @@ def test_a_document_is_scanned_once(monkeypatch: pytest.MonkeyPatch) -> None:
         found = Document(text)
         assert found.is_object == found.is_object
         with contextlib.suppress(errors.SecretError):
-            found.replace({place("a"): "2"})
+            found.replace({"a": "2"})
             _ = found.fields
     assert scans == ['{"a": "1"}', "plain"]
 

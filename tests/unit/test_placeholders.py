@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from secret_rotation import placeholders
+from secret_rotation.credential import Credential
 from secret_rotation.errors import ConfigurationError, SecretError
 from tests.messages import refused
 from tests.support.contexts import credential, plain
@@ -27,6 +28,13 @@ def test_a_placeholder_names_a_value_and_a_key_of_it() -> None:
 def test_an_unknown_placeholder_is_named_with_those_that_are_allowed(inner: str) -> None:
     with refused(ConfigurationError, f"{{{{{inner}}}}};", "{{pending.KEY}}", "{{current.KEY}}", "{{login.KEY}}"):
         list(placeholders.names(f"x{{{{{inner}}}}}"))
+
+
+def test_a_placeholder_may_lead_into_the_document() -> None:
+    values = {"pending": Credential("v", '{"database": {"password": "s3cret"}, "l": ["x"]}', ("/database/password",))}
+    assert placeholders.fill("{{pending./database/password}},{{pending./l/0}},{{pending}}", values) == "s3cret,x,s3cret"
+    with refused(SecretError, "/l/1"):
+        placeholders.fill("{{pending./l/1}}", values)
 
 
 def test_each_placeholder_is_filled_in_and_escaped() -> None:

@@ -75,6 +75,34 @@ def test_several_keys_get_values_of_their_own(manager: SecretsManager) -> None:
     assert value["m"] == "3"
 
 
+def test_values_inside_of_the_document_rotate_and_log_in(manager: SecretsManager) -> None:
+    text = '{ "users": [ {"password": "first"},  {"password": "old-password", "n": 1.0} ], "host": "h" }'
+    arn = manager.create(text)
+    service = Service("old-password")
+    RotationFunction(manager, service, SECRET_KEYS='["/users/1/password"]').rotate(arn)
+    assert manager.secrets[arn].text() == text.replace("old-password", service.password)
+    assert service.password == manager.made[0]
+
+
+def test_the_value_of_one_item_does_not_go_to_another_item_of_an_array(manager: SecretsManager) -> None:
+    arn = manager.create('{"users": [{"name": "b", "password": "2"}, {"name": "a", "password": "1"}]}')
+    former = str(manager.secrets[arn].holder(CURRENT))
+    manager.put(arn, '{"users": [{"name": "a", "password": "1"}]}')
+    function = RotationFunction(manager, SECRET_KEYS='["/users/0/password"]')
+    token = until(function, arn, "createSecret")
+    move_current(manager, arn, former)
+    with refused(errors.PendingMismatchError):
+        function("finishSecret", arn, token)
+
+
+def test_a_pointer_that_leads_nowhere_is_refused_and_the_secret_stays(manager: SecretsManager) -> None:
+    arn = manager.create('{"database": "url"}')
+    with refused(errors.KeyMissingError, "/database/password", "a string"):
+        RotationFunction(manager, SECRET_KEYS='["/database/password"]').rotate(arn)
+    assert len(manager.secrets[arn].versions) == 2
+    assert manager.secrets[arn].text(PENDING) is None
+
+
 @pytest.mark.parametrize(
     ("text", "environment", "reads"), [("old-password", {}, 1), (DOCUMENT, KEYS, 2)], ids=["plain text", "JSON"]
 )

@@ -110,6 +110,9 @@ def test_all_names_of_this_function_are_read() -> None:
         ("SECRETS_MANAGER_ENDPOINT", "https://"),
         ("SECRETS_MANAGER_ENDPOINT", "https://user:password@host"),
         ("SECRETS_MANAGER_ENDPOINT", "https://host name"),
+        ("SECRET_KEYS", '["/a~2"]'),
+        ("SECRET_KEYS", '["a", "/a"]'),
+        ("SECRET_KEYS", '["/a/0/b", "b", "/a"]'),
         ("TARGET_SETTINGS", "[]"),
         ("TARGET_SETTINGS", '{"port": 5432}'),
         ("TARGET_SETTINGS", "{"),
@@ -153,6 +156,8 @@ def test_the_public_half_of_a_pair_is_never_a_password() -> None:
         {"a": {**PAIR, "public_key": "b"}, "b": {"type": "uuid"}},
         {"a": {**PAIR, "public_key": "public"}, "b": {**PAIR, "public_key": "public"}},
         {"a": {**PAIR, "public_key": "a"}},
+        {"a": {**PAIR, "public_key": "/a/public"}},
+        {"a": {**PAIR, "public_key": "/b"}},
     ],
 )
 def test_a_key_with_two_values_is_refused(generators: object) -> None:
@@ -185,6 +190,8 @@ def test_the_keys_that_change_are_those_that_rotate_and_those_that_generators_fi
         (["api_token"], {}, "api_token"),
         (["api_token", "secret"], {"password_key": "secret"}, "secret"),
         (["api_token", "password"], {"password_key": "api_token"}, "api_token"),
+        (["/db/password", "a"], {"password_key": "/db/password"}, "/db/password"),
+        (["/db/password"], {}, "/db/password"),
         (None, {}, None),
     ],
 )

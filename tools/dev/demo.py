@@ -250,14 +250,16 @@ class Demo:
             return  # plain text: the whole value is one
         generators = json.loads(settings.get("GENERATORS", "{}")).values()
         public = [generator["public_key"] for generator in generators if "public_key" in generator]
-        chosen: list[str] = [*json.loads(settings["SECRET_KEYS"]), *public]
-        before, after = json.loads(first.current), json.loads(last.current)
+        chosen = {
+            key if key.startswith("/") else _below("", key) for key in [*json.loads(settings["SECRET_KEYS"]), *public]
+        }
+        before, after = _leaves(first.current), _leaves(last.current)
         changed = [key for key in after if before.get(key) != after[key]]
         self.console.line()
         self.console.table([("key", "before", "after both rotations")], (38, 8, 8), style="dim")
         rows = [
             (
-                key,
+                key.removeprefix("/"),
                 self.fingerprint(before.get(key)),
                 self.fingerprint(after[key]),
                 "changed" if key in changed else "same",
@@ -266,15 +268,33 @@ class Demo:
         ]
         self.console.table(rows, (36, 8, 8, 7), indent=6)
         # A target may set further keys: the other user's name, say.
-        unexpected = set(changed) - set(chosen) if settings.get("TARGET", "none") == "none" else set()
-        if unexpected or not set(chosen) <= set(changed) or list(before) != list(after):
-            reason = f"keys that changed: {', '.join(changed)}; to rotate: {', '.join(chosen)}"
+        unexpected = set(changed) - chosen if settings.get("TARGET", "none") == "none" else set()
+        if unexpected or not chosen <= set(changed) or list(before) != list(after):
+            reason = f"keys that changed: {', '.join(changed)}; to rotate: {', '.join(sorted(chosen))}"
             raise DemoError(f"{self.name}, comparison", reason, self._function_log())
 
     def _settings(self) -> dict[str, str]:
         """The function's environment variables."""
         answer = self.aws.client("lambda").get_function_configuration(FunctionName=self.function)
         return dict(answer["Environment"]["Variables"])
+
+
+def _leaves(text: str) -> dict[str, object]:
+    """All that is no object and no array in a JSON document, at any depth: its JSON pointer, and its value."""
+    found: dict[str, object] = {}
+    todo: list[tuple[str, object]] = [("", json.loads(text))]
+    while todo:
+        at, value = todo.pop(0)
+        if isinstance(value, dict | list):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            todo[:0] = [(_below(at, name), inner) for name, inner in items]
+        else:
+            found[at] = value
+    return found
+
+
+def _below(at: str, name: object) -> str:
+    return f"{at}/{str(name).replace('~', '~0').replace('/', '~1')}"
 
 
 if __name__ == "__main__":
