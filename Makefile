@@ -12,6 +12,10 @@ PYTHON := $(VENV)/bin/python
 # providers from is the caller's to say).
 unexport TF_CLI_ARGS TF_DATA_DIR TF_WORKSPACE PYTHONPATH
 
+# The name of what runs, so that a long run can be followed and a failure found.
+comma := ,
+phase = @printf '── %s\n' '$(1)'
+
 .PHONY: help
 help: ## List the commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
@@ -40,6 +44,7 @@ try: install ## Try your own target file against the local AWS; TARGET=path/to/m
 # that no worker ends with one alone. PYTEST= adds options.
 .PHONY: test
 test: install debian layer lint ## Run all tests: checks, unit, property, targets, sandbox, end to end.
+	$(call phase,tests: unit$(comma) property$(comma) targets$(comma) faults$(comma) sandbox$(comma) end to end (minutes))
 	@$(PYTHON) -m pytest --quiet -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 # No server, no Terraform, no layer: only .venv.
@@ -66,11 +71,42 @@ mutants: install debian ## Change the function's code in small ways and list the
 	@$(PYTHON) -m tools.dev.mutants $(FILE) $(if $(DOCS),--docs)
 
 .PHONY: lint
-lint: install ## Check style and types: ruff, mypy, terraform fmt and validate.
+lint: install ## Check style, types, Terraform, shell, links and spelling: what takes seconds. A part of `make test`.
+	$(call phase,style: ruff)
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --check --quiet .
+	$(call phase,types: mypy)
 	@$(VENV)/bin/mypy --no-error-summary lambda_src tools tests
+	$(call phase,documents: links$(comma) sentences$(comma) spelling)
+	@$(PYTHON) -m tools.dev.prose
+	@$(VENV)/bin/codespell $(SPELLED)
+	$(call phase,shell: shellcheck)
+	@$(VENV)/bin/shellcheck tools/dev/*.sh .ci/run
+	$(call phase,Terraform: fmt and validate)
 	@$(PYTHON) -m tools.dev.validate
+
+SPELLED := *.md *.tf Makefile .github docs examples lambda_src tools tests
+CHECKS  := .cache/checks
+GO_TOOL = "$$($(PYTHON) -m tools.dev.go_tools $(1))"
+
+# tflint, terraform-docs and actionlint are built from the Go module proxy: minutes, once on a machine.
+.PHONY: check
+check: lint $(CHECKS)/.installed ## Run all checks: those of `make lint`, tflint, terraform-docs, actionlint and checkov.
+	$(call phase,Terraform: tflint)
+	@tflint=$(call GO_TOOL,tflint); for folder in $(sort $(dir $(wildcard *.tf modules/*/*.tf examples/*/*.tf))); do \
+		"$$tflint" --chdir "$$folder" --config "$(CURDIR)/tools/dev/checks/tflint.hcl"; done
+	$(call phase,inputs and outputs of the README: terraform-docs)
+	@docs=$(call GO_TOOL,terraform-docs); "$$docs" $(DOCS_OPTIONS) --output-check .
+	$(call phase,GitHub workflows: actionlint)
+	@actionlint=$(call GO_TOOL,actionlint); "$$actionlint" -shellcheck $(VENV)/bin/shellcheck
+	$(call phase,security of the configuration: checkov)
+	@$(CHECKS)/bin/checkov --config-file tools/dev/checks/checkov.yaml
+
+DOCS_OPTIONS := -c tools/dev/checks/terraform-docs.yml --output-file README.md --output-mode inject
+
+$(CHECKS)/.installed: tools/requirements/check.txt tools/dev/venv.sh
+	@bash tools/dev/venv.sh $(CHECKS) tools/requirements/check.txt
+	@touch $@
 
 .PHONY: layer
 layer: build/drivers.zip ## Build build/drivers.zip, the Lambda layer with the database drivers.
@@ -85,8 +121,9 @@ debian: ## Install the servers that the tests use, where missing (Debian package
 	@bash tools/dev/debian.sh
 
 .PHONY: docs
-docs: install ## Write docs/settings.md, the settings of targets and generators, from the catalogue.
+docs: install ## Write what is generated: docs/settings.md from the catalogue, inputs and outputs of the README.
 	@$(PYTHON) -m tools.dev.settings_page
+	@docs=$(call GO_TOOL,terraform-docs); "$$docs" $(DOCS_OPTIONS) .
 
 .PHONY: clean
 clean: ## Remove everything that the other commands made.

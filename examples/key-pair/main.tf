@@ -20,6 +20,7 @@ variable "name" {
 
 # KMS makes the pairs. The key itself is not part of them; it encrypts the copy that KMS returns too, which is not used.
 resource "aws_kms_key" "pairs" {
+  #checkov:skip=CKV2_AWS_64:The default key policy leaves the key to IAM, and the module grants the function what it needs.
   description             = "Makes the key pairs of ${var.name}"
   enable_key_rotation     = true
   deletion_window_in_days = 7

@@ -6,10 +6,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # bootstrap: the function's own zip, a part of the module (docs/decisions/0014-packaging.md).
-FOLDERS = {"bootstrap", "lambda_src", "examples", "tests", "docs", "tools", ".ci"}
+FOLDERS = {"bootstrap", "lambda_src", "examples", "modules", "tests", "docs", "tools", ".ci", ".github"}
 FILES = {
-    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
-    "Makefile", "pyproject.toml", ".gitattributes", ".gitignore",
+    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "SECURITY.md",
+    "Makefile", "pyproject.toml", ".editorconfig", ".gitattributes", ".gitignore", ".pre-commit-config.yaml",
 }  # fmt: skip
 
 

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tools.dev import settings_page
+from tools.dev import prose, settings_page
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-MADE = (".", "build")  # what the commands of the Makefile leave behind
-DOCUMENTS = sorted(path for path in ROOT.glob("**/*.md") if not path.relative_to(ROOT).as_posix().startswith(MADE))
+DOCUMENTS = prose.documents()
 
 
 def blocks(kind: str) -> list[str]:
@@ -20,9 +19,10 @@ def blocks(kind: str) -> list[str]:
     return [name for names in found for name in names]
 
 
-@pytest.mark.parametrize("name", blocks("variable") + blocks("output"))
-def test_each_variable_and_output_is_in_the_readme(name: str) -> None:
-    assert f"`{name}`" in README
+def test_each_variable_and_output_is_in_the_readme() -> None:
+    expected = [f"input_{name}" for name in blocks("variable")] + [f"output_{name}" for name in blocks("output")]
+    assert len(expected) > 20
+    assert not [name for name in expected if f'<a name="{name}">' not in README], "run `make docs`"
 
 
 def test_each_target_is_in_the_readme() -> None:
@@ -42,9 +42,33 @@ def test_a_setting_s_default_and_what_is_allowed_are_on_the_page() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_each_link_leads_to_a_file(document: Path) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
-    assert not [link for link in links if not (document.parent / link).exists()]
+def test_each_link_leads_to_a_file_and_its_heading(document: Path) -> None:
+    assert list(prose.broken_links(document)) == []
+
+
+def test_a_link_to_a_missing_file_or_heading_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prose, "ROOT", tmp_path)
+    (tmp_path / "other.md").write_text("# What `x` is\n## Twice\n## Twice\n")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "[a](other.md#what-x-is) [b](other.md#twice-1) [c](gone.md) [d](other.md#gone) [e](https://x.example/y)"
+    )
+    assert [line.split(": ")[1] for line in prose.broken_links(page)] == [
+        "gone.md leads to no file",
+        "other.md#gone leads to no heading",
+    ]
+
+
+def test_no_sentence_of_the_readme_is_long() -> None:
+    assert list(prose.long_sentences(README)) == []
+
+
+def test_a_sentence_is_long_from_26_words_on_wherever_it_stands() -> None:
+    short, long = "word " * 24 + "word.", "word " * 25 + "word."
+    for frame in ("{}", "- {}", "| {} | x |", "Before. {} After.", "> {}"):
+        assert list(prose.long_sentences(frame.format(short))) == []
+        assert len(list(prose.long_sentences(frame.format(long)))) == 1
+    assert list(prose.long_sentences(f"```\n{long}\n```\n")) == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
