@@ -1,4 +1,4 @@
-"""The clock of Secrets Manager's schedules and versions. It can be moved forward, never back."""
+"""The clock of schedules, versions, metrics and alarms. It can be moved forward, never back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _FARTHEST = 100 * 365 * 86_400.0
 
 
 class Clock:
-    """Real time plus what ``advance`` has added. Signatures, sessions and metrics keep to real time."""
+    """Real time plus what ``advance`` has added. Signatures, sessions, logs and functions keep to real time."""
 
     def __init__(self) -> None:
         self._offset = 0.0

@@ -30,10 +30,17 @@ class Control:
     """An ASGI application around ministack's."""
 
     def __init__(
-        self, inner: App, clock: Clock, secrets: Secrets, rotations: Rotations, calls: Calls, faults: Faults
+        self,
+        inner: App,
+        clock: Clock,
+        secrets: Secrets,
+        rotations: Rotations,
+        look: Callable[[], list[str]],
+        calls: Calls,
+        faults: Faults,
     ) -> None:
         self._inner, self._clock, self._secrets = inner, clock, secrets
-        self._rotations, self._calls, self._faults = rotations, calls, faults
+        self._rotations, self._look, self._calls, self._faults = rotations, look, calls, faults
         self._routes: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
             ("GET", "health"): lambda data: {"status": "ok", "now": clock.now()},
             ("GET", "state"): self._state,
@@ -131,7 +138,7 @@ class Control:
             if isinstance(amount, bool) or not isinstance(amount, int | float) or not math.isfinite(amount):
                 raise ValueError(f"{unit} is not a number")
         self._clock.advance(sum(amount * _UNITS[unit] for unit, amount in data.items()))
-        return {"now": self._clock.now(), "started": self._rotations.tick()}
+        return {"now": self._clock.now(), "started": self._look()}
 
     def _add_faults(self, data: dict[str, Any]) -> list[dict[str, Any]]:
         self._faults.add(data)

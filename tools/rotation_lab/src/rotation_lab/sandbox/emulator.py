@@ -32,7 +32,11 @@ from ministack.services import iam as iam  # noqa: E402
 from ministack.services import kms as kms  # noqa: E402
 from ministack.services import lambda_svc as lambda_svc  # noqa: E402
 from ministack.services import rds_data as rds_data  # noqa: E402
+from ministack.services import scheduler as scheduler  # noqa: E402
 from ministack.services import secretsmanager as secretsmanager  # noqa: E402
+from ministack.services import sns as sns  # noqa: E402
+from ministack.services import sqs as sqs  # noqa: E402
+from ministack.services import stepfunctions as stepfunctions  # noqa: E402
 
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers, body: what ministack's handlers return."""

@@ -160,8 +160,9 @@ def _no_second_log(old: Callable[..., None]) -> Callable[..., None]:
 
 
 def _metrics(old: Callable[..., None]) -> Callable[..., None]:
-    def emit(*args: Any, **kwargs: Any) -> None:
-        old(*args, **kwargs)
+    def emit(name: str, duration_ms: float, error: bool, throttle: bool) -> None:
+        if duration_ms or error or throttle:  # an asynchronous call is counted when it runs, not when it is accepted
+            old(name, duration_ms, error, throttle)
         emulator.cloudwatch._evaluate_all_alarms()  # ministack does so on PutMetricData only
 
     return emit

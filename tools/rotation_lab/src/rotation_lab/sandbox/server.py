@@ -17,17 +17,19 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from rotation_lab.sandbox import additions, emulator, patches
+from rotation_lab.sandbox import additions, alarms, delivery, emulator, patches
 from rotation_lab.sandbox.calls import Calls, Faults
 from rotation_lab.sandbox.clock import Clock
 from rotation_lab.sandbox.control import Control
 from rotation_lab.sandbox.endpoint import Endpoint
 from rotation_lab.sandbox.interpreters import Interpreters
+from rotation_lab.sandbox.metrics import Metrics
 from rotation_lab.sandbox.rates import Rates
 from rotation_lab.sandbox.reaper import Reaper
 from rotation_lab.sandbox.rotation import Policy, Rotations
 from rotation_lab.sandbox.runtime import Pool
 from rotation_lab.sandbox.secrets_manager import Secrets
+from rotation_lab.sandbox.timers import Timers
 
 _log = logging.getLogger("sandbox")
 _TICK_SECONDS = 1.0
@@ -53,8 +55,19 @@ class Server:
         self._rotations = Rotations(secrets, policy)
         patches.apply(secrets, self._pool, Rates() if options.rates else None)
         additions.apply()
+        self._timers, self._metrics = Timers(clock), Metrics(clock)
+        for part in (self._timers, self._metrics, alarms, delivery):
+            part.apply()
         Endpoint(calls, faults, self._pool).apply()
-        self._control = Control(emulator.app.app, clock, secrets, self._rotations, calls, faults)
+        self._control = Control(emulator.app.app, clock, secrets, self._rotations, self._look, calls, faults)
+
+    def _look(self) -> list[str]:
+        """Does what is due by the clock; returns the names of the secrets that begin to rotate."""
+        started = self._rotations.tick()
+        self._timers.tick()
+        self._metrics.tick()
+        alarms.tick()
+        return started
 
     async def run(self, started: Callable[[], None], until_end_of_input: bool) -> None:
         """Serves until SIGINT, SIGTERM, or the end of standard input if that is wanted."""
@@ -92,7 +105,7 @@ class Server:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             try:
-                await asyncio.to_thread(self._rotations.tick)
+                await asyncio.to_thread(self._look)
                 await asyncio.to_thread(self._pool.expire)
             except Exception:  # noqa: BLE001 - the next second is another chance
                 _log.exception("scheduler")
