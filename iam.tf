@@ -26,16 +26,14 @@ locals {
       {
         Sid    = "RotateSecrets"
         Effect = "Allow"
-        Action = concat(
-          [
-            "secretsmanager:DescribeSecret",
-            "secretsmanager:GetSecretValue",
-            "secretsmanager:PutSecretValue",
-            "secretsmanager:UpdateSecretVersionStage",
-          ],
-          # To look for a working value among the versions without a label: only a target has to log in.
-          var.target.type == "none" ? [] : ["secretsmanager:ListSecretVersionIds"],
-        )
+        Action = [
+          "secretsmanager:DescribeSecret",
+          "secretsmanager:GetSecretValue",
+          "secretsmanager:PutSecretValue",
+          "secretsmanager:UpdateSecretVersionStage",
+          # A target looks for a working value among the versions without a label, diagnose for the age of AWSPENDING.
+          "secretsmanager:ListSecretVersionIds",
+        ]
         Resource  = local.secret_arns
         Condition = { StringEquals = { "secretsmanager:resource/AllowRotationLambdaArn" = local.function_arn } }
       },
@@ -50,6 +48,12 @@ locals {
         Effect   = "Allow"
         Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
         Resource = "${local.log_group_arn}:*"
+      },
+      {
+        Sid      = "ReadOwnLog" # diagnose: what the steps of a rotation said
+        Effect   = "Allow"
+        Action   = "logs:FilterLogEvents"
+        Resource = [local.log_group_arn, "${local.log_group_arn}:*"] # AWS checks both forms
       },
     ],
     [for statement in [

@@ -38,6 +38,14 @@ output "rotation_ids" {
   value       = { for key, rotation in aws_secretsmanager_secret_rotation.this : key => rotation.id }
 }
 
+output "diagnose_command" {
+  description = "AWS CLI command that reports the state of each secret's rotation, and the commands for the next step (docs/diagnose.md)."
+  value = join(" ", [
+    "aws lambda invoke --region ${local.region} --function-name ${aws_lambda_function.rotation.function_name}",
+    "--cli-binary-format raw-in-base64-out --payload '${jsonencode({ Step = "diagnose", SecretIds = values(local.secrets), Login = true })}' /dev/stdout",
+  ])
+}
+
 output "package_hash" {
   description = "SHA-256, in base64, of the zip with the code that runs: of the layer, or of `package`."
   value       = local.own_code ? aws_lambda_layer_version.layer["code"].code_sha256 : aws_lambda_function.rotation.code_sha256

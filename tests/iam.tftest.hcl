@@ -27,7 +27,7 @@ variables {
   secrets = { app = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf" }
 }
 
-run "three_statements_are_enough_and_name_no_secret" {
+run "four_statements_are_enough_and_name_no_secret" {
   command = plan
 
   variables {
@@ -49,6 +49,7 @@ run "three_statements_are_enough_and_name_no_secret" {
             "secretsmanager:GetSecretValue",
             "secretsmanager:PutSecretValue",
             "secretsmanager:UpdateSecretVersionStage",
+            "secretsmanager:ListSecretVersionIds",
           ]
           Resource = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"
           Condition = {
@@ -68,6 +69,15 @@ run "three_statements_are_enough_and_name_no_secret" {
           Effect   = "Allow"
           Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
           Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"
+        },
+        {
+          Sid    = "ReadOwnLog"
+          Effect = "Allow"
+          Action = "logs:FilterLogEvents"
+          Resource = [
+            "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app",
+            "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*",
+          ]
         },
       ]
     })
@@ -115,6 +125,7 @@ run "every_feature_grants_what_it_needs_and_no_more" {
       ]
       GeneratePasswords  = "secretsmanager:GetRandomPassword"
       WriteLogs          = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      ReadOwnLog         = "logs:FilterLogEvents"
       UseSecretKeys      = ["kms:Decrypt", "kms:GenerateDataKey"]
       DescribeSecretKeys = "kms:DescribeKey"
       GenerateKeyPairs   = ["kms:GenerateDataKeyPair"]
@@ -138,6 +149,7 @@ run "every_feature_grants_what_it_needs_and_no_more" {
       RotateSecrets          = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"
       GeneratePasswords      = "*"
       WriteLogs              = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"
+      ReadOwnLog             = ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app", "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"]
       UseSecretKeys          = ["arn:aws:kms:eu-central-1:123456789012:key/1"]
       DescribeSecretKeys     = ["arn:aws:kms:eu-central-1:123456789012:key/1"]
       GenerateKeyPairs       = ["arn:aws:kms:eu-central-1:123456789012:key/2"]
@@ -200,7 +212,7 @@ run "in_another_partition_every_arn_is_of_it" {
   }
 
   assert {
-    condition     = length(regexall("arn:aws:", aws_iam_role_policy.function[0].policy)) == 0 && length(regexall("arn:aws-cn:[a-z]+:cn-north-1:123456789012:", aws_iam_role_policy.function[0].policy)) == 3
+    condition     = length(regexall("arn:aws:", aws_iam_role_policy.function[0].policy)) == 0 && length(regexall("arn:aws-cn:[a-z]+:cn-north-1:123456789012:", aws_iam_role_policy.function[0].policy)) == 5
     error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
   }
 }

@@ -55,6 +55,10 @@ class AccessDeniedError(ConfigurationError):
     """The function's role, or a key policy, does not allow a call."""
 
 
+class ValueRefusedError(ConfigurationError):
+    """The service's own rules reject the pending value: to send the same one again does not help."""
+
+
 class DeadlineError(NetworkError):
     """Too little of the function's time is left to start another call."""
 
@@ -132,6 +136,10 @@ class StoreError(AwsError):
 
 class TargetError(RotationError):
     """A target failed in a way that it does not explain itself."""
+
+
+class DiagnosisError(RotationError):
+    """A diagnosis that was to raise has found secrets that do not rotate as they should."""
 
 
 class InternalError(RotationError):

@@ -6,11 +6,11 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws, errors, loading, settings
+from . import aws, diagnose, errors, loading, settings
 from .deadline import Deadline, LambdaContext
 from .errors import InternalError, MalformedEventError, RotationError, TargetError, UnknownStepError
 from .logs import Log, silence_libraries
@@ -40,18 +40,25 @@ class Event(NamedTuple):
     rotation_token: str | None
 
 
-def lambda_handler(event: object, context: LambdaContext) -> None:
+def lambda_handler(event: object, context: LambdaContext) -> diagnose.Report | None:
     """Run one step. Raises a ``RotationError``, which Secrets Manager takes as a failed step.
+
+    A diagnosis, which people and Terraform ask for, has an answer; the steps of a rotation have none.
 
     The exception is a new one, without a cause: neither its text nor what would be chained to it holds a value.
     """
     started, log = time.monotonic(), Log()
     failure: RotationError | None = None
+    report: diagnose.Report | None = None
     try:
-        parsed = parse(event)
-        log = Log(step=parsed.step, secret_arn=parsed.secret_id, version_id=parsed.token)
-        log.hide(parsed.rotation_token or "")
-        _run(parsed, context, log)
+        if diagnose.is_asked(event):
+            log = Log(step=diagnose.STEP)
+            report = _diagnose(event, context, log)
+        else:
+            parsed = parse(event)
+            log = Log(step=parsed.step, secret_arn=parsed.secret_id, version_id=parsed.token)
+            log.hide(parsed.rotation_token or "")
+            _run(parsed, context, log)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary: of whatever comes, only what is safe goes on
         failure = _presentable(error, log)
     duration = round((time.monotonic() - started) * 1000)
@@ -59,6 +66,7 @@ def lambda_handler(event: object, context: LambdaContext) -> None:
         log.error(str(failure), error=type(failure).__name__, duration_ms=duration)
         raise failure
     log.info("The step is done.", duration_ms=duration)
+    return report
 
 
 def parse(event: object) -> Event:
@@ -83,6 +91,12 @@ def _text(event: Mapping[str, object], name: str, allowed: re.Pattern[str], what
     raise MalformedEventError(
         f"The event's {name} is missing or is not {what}. This function is called by Secrets Manager's rotation."
     )
+
+
+def _diagnose(event: Any, context: LambdaContext, log: Log) -> diagnose.Report:
+    request = diagnose.parse(event)
+    _DEADLINE.start(context)
+    return diagnose.run(request, _function(), log, lambda error: _presentable(error, log))
 
 
 def _run(event: Event, context: LambdaContext, log: Log) -> None:

@@ -80,7 +80,7 @@ class Rotation:
         if about is None:
             return
         context = self._context(about)
-        self._check_pending(context)  # refused here, not half way through the target's work
+        self.check_pending(context)  # refused here, not half way through the target's work
         self._target.set_secret(context)
         self._log.info("The target accepts the new value.")
 
@@ -93,7 +93,7 @@ class Rotation:
             return
         context = self._context(about)
         if context.pending_or_none:
-            self._check_pending(context)
+            self.check_pending(context)
         if context.pending_or_none or context.current:
             self._target.test_secret(context)
             self._log.info("The value is accepted.")
@@ -114,6 +114,10 @@ class Rotation:
             about = about.promoted(self._store.token)
         if self._target is not None and self._target.finish_secret is not None:
             self._target.finish_secret(self._context(about))
+
+    def check(self, about: Description) -> None:
+        """Raise, and change nothing, where createSecret would refuse the secret as it is."""
+        self._check_document(self._current(about))
 
     # What the steps share.
 
@@ -263,11 +267,11 @@ class Rotation:
 
     def _verify(self, about: Description) -> None:
         context = self._context(about, compares=self._target is not None or self._keys is not None)
-        self._check_pending(context)
+        self.check_pending(context)
         if self._target is not None:
             self._target.test_secret(context)
 
-    def _check_pending(self, context: Context) -> None:
+    def check_pending(self, context: Context) -> None:
         """Refuse a pending value that is not the current one with new values, as createSecret would make it now."""
         _ = context.pending
         self._check_identity(context)

@@ -5,7 +5,7 @@ What is read, written or made through it is hidden in the log from then on.
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -30,6 +30,13 @@ class Description:
 
     rotation_enabled: bool
     labels: Mapping[str, frozenset[str]]
+    last_rotated: datetime | None = None
+    next_rotation: datetime | None = None
+    """The end of the window in which the next rotation is to happen."""
+    deleted: datetime | None = None
+    """When the secret was scheduled for deletion."""
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    """The schedule, as RotateSecret takes it."""
 
     def holder(self, label: str) -> str | None:
         """The id of the version that has ``label``."""
@@ -40,7 +47,7 @@ class Description:
         former = self.holder(CURRENT)
         labels = {v: found - {CURRENT, PREVIOUS} for v, found in self.labels.items()}
         labels |= {v: labels[v] | {label} for v, label in ((former, PREVIOUS), (version, CURRENT)) if v is not None}
-        return Description(self.rotation_enabled, labels)
+        return replace(self, labels=labels)
 
 
 @dataclass(frozen=True)
@@ -142,7 +149,14 @@ class Store:
         with aws.calling("secretsmanager:DescribeSecret"):
             answer = self.secrets.client.describe_secret(SecretId=self.secret_id)
         labels = {version: frozenset(found) for version, found in answer.get("VersionIdsToStages", {}).items()}
-        return Description(bool(answer.get("RotationEnabled")), labels)
+        return Description(
+            bool(answer.get("RotationEnabled")),
+            labels,
+            last_rotated=answer.get("LastRotatedDate"),
+            next_rotation=answer.get("NextRotationDate"),
+            deleted=answer.get("DeletedDate"),
+            rules=answer.get("RotationRules") or {},
+        )
 
     def value(self, version: str) -> Credential | None:
         """The value of a version, by its id, since a label may lag behind; None where it has none.

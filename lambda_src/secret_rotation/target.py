@@ -55,6 +55,7 @@ from .errors import (
     SecretError,
     SettingError,
     TargetError,
+    ValueRefusedError,
     explained,
 )
 from .kit import tls
@@ -81,6 +82,7 @@ __all__ = [
     "SettingError",
     "Target",
     "TargetError",
+    "ValueRefusedError",
     "Version",
     "aws",
     "explained",

@@ -2,17 +2,51 @@
 
 import os
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from io import StringIO
 from typing import Any
 from unittest import mock
 
 from rotation_lab.model.secrets_manager import STEPS, Hook, SecretsManager
-from secret_rotation import aws, handler
+from secret_rotation import aws, diagnose, handler
 from secret_rotation.errors import AuthenticationError, RotationError
 from secret_rotation.target import Context, Credential
 
 ROTATION_TOKEN = "rT0k3n" + "qWzXv9" * 8
+
+
+class Logs:
+    """CloudWatch Logs, as far as the function reads it: the lines that it has printed, a page for each."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now, self.events = now, list[dict[str, Any]]()
+
+    def write(self, text: str) -> None:
+        """Keep a printed line, with the time."""
+        if text.strip():
+            self.events.append({"timestamp": round(self._now().timestamp() * 1000), "message": text})
+
+    def filter_log_events(self, *, startTime: int, nextToken: str = "0", **_: object) -> Any:  # noqa: N803
+        """One event a page, as AWS may answer too."""
+        at = int(nextToken)
+        found = [event for event in self.events[at : at + 1] if event["timestamp"] >= startTime]
+        return {"events": found, **({"nextToken": str(at + 1)} if at + 1 < len(self.events) else {})}
+
+
+class Tee(StringIO):
+    """Hands on what is printed to two."""
+
+    def __init__(self, *others: Any) -> None:
+        super().__init__()
+        self._others = others
+
+    def write(self, text: str) -> int:
+        for other in self._others:
+            other.write(text)
+        return len(text)
 
 
 @dataclass
@@ -34,7 +68,12 @@ class RotationFunction:
 
     def __init__(self, manager: SecretsManager, target: object = None, **environment: str) -> None:
         self.manager, self.slept = manager, list[float]()
-        self.clients: dict[str, Any] = {"secretsmanager": manager.client()}
+        self.later = timedelta()
+        """How much later than the events it is when the function asks for the time."""
+        self.on_sleep: Callable[[], object] = lambda: None
+        """What happens elsewhere while a step waits."""
+        self.logs = Logs(self._now)
+        self.clients: dict[str, Any] = {"secretsmanager": manager.client(), "logs": self.logs}
         if target is not None:
             environment["TARGET"] = "python"
         with ExitStack() as stack:
@@ -51,13 +90,30 @@ class RotationFunction:
     def __call__(self, step: str, arn: str, token: str, **event: object) -> None:
         self.handle({"Step": step, "SecretId": arn, "ClientRequestToken": token, **event})
 
-    def handle(self, event: object, seconds: float = 30.0) -> None:
-        """Run the handler for any event."""
+    def diagnose(self, *arns: str, seconds: float = 30.0, **options: object) -> Any:
+        """The report on secrets; of a single one its entry alone."""
+        report = self.handle({"Step": "diagnose", "SecretIds": list(arns), **options}, seconds)
+        return report["secrets"][0] if len(arns) == 1 and "secrets" in report else report
+
+    def handle(self, event: object, seconds: float = 30.0) -> Any:
+        """Run the handler for any event, and return its answer."""
+        context = LambdaContext(seconds)
+
+        def sleep(pause: float) -> None:
+            self.slept.append(pause)
+            context.seconds -= pause
+            self.on_sleep()
+
         with (
             mock.patch.object(handler, "_function", return_value=self.function),
-            mock.patch("time.sleep", self.slept.append),
+            mock.patch("time.sleep", sleep),
+            mock.patch.object(diagnose, "now", self._now),
+            redirect_stdout(Tee(sys.stdout, self.logs)),
         ):
-            handler.lambda_handler(event, LambdaContext(seconds))
+            return handler.lambda_handler(event, context)
+
+    def _now(self) -> datetime:
+        return self.manager.now() + self.later
 
     def rotate(self, arn: str, **event: str) -> str:
         """RotateSecret and the four steps; the token that they had."""

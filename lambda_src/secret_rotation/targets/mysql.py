@@ -22,6 +22,7 @@ from ..target import (
     NetworkError,
     RotationError,
     TargetError,
+    ValueRefusedError,
     explained,
 )
 from .databases import mysql_accounts as accounts
@@ -36,6 +37,8 @@ except ImportError:
 
 __all__ = ["create_secret", "identity", "issued_keys", "set_secret", "test_secret"]
 
+_POLICY = 1819
+"""Of validate_password; PyMySQL has no name for it."""
 _CONFIGURATION = {
     ER.ACCESS_DENIED_ERROR: "does not let the administrator do this: grant it, WITH GRANT OPTION, what the user has",
     ER.DBACCESS_DENIED_ERROR: "does not let the user use the database 'dbname', or the administrator grant rights",
@@ -48,7 +51,6 @@ _CONFIGURATION = {
     ER.OPTION_PREVENTS_STATEMENT: "prevents this by an option: it is read-only (the host must be the primary), or "
     "strict-password-validation wants to see passwords",
     1470: "does not take so long a user name: '_clone' is added to it",
-    1819: "has a password policy that refuses the new password: change `password`",
     1820: "says that the password has expired: it has to be changed before anything else",
     1862: "says that the password has expired: only an administrator ('admin_secret_arn') can change it",
     CR.CR_AUTH_PLUGIN_CANNOT_LOAD: "has another way for the account to log in than by a password that is known here",
@@ -337,6 +339,10 @@ def _by_number(number: int, server: Server) -> RotationError:
         return tls.refused(str(server))
     if number in _LOCKED:
         return LockedError(f"{server} {_LOCKED[number]} (error {number}).")
+    if number == _POLICY:
+        return ValueRefusedError(
+            f"{server} has a password policy that refuses the new password: change `password` (error {number})."
+        )
     if number in _CONFIGURATION:
         return ConfigurationError(f"{server} {_CONFIGURATION[number]} (error {number}).")
     if number in _NOT_NOW:

@@ -15,6 +15,7 @@ from secret_rotation.errors import (
     NetworkError,
     RotationError,
     TargetError,
+    ValueRefusedError,
 )
 from secret_rotation.kit import connection as network
 from secret_rotation.targets import mysql
@@ -44,7 +45,6 @@ def assert_error(error: Exception, kind: type[RotationError], *named: str, usern
         (1290, ["read-only", "primary", "strict-password-validation"]),
         (1396, ["account", "CREATE USER"]),
         (1470, ["'_clone'"]),
-        (1819, ["`password`"]),
         (1820, ["expired"]),
         (1862, ["expired", "'admin_secret_arn'"]),
         (2059, ["account"]),
@@ -52,6 +52,10 @@ def assert_error(error: Exception, kind: type[RotationError], *named: str, usern
 )
 def test_an_error_of_the_configuration_names_what_to_change(number: int, named: list[str]) -> None:
     assert_error(pymysql.OperationalError(number, "s3cret statement"), ConfigurationError, f"error {number}", *named)
+
+
+def test_a_password_that_the_policy_rejects_is_an_error_of_its_own() -> None:
+    assert_error(pymysql.OperationalError(1819, "s3cret"), ValueRefusedError, "error 1819", "`password`")
 
 
 @pytest.mark.parametrize(
