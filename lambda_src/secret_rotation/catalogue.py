@@ -39,6 +39,11 @@ def generators() -> Mapping[str, Entry]:
     return _read()["generators"]
 
 
+def calls() -> Mapping[str, Mapping[str, Entry]]:
+    """The steps of described requests, and the fields of a request."""
+    return _read()["calls"]
+
+
 def target_settings(kind: str, given: Mapping[str, str]) -> dict[str, str]:
     """The settings of a target with the defaults filled in, except those that the secret may hold instead.
 

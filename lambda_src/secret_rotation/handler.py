@@ -121,7 +121,7 @@ def _function() -> Function:
     found = settings.read(os.environ)
     return Function(
         settings=found,
-        target=None if found.target is None else loading.load(found.target),
+        target=None if found.target is None else loading.load(found.target, found.given),
         deadline=_DEADLINE,
         client=aws.clients(_DEADLINE, found.endpoint_url),
     )

@@ -2,10 +2,10 @@
 
 import importlib
 
-from .target import Target
+from .target import Given, Target
 
 
-def load(kind: str) -> Target:
+def load(kind: str, given: Given | None = None) -> Target:
     """The target of a type that is in the catalogue. Raises ``SettingError`` for one that cannot be used."""
     module = importlib.import_module(f"{__package__}.targets.{kind}")
-    return Target.of(kind, module.load() if hasattr(module, "load") else module)
+    return Target.of(kind, module.load(given or Given()) if hasattr(module, "load") else module)

@@ -14,6 +14,8 @@ What a crash leaves behind, and why the next try converges:
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -61,6 +63,7 @@ class Rotation:
     def __init__(self, store: Store, function: Function, log: Log) -> None:
         self._store, self._target, self._log = store, function.target, log
         self._function, self._keys = function, function.settings.keys
+        self._made: Mapping[str, str] = {}
 
     def create_secret(self) -> None:
         """Store a new value in the version of this rotation, once."""
@@ -69,7 +72,7 @@ class Rotation:
             return
         current = self._current(about)
         self._check_document(current)
-        made = not self._has_issued() and self._store.put_pending(self._new_text(about, current))
+        made = not self._has_issued() and self._store_new(about, current)
         self._log.info("A new value is stored." if made else "The version has its value already.")
 
     def set_secret(self) -> None:
@@ -186,18 +189,47 @@ class Rotation:
         issues = self._target is not None and self._target.create_secret is not None
         return issues and self._store.value(self._store.token) is not None
 
-    def _new_text(self, about: Description, current: Credential | None) -> str:
-        issued = self._issued(about)
-        values = {**self._generated(issued), **issued}
+    def _store_new(self, about: Description, current: Credential | None) -> bool:
+        if self._target is None or self._target.create_secret is None:
+            return self._store.put_pending(self._new_text(current, {}))
+        context = self._context(about, is_stored=False)
+        context.draft = lambda keys: self._draft(current, keys)
+        issued = self._issued(context, self._target.create_secret)
+        try:
+            made = self._store.put_pending(self._new_text(current, issued))
+        except Exception:
+            with suppress(RotationError):  # what went wrong before says more
+                self._discard(context, issued)
+            raise
+        if not made:
+            self._discard(context, issued)
+        return made
+
+    def _discard(self, context: Context, issued: Mapping[str, str]) -> None:
+        """Let the target end what it has issued, unless the version holds it: an answer may have been lost."""
+        if self._target is None or self._target.discard_secret is None or not issued:
+            return
+        stored = self._store.fresh_value(self._store.token)
+        if stored is None or any((stored.get(key) if key else stored.text) != issued[key] for key in issued):
+            self._target.discard_secret(context, issued)
+
+    def _draft(self, current: Credential | None, keys: Collection[str]) -> Credential:
+        """The new value before the target has returned those of ``keys``."""
+        self._made = self._generated(keys)
+        self._log.hide(*self._made.values())
+        if self._keys is None or current is None:
+            return Credential(self._store.token, self._made.get("", ""))
+        return replace(current, version=self._store.token, text=current.document.replace(self._made).text)
+
+    def _new_text(self, current: Credential | None, issued: Mapping[str, str]) -> str:
+        values = {**(self._made or self._generated(issued)), **issued}
         self._log.hide(*values.values())
         new = Document(values[""]) if current is None or self._keys is None else current.document.replace(values)
         new.check_size()
         return new.text
 
-    def _issued(self, about: Description) -> Mapping[str, str]:
-        if self._target is None or self._target.create_secret is None:
-            return {}
-        issued: object = self._target.create_secret(self._context(about, is_stored=False))
+    def _issued(self, context: Context, create: Callable[[Context], object]) -> Mapping[str, str]:
+        issued = create(context)
         if not isinstance(issued, Mapping) or not all(
             isinstance(text, str) for pair in issued.items() for text in pair
         ):
@@ -208,7 +240,7 @@ class Rotation:
             )
         return issued
 
-    def _generated(self, issued: Mapping[str, str]) -> dict[str, str]:
+    def _generated(self, issued: Collection[str]) -> dict[str, str]:
         values: dict[str, str] = {}
         source = AwsSource(self._store, self._function.client, self._function.settings.password)
         for key, generator in self._function.settings.generators.items():
@@ -243,6 +275,7 @@ class Rotation:
             pending_or_none=pending,
             older=lambda: self._older(about, pending or current, problems),
             problems=problems,
+            version=self._store.token,
         )
 
     def _older(

@@ -12,6 +12,7 @@ from .errors import SettingError, explained
 from .generators import Generator
 from .password import Password
 from .pointers import check_apart
+from .target import Given
 
 _TRUE, _FALSE = {"true", "1", "yes", "y"}, {"false", "0", "no", "n"}
 _ENDPOINT = re.compile(
@@ -41,9 +42,16 @@ class Settings:
     """Its type; None for one that has no steps, since nothing but Secrets Manager holds the value."""
     target_settings: Mapping[str, str]
     """Checked by the catalogue, with the defaults filled in."""
+    target_calls: Mapping[str, Any]
+    """The described requests of the target ``calls``, which checks them when it is loaded."""
     target_fallbacks: Mapping[str, str]
     """What holds where neither these nor the secret's key of the same name says anything."""
     endpoint_url: str | None
+
+    @property
+    def given(self) -> Given:
+        """What the target is loaded with."""
+        return Given(self.keys, self.target_settings, self.password_key, self.target_calls)
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -58,6 +66,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         overwrite_json=_read_overwrite_json(environment, keys),
         password=_read_password(environment),
         target_settings=target_settings,
+        target_calls=_json(environment, "TARGET_CALLS", dict, "a JSON object of calls") or {},
         target_fallbacks=catalogue.fallbacks(target),
         target=target if catalogue.has_steps(target) else None,
         endpoint_url=_read_endpoint(environment),

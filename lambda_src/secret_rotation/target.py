@@ -16,6 +16,9 @@ A target is a file with two functions, named after the steps of a rotation, and 
     def finish_secret(context: Context) -> None                   (optional)
         AWSCURRENT has moved: retire what is no longer needed.
 
+    def discard_secret(context: Context, issued: Mapping[str, str]) -> None       (optional, with create_secret)
+        What ``create_secret`` has returned was not stored, so nobody will ever use it: end it at the service.
+
     def issued_keys(context: Context) -> Collection[str]          (optional, with create_secret)
         The keys, besides those that rotate, that ``create_secret`` may return. All other keys of the pending value
         must agree with the current one, or the step is refused: AWSCURRENT was moved meanwhile. Without this function
@@ -92,6 +95,10 @@ __all__ = [
 _T = TypeVar("_T")
 
 
+def _no_draft(_: Collection[str]) -> Credential:
+    raise NoValueError("Only createSecret makes a new value.")
+
+
 @dataclass
 class Context:
     """One step of one rotation, as a target sees it."""
@@ -118,6 +125,13 @@ class Context:
     """AWSPREVIOUS, then every other version, newest first; read only when asked for."""
     problems: dict[str, RotationError] = field(default_factory=dict)
     """Version => why it could not be read or did not log in, in this step."""
+    version: str = ""
+    """The id of the version that this rotation makes."""
+    draft: Callable[[Collection[str]], Credential] = _no_draft
+    """In createSecret: ``draft(keys)`` is what will be stored, new values generated for all but ``keys``.
+
+    The target returns the values of those.
+    """
 
     @property
     def secrets(self) -> Secrets:
@@ -216,6 +230,19 @@ def _nothing(_: Credential) -> Mapping[str, str]:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What a target's ``load(given)`` gets, where it has such a function: it returns the target's functions."""
+
+    keys: tuple[str, ...] | None = None
+    """The keys that rotate; None for plain text."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    password_key: str | None = None
+    """The one of the keys that a target logs in with, where that is clear."""
+    calls: Mapping[str, Any] = field(default_factory=dict)
+    """The described requests."""
+
+
+@dataclass(frozen=True)
 class Target:
     """A target, loaded and checked: its functions."""
 
@@ -223,6 +250,7 @@ class Target:
     test_secret: Callable[[Context], None]
     create_secret: Callable[[Context], Mapping[str, str]] | None = None
     finish_secret: Callable[[Context], None] | None = None
+    discard_secret: Callable[[Context, Mapping[str, str]], None] | None = None
     identity: Callable[[Credential], Mapping[str, str]] = _nothing
     issued_keys: Callable[[Context], Collection[str]] | None = None
     test_writes: bool = False
@@ -243,4 +271,4 @@ class Target:
 
 
 _REQUIRED = ("set_secret", "test_secret")
-_OPTIONAL = ("create_secret", "finish_secret", "identity", "issued_keys")
+_OPTIONAL = ("create_secret", "finish_secret", "discard_secret", "identity", "issued_keys")

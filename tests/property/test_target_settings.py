@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from secret_rotation import catalogue, loading
 from secret_rotation.errors import RotationError, SettingError
-from secret_rotation.target import Credential
+from secret_rotation.target import Credential, Given
 from tests.messages import refused
 from tests.settings_cases import ADMIN, REQUIRED, SECRET
 from tests.support import contexts
@@ -46,6 +46,10 @@ PLAUSIBLE = {
     "status": ["200-299", "204, 401-403"],
     "service": ["execute-api"],
     "region": ["eu-west-1"],
+}
+CALLS = {
+    "set": {"url": "https://localhost/{{pending.username}}", "auth": "basic", "body": {"p": "{{pending}}"}},
+    "test": {"url": "https://localhost/me", "auth": "basic"},
 }
 QUIET = {("postgresql", "create_secret"), ("mysql", "create_secret"), ("iam_access_key", "set_secret")}
 """Steps that may have nothing to do."""
@@ -132,7 +136,8 @@ def test_any_text_of_a_setting_is_taken_or_refused_by_its_name(kind: str, name: 
 
 def run(kind: str, step: str, chosen: dict[str, str], fields: dict[str, Any]) -> None:
     """A step must end in an error: there is nothing that it could have reached."""
-    chosen, module = catalogue.target_settings(kind, chosen), loading.load(kind)
+    chosen = catalogue.target_settings(kind, chosen)
+    module = loading.load(kind, Given(("password",), {**chosen, "sigv4_region": "eu-west-1"}, "password", CALLS))
     if getattr(module, step) is None:
         return
     keys = ("password",)

@@ -77,7 +77,14 @@ def is_own_target(name: str) -> bool:
     return within(name, "examples") or name.endswith((".custom_target", ".my_target"))
 
 
-FOR_TARGETS = (INTERFACE, f"{PACKAGE}.kit", f"{PACKAGE}.placeholders", f"{PACKAGE}.targets")
+FOR_TARGETS = (
+    INTERFACE,
+    f"{PACKAGE}.kit",
+    f"{PACKAGE}.placeholders",
+    f"{PACKAGE}.catalogue",
+    f"{PACKAGE}.pointers",
+    f"{PACKAGE}.targets",
+)
 Rule = Callable[[str, str], bool]
 
 RULES: dict[str, tuple[Rule, set[Arrow]]] = {

@@ -12,27 +12,20 @@ Whether the pending value is in use is looked up before the set request, which a
 one that failed: its answer may have been lost. A test that passes proves this only if it fails with a wrong value.
 """
 
-import base64
 import json
 import os
-import re
 import secrets
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
-import boto3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-
-from ..kit import address, administrator, certificate, http_client, tls
+from ..kit import administrator, certificate, http_client, tls, web
 from ..kit.connection import Limit
 from ..kit.http_client import Request
 from ..placeholders import (
     JSON,
-    PLACEHOLDER,
     Values,
     fill,
     fill_body,
@@ -44,29 +37,14 @@ from ..placeholders import (
 )
 from ..target import (
     AuthenticationError,
-    ConfigurationError,
     Context,
     Credential,
     LockedError,
-    NetworkError,
     RotationError,
-    SecretError,
     SettingError,
     TargetError,
     explained,
 )
-
-SCHEMES = ("https", "http")
-
-LOCKED, TOO_MANY = 423, 429
-TRANSIENT = {408, LOCKED, 425, TOO_MANY}
-"""Statuses below 500 of a request that may succeed later."""
-
-_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
-"""What RFC 9110 allows as a header's name."""
-_LINE = r"[\t\x20-\x7e\xa0-\xff]*"
-"""What can be sent as a header's value: Latin-1 without control characters."""
-_FRAMING = {"content-length", "transfer-encoding"}
 
 
 def identity(credential: Credential) -> dict[str, str]:
@@ -101,7 +79,7 @@ def _set(context: Context, call: "Call", values: Values) -> None:
 
     def attempt(login: Credential) -> int:
         status = call.send(context, {**values, "login": login})
-        if status in call.refused or status == LOCKED:
+        if status in call.refused or status == web.LOCKED:
             raise call.problem(status)
         return status
 
@@ -212,30 +190,20 @@ class Call:
         """
         request = self._fill(values)
         if self.auth[0] == "sigv4":
-            request = request._replace(headers=self._sign(request))
+            request = web.sign(self, request, *self.auth[1:])
         return http_client.send(str(self), request, Limit(context.deadline.share()), self.trust).status
 
     def problem(self, status: int) -> RotationError:
         """What an unexpected status means. The message leaves out the answer's body, which may repeat what was sent."""
-        if status in self.refused:
-            return AuthenticationError(f"{self} answered {status}: the value was refused.")
-        if status == LOCKED:
-            return LockedError(f"{self} answered 423: locked. Unlock it there; the rotation is tried again.")
-        if status in TRANSIENT or status >= 500:
-            return NetworkError(f"{self} answered {status}: the service is in trouble. The rotation is tried again.")
-        if 300 <= status < 400 and status != 304:
-            return ConfigurationError(f"{self} answered {status}. Redirects are not followed: give the final URL.")
-        return ConfigurationError(
-            f"{self} answered {status}, which is not in '{self.name}_status'. If it means a refused login: "
-            "'refused_status'."
-        )
+        listed = f"'{self.name}_status'. If it means a refused login: 'refused_status'."
+        return web.problem(self, status, refused=status in self.refused, settings=listed)
 
     def _fill(self, values: Values) -> Request:
         target = fill(self.url.path, values, for_url) or "/"
         if self.url.query:
             target += "?" + fill(self.url.query, values, for_url)
         headers = {name: fill(text, values, for_header) for name, text in self.headers.items()}
-        headers = _merged(headers, _authorization(self.auth, values))
+        headers = web.merged(headers, _authorization(self.auth, values))
         return Request(self.method, self.url, target, headers, self._fill_body(values))
 
     def _fill_body(self, values: Values) -> bytes:
@@ -244,40 +212,10 @@ class Call:
         kind = kind_of(next(text for name, text in self.headers.items() if name.lower() == "content-type"))
         return fill_body(kind, parse_body(kind, self.body), values)
 
-    def _sign(self, request: Request) -> dict[str, str]:
-        """The headers with a signature (SigV4) as the function's role, whose policy has to allow the call."""
-        _, name, region = self.auth
-        url = f"{self.url.scheme}://{self.url.netloc}{request.target}"
-        signed = AWSRequest(method=self.method, url=url, data=request.body, headers=request.headers)
-        credentials = boto3.Session().get_credentials()
-        if credentials is None:
-            raise ConfigurationError(f"{self}: the function has no AWS credentials to sign with.")
-        SigV4Auth(credentials, name, region).add_auth(signed)
-        return dict(signed.headers.items())
-
 
 def _url(context: Context, name: str) -> SplitResult:
-    url = _split(context.setting(name))
-    if url is None:
-        raise SettingError(f"The setting {name!r} must be a URL such as https://api.example.com/me, encoded.")
-    if "{" in url.netloc:
-        raise SettingError(
-            f"The setting {name!r} has a placeholder in its host: whoever can write a version of the secret could then "
-            "choose where credentials are sent. Write the host out."
-        )
-    if url.scheme == "http" and context.setting("tls") != "disable":
-        raise SettingError(f"The setting {name!r} is not https. To send credentials unprotected: tls = 'disable'.")
-    return url
-
-
-def _split(text: str) -> SplitResult | None:
-    try:
-        url = urlsplit(text)
-        usable = url.scheme in SCHEMES and address.is_host(url.hostname or "") and url.port != 0
-    except ValueError:
-        return None
-    printable = re.fullmatch(r"[\x21-\x7e]*", PLACEHOLDER.sub("", text))
-    return url if usable and printable and "@" not in url.netloc and not url.fragment else None
+    what = f"The setting {name!r}"
+    return web.url(what, context.setting(name), allows_http=context.setting("tls") == "disable")
 
 
 def _trust(context: Context, url: SplitResult) -> ssl.SSLContext | None:
@@ -287,10 +225,10 @@ def _trust(context: Context, url: SplitResult) -> ssl.SSLContext | None:
 
 
 def _headers(context: Context, name: str) -> dict[str, str]:
-    defaults = {"User-Agent": "secret-rotation", "Accept": "*/*"}  # some APIs refuse a request without
+    defaults = dict(web.USUAL_HEADERS)
     if context.settings.get(f"{name.removesuffix('_headers')}_body"):
         defaults["Content-Type"] = JSON
-    return _merged(defaults, _parse_headers(name, context.setting(name)))
+    return web.merged(defaults, _parse_headers(name, context.setting(name)))
 
 
 def _parse_headers(name: str, text: str) -> dict[str, str]:
@@ -300,21 +238,8 @@ def _parse_headers(name: str, text: str) -> dict[str, str]:
         headers = None
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
         raise SettingError(f"The setting {name!r} must be a JSON object of headers: name => text.")
-    for header, value in headers.items():
-        if not re.fullmatch(_NAME, header) or header.lower() in _FRAMING:
-            raise SettingError(f"The setting {name!r} has the header {header!r}, which cannot be set.")
-        if not re.fullmatch(_LINE, PLACEHOLDER.sub("", value)):
-            raise SettingError(
-                f"The setting {name!r}: the header {header!r} has a line break, another control character, or one "
-                "outside Latin-1, and cannot be sent."
-            )
+    web.check_headers(f"The setting {name!r}", headers)
     return headers
-
-
-def _merged(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
-    """Both, where ``more`` replaces headers of the same name: upper and lower case are the same."""
-    replaced = {name.lower() for name in more}
-    return {**{name: text for name, text in headers.items() if name.lower() not in replaced}, **more}
 
 
 def _auth(context: Context, name: str) -> tuple[str, ...]:
@@ -337,9 +262,7 @@ def _statuses(context: Context, name: str) -> frozenset[int]:
 def _authorization(auth: tuple[str, ...], values: Values) -> dict[str, str]:
     if auth[0] == "basic":
         username, password = (fill(text, values) for text in auth[1:])
-        if ":" in username:
-            raise SecretError("The user name has a colon, which basic authentication cannot send.")
-        return {"Authorization": "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()}
+        return web.basic(username, password)
     if auth[0] == "bearer":
         return {"Authorization": "Bearer " + fill(auth[1], values, for_header)}
     return {}

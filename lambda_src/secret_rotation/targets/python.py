@@ -7,7 +7,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
-from ..target import SettingError
+from ..target import Given, SettingError
 
 FILE = "custom_target"
 """Name of the module; in the zip's root, of the file too."""
@@ -15,7 +15,7 @@ _ROOT = Path(__file__).parents[2]
 _IN_LAYER = "TARGET_FILE"
 
 
-def load() -> ModuleType:
+def load(_: Given) -> ModuleType:
     """Import the caller's file. Raises ``SettingError`` when it is not there or cannot be imported."""
     try:
         return _imported(_ROOT / os.environ[_IN_LAYER]) if _IN_LAYER in os.environ else importlib.import_module(FILE)

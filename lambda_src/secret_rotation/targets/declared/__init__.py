@@ -1,0 +1,1 @@
+"""The engine of the target ``calls``: requests that are described as data. See docs/calls.md."""

@@ -1,0 +1,112 @@
+"""Requests to AWS APIs, as the function's role."""
+
+import functools
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import botocore.session
+from botocore import xform_name
+from botocore.exceptions import ClientError, DataNotFoundError, UnknownServiceError
+from botocore.model import OperationModel
+from botocore.validate import ParamValidator
+
+from ...placeholders import PLACEHOLDER
+from ...target import Context, SettingError, aws
+from . import filling
+from .call import Reply
+from .check import Described, placeholders
+from .filling import Placeholder, Sources
+
+SHOWN = 12
+"""Names that a message lists of those that are allowed."""
+
+
+@dataclass(frozen=True)
+class Amazon:
+    """One request."""
+
+    described: Described
+    service: str
+    operation: str
+
+    def placeholders(self) -> Collection[Placeholder]:
+        """Those of its parameters."""
+        return {one for _, one in placeholders(self.described)}
+
+    def check(self, sources: Sources) -> None:
+        """Fill in everything once."""
+        self._parameters(sources)
+
+    def send(self, context: Context, sources: Sources, *, reads: bool, once: bool) -> Reply:
+        """Send it: ``once`` by a client with one attempt, since boto3's own repetition would issue two."""
+        del reads
+        parameters, action = self._parameters(sources), f"{self.service}:{self.operation}"
+        client = context.client(self.service, attempts=1) if once else context.client(self.service)
+        with aws.calling(action):
+            try:
+                return Reply("200", getattr(client, xform_name(self.operation))(**parameters))
+            except ClientError as error:
+                code = str(error.response.get("Error", {}).get("Code", "unknown"))
+                return Reply(code, None, aws.explain(error, action))
+
+    def _parameters(self, sources: Sources) -> dict[str, Any]:
+        return dict(filling.fill_any(self.described.fields.get("parameters", {}), sources))
+
+
+def of(described: Described) -> Amazon:
+    """The request. Raises ``SettingError`` for an operation or a parameter that botocore does not know."""
+    service, _, operation = described.fields["action"].partition(":")
+    model = _model(described, service, operation)
+    problems = list(_problems(model, described.fields.get("parameters", {})))
+    if problems:
+        raise SettingError(f"{described.place}.parameters: {problems[0]}")
+    return Amazon(described, service, operation)
+
+
+def _model(described: Described, service: str, operation: str) -> OperationModel:
+    try:
+        found = _session().get_service_model(service)
+    except (UnknownServiceError, DataNotFoundError):
+        raise SettingError(
+            f"{described.place}.action names the service {service!r}, which boto3 does not know. Similar: "
+            f"{_similar(service, _session().get_available_services())}."
+        ) from None
+    if operation not in found.operation_names:
+        raise SettingError(
+            f"{described.place}.action names the operation {operation!r}, which {service} does not have. Similar: "
+            f"{_similar(operation, found.operation_names)}."
+        )
+    return found.operation_model(operation)
+
+
+@functools.cache
+def _session() -> botocore.session.Session:
+    return botocore.session.get_session()
+
+
+def _similar(name: str, known: Collection[str]) -> str:
+    import difflib
+
+    return ", ".join(difflib.get_close_matches(name, known, 5, 0.5) or sorted(known)[:SHOWN])
+
+
+def _problems(model: OperationModel, parameters: Mapping[str, Any]) -> Iterator[str]:
+    """What botocore says of the parameters. Lengths are checked when they are sent: a placeholder has none."""
+    if model.input_shape is None:
+        if parameters:
+            yield "the operation has none."
+        return
+    report = ParamValidator().validate(_plain(parameters), model.input_shape)
+    for line in report.generate_report().splitlines():
+        if not line.startswith(("Invalid length", "Invalid range")):
+            yield line
+
+
+def _plain(node: Any) -> Any:
+    """The parameters with a text of no meaning for each placeholder, so that no message shows more than their names."""
+    if isinstance(node, str):
+        return PLACEHOLDER.sub("placeholder", node)
+    if isinstance(node, dict):
+        return {key: _plain(item) for key, item in node.items()}
+    return [_plain(item) for item in node] if isinstance(node, list) else node

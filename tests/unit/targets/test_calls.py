@@ -1,0 +1,164 @@
+"""The target calls without a server: descriptions that are rejected, and what is made of answers."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from secret_rotation import settings
+from secret_rotation.catalogue import defaults
+from secret_rotation.errors import SettingError
+from secret_rotation.target import Given
+from secret_rotation.targets import calls
+from secret_rotation.targets.declared import items
+from tests.messages import refused
+
+URL = "https://api.example.com/keys"
+TEST = {"url": f"{URL}/me", "auth": "bearer"}
+SET = {"url": URL, "auth": "bearer", "body": {"value": "{{pending}}"}}
+ISSUE = {"url": URL, "auth": "bearer", "values": {"value": "/value", "id": "/id"}}
+LIST = {"url": URL, "auth": "bearer", "items": "", "name": "/name", "values": {"id": "/id"}}
+REVOKE = {"url": f"{URL}/{{{{retired.id}}}}", "method": "DELETE"}
+ISSUED = {"list": LIST, "issue": ISSUE, "test": TEST, "revoke": REVOKE}
+OURS = {"set": SET, "test": TEST}
+KEYS = ("value", "id")
+
+
+def load(described: Any, keys: tuple[str, ...] | None = KEYS, **given: str) -> Any:
+    key = keys[0] if keys and len(keys) == 1 else None
+    return calls.load(Given(keys, {**defaults("calls"), **given}, key, described))
+
+
+def with_field(step: str, base: Any = ISSUED, **fields: Any) -> dict[str, Any]:
+    """The description, with other fields of one request."""
+    return {**base, step: {**base[step], **fields}}
+
+
+@pytest.mark.parametrize(
+    ("described", "named"),
+    [
+        ({**OURS, "tset": TEST}, ["calls.tset", "session, list, issue, set, test, revoke"]),
+        (with_field("set", OURS, headrs={}), ["calls.set.headrs", "headers"]),
+        ({**OURS, "set": [SET, {**SET, "headrs": {}}]}, ["calls.set[1].headrs", "headers"]),
+        ({**OURS, "set": [SET] * 4}, ["calls.set", "one to 3"]),
+        ({**OURS, "set": []}, ["calls.set", "one to 3"]),
+        ({**OURS, "test": [TEST]}, ["calls.test", "one request"]),
+        ({**OURS, "set": "PUT"}, ["calls.set", "object"]),
+        ({"set": SET}, ["calls.test", "missing"]),
+        ({"test": TEST}, ["'set'", "'issue'"]),
+        (with_field("set", OURS, url=None), ["calls.set", "url, action, target", "none"]),
+        (with_field("set", OURS, action="iam:GetUser"), ["calls.set", "url and action"]),
+        (with_field("set", OURS, parameters={}), ["calls.set.parameters", "'url'"]),
+        (with_field("set", OURS, values={"value": "/v"}), ["calls.set.values", "'set'"]),
+        (with_field("issue", retry=5), ["calls.issue.retry", "'issue'"]),
+        ({**ISSUED, "issue": {"url": URL}}, ["calls.issue", "'values'"]),
+        (with_field("set", OURS, method="put"), ["calls.set.method", "PUT"]),
+        (with_field("set", OURS, status="2xx"), ["calls.set.status", "200-299"]),
+        (with_field("set", OURS, retry="soon"), ["calls.set.retry", "whole number"]),
+        (with_field("set", OURS, retry=0), ["calls.set.retry", "1 to 840"]),
+        (with_field("set", OURS, auth="digest"), ["calls.set.auth", "bearer"]),
+        (with_field("set", OURS, headers=["a"]), ["calls.set.headers", "object"]),
+        (with_field("set", OURS, headers={"a b": "1"}), ["calls.set.headers", "'a b'"]),
+        (with_field("set", OURS, text="a"), ["calls.set", "body, form, text"]),
+        (with_field("set", OURS, url="https://{{pending.host}}/"), ["calls.set.url", "placeholder in the host"]),
+        (with_field("set", OURS, url="http://api.example.com/"), ["calls.set.url", "tls"]),
+        (with_field("set", OURS, body={"a": ["{{pendng}}"]}), ["calls.set.body", "{{pendng}}", "expires|date"]),
+        (with_field("set", OURS, body="{{session}}"), ["calls.set.body", "{{session}}"]),
+        (with_field("set", OURS, body="{{rotation.x}}"), ["calls.set.body", "{{rotation.x}}"]),
+        (with_field("set", OURS, body="{{expires|week}}"), ["calls.set.body", "{{expires|week}}"]),
+        (with_field("set", OURS, body="{{expires}}"), ["calls.set.body", "'lifetime_days'"]),
+        (with_field("set", OURS, body="{{admin}}"), ["calls.set.body", "'admin_secret_arn'"]),
+        (with_field("set", OURS, body="{{retired.id}}"), ["calls.set.body", "{{retired.id}}", "'set'"]),
+        (with_field("test", OURS, token="{{admin}}"), ["calls.test.token", "{{admin}}"]),
+        (with_field("set", OURS, token="{{session./t}}"), ["calls.set.token", "calls.session"]),
+        (with_field("revoke", body="{{pending}}"), ["calls.revoke.body", "{{pending}}"]),
+        (with_field("issue", body="{{pending.value}}"), ["calls.issue.body", "{{pending.value}}", "generated"]),
+        (with_field("issue", values={"val": "/value"}), ["calls.issue.values", "'val'", "`keys`"]),
+        (with_field("issue", values={"value": "/value"}), ["calls.list.values", "'id'"]),
+        (with_field("list", name=None), ["calls.list", "'name'", "'all'"]),
+        (with_field("list", all=True), ["calls.list", "'name'", "'all'"]),
+        (with_field("list", items="keys"), ["calls.list.items", "pointer"]),
+        ({**OURS, "list": LIST}, ["calls.list", "'issue'", "'revoke'"]),
+        (with_field("set", OURS, auth="sigv4"), ["calls.set.auth", "'sigv4_region'"]),
+        (with_field("test", OURS, url=None, auth=None, target="reddis"), ["calls.test.target", "redis"]),
+        (
+            {**OURS, "test": {"target": "redis", "settings": {"hots": "a"}}},
+            ["calls.test.settings", "'hots'", "host"],
+        ),
+        ({**OURS, "set": {"target": "redis"}}, ["calls.set.target", "'set'"]),
+        ({**OURS, "set": {"action": "redis:ModifyUser"}}, ["calls.set.action", "'redis'", "rds"]),
+        ({**OURS, "set": {"action": "elasticache:ModifyUsr"}}, ["calls.set.action", "ModifyUser"]),
+        ({**OURS, "set": {"action": "elasticache"}}, ["calls.set.action", "elasticache:ModifyUser"]),
+        (
+            {**OURS, "set": {"action": "elasticache:ModifyUser", "parameters": {"UserID": "app"}}},
+            ["calls.set.parameters", "UserId"],
+        ),
+        (
+            {**OURS, "set": {"action": "elasticache:ModifyUser", "parameters": {"UserId": "a", "Passwords": "a"}}},
+            ["calls.set.parameters", "Passwords", "list"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_description_is_named_by_its_place_with_what_is_allowed(described: Any, named: list[str]) -> None:
+    with refused(SettingError, *named):
+        load(described)
+
+
+def test_a_test_by_the_session_of_an_administrator_is_refused() -> None:
+    session = {"url": URL, "body": {"p": "{{admin.password}}"}}
+    described = {**OURS, "session": session, "test": {**TEST, "token": "{{session./token}}"}}
+    with refused(SettingError, "calls.test.token", "calls.session", "{{login}}"):
+        load(described, ("value",), admin_secret_arn="arn:admin")
+    load(
+        {**described, "session": {"url": URL, "body": {"p": "{{login.value}}"}}},
+        ("value",),
+        admin_secret_arn="arn:admin",
+    )
+
+
+def test_a_placeholder_without_a_key_needs_one_value() -> None:
+    two = {"set": SET, "test": TEST}
+    with refused(SettingError, "calls.set", "'password_key'", "token, salt"):
+        load(two, ("token", "salt"))
+    load(two, ("token",))
+
+
+def test_the_value_is_the_key_that_is_no_id() -> None:
+    """What ``list`` gives or ``revoke`` names is one; the other is the value."""
+    described = json.loads(json.dumps(ISSUED).replace('"value": "/value"', '"api_key": "/value"'))
+    assert load(described, ("api_key", "id")).set_secret
+
+
+def test_a_description_that_only_sets_issues_nothing() -> None:
+    assert not hasattr(load(OURS, ("value",)), "create_secret")
+    assert not hasattr(load(OURS, ("value",)), "finish_secret")
+
+
+def test_the_function_reads_the_description_from_its_environment() -> None:
+    with refused(SettingError, "TARGET_CALLS", "JSON object"):
+        settings.read({"TARGET": "calls", "TARGET_CALLS": "[]"})
+    found = settings.read({"TARGET": "calls", "TARGET_CALLS": json.dumps(OURS), "SECRET_KEYS": '["value"]'})
+    assert found.given.calls == OURS
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ("2026-01-31T10:00:00Z", datetime(2026, 1, 31, 10, tzinfo=UTC)),
+        ("2026-01-31T12:00:00.123456789+02:00", datetime(2026, 1, 31, 10, 0, 0, 123456, tzinfo=UTC)),
+        ("2026-01-31T10:00:00", datetime(2026, 1, 31, 10, tzinfo=UTC)),
+        ("2026-01-31", datetime(2026, 2, 1, tzinfo=UTC)),
+        (1769853600, datetime(2026, 1, 31, 10, tzinfo=UTC)),
+        (1769853600000, datetime(2026, 1, 31, 10, tzinfo=UTC)),
+        ("1769853600.0", datetime(2026, 1, 31, 10, tzinfo=UTC)),
+        (datetime(2026, 1, 31, 10, tzinfo=UTC), datetime(2026, 1, 31, 10, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_read_in_the_forms_that_services_write(when: Any, expected: datetime) -> None:
+    assert items.seconds(when) == expected.timestamp()
+
+
+@pytest.mark.parametrize("when", ["yesterday", "", None, True, {}])
+def test_what_is_no_time_is_not_taken_for_one(when: Any) -> None:
+    assert items.seconds(when) is None
