@@ -21,24 +21,35 @@ help: ## List the commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 
 .PHONY: install
-install: $(VENV)/.installed ## Make .venv from tools/requirements/dev.txt (again only when that changed).
+install: $(VENV)/.installed ## Make .venv from tools/requirements (again only when those changed).
 	@:
 
-$(VENV)/.installed: tools/requirements/dev.txt tools/rotation_lab/pyproject.toml tools/dev/venv.sh
+$(VENV)/.installed: tools/requirements/dev.txt tools/requirements/demo.txt tools/rotation_lab/pyproject.toml tools/dev/venv.sh
 	@bash tools/dev/venv.sh $(VENV) tools/requirements/dev.txt tools/rotation_lab
 	@touch $@
 
+# Half of the packages will do for the sandbox. Where .venv is there with all of them, it is taken.
+SMALL := $(if $(wildcard $(VENV)/.installed),$(VENV),.cache/demo)
+
+.cache/demo/.installed: tools/requirements/demo.txt tools/rotation_lab/pyproject.toml tools/dev/venv.sh
+	@bash tools/dev/venv.sh .cache/demo tools/requirements/demo.txt tools/rotation_lab
+	@touch $@
+
+.PHONY: terraform
+terraform: # is asked for before anything is installed
+	@command -v terraform >/dev/null || { echo "terraform is not on PATH. Install Terraform 1.9 or later: docs/without-registry.md says how, also without network." >&2; exit 2; }
+
 .PHONY: demo
-demo: install ## Apply, rotate and destroy examples in a local AWS; EXAMPLE=name for one of examples/.
-	@$(PYTHON) -m tools.dev.demo $(EXAMPLE)
+demo: terraform $(SMALL)/.installed ## Apply, rotate and destroy examples in a local AWS; EXAMPLE=name for one of examples/.
+	@$(SMALL)/bin/python -m tools.dev.demo $(EXAMPLE)
 
 .PHONY: sandbox
-sandbox: install ## Run the local AWS until Ctrl-C; PORT=4566.
-	@exec $(PYTHON) -m rotation_lab.sandbox $(if $(PORT),--port $(PORT))
+sandbox: $(SMALL)/.installed ## Run the local AWS until Ctrl-C; PORT=4566.
+	@exec $(SMALL)/bin/python -m rotation_lab.sandbox $(if $(PORT),--port $(PORT))
 
 .PHONY: try
-try: install ## Try your own target file against the local AWS; TARGET=path/to/my_target.py (more in tools/dev/try_target.py).
-	@$(PYTHON) -m tools.dev.try_target $(or $(TARGET),$(error say which file: make try TARGET=path/to/my_target.py))
+try: $(SMALL)/.installed ## Try your own target file against the local AWS; TARGET=path/to/my_target.py (more in tools/dev/try_target.py).
+	@$(SMALL)/bin/python -m tools.dev.try_target $(or $(TARGET),$(error say which file: make try TARGET=path/to/my_target.py))
 
 # Two workers, a file each: half of the time goes by waiting for Terraform's provider. The slow files come first, so
 # that no worker ends with one alone. PYTEST= adds options.

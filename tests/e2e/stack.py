@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from rotation_lab.leaks import LeakSearch, made
 from rotation_lab.sandbox.client import Sandbox
-from tests.e2e.attached import aws_provider
+from tools.dev.attached import aws_provider
 from tools.dev.terraform import Terraform
 
 PUBLIC = {"access_key_id"}

@@ -69,9 +69,13 @@ def test_the_demo_of_a_json_secret_shows_labels_and_fingerprints_and_that_one_ke
     assert "\r" not in output
 
 
-@pytest.mark.parametrize("moment", ["terraform init", "rotation 1 of 2"], ids=["in apply", "between rotations"])
-def test_an_interrupt_stops_everything_that_the_demo_started(moment: str) -> None:
-    with start("plaintext") as process:
+@pytest.mark.parametrize(
+    ("moment", "examples"),
+    [("terraform init", ["plaintext", "key-value"]), ("rotation 1 of 2", ["plaintext"])],
+    ids=["in apply, two at once", "between rotations"],
+)
+def test_an_interrupt_stops_everything_that_the_demo_started(moment: str, examples: list[str]) -> None:
+    with start(*examples) as process:
         assert process.stdout
         for line in process.stdout:
             if moment in line:

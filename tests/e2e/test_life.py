@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from rotation_lab.sandbox.client import Sandbox
-from tests.e2e.attached import aws_provider
 from tests.e2e.stack import _plan_text
+from tools.dev.attached import aws_provider
 from tools.dev.terraform import Terraform
 
 NAME = "life"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rotation_lab.sandbox.client import Sandbox
-from tests.e2e.attached import aws_provider
+from tools.dev.attached import aws_provider
 from tools.dev.providers import ROOT
 from tools.dev.terraform import Terraform
 

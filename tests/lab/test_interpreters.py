@@ -68,7 +68,7 @@ def test_a_build_that_fails_leaves_nothing_and_our_own_interpreter_runs(
 
 
 def test_the_pins_are_those_of_the_development_environment() -> None:
-    pins = set((Path(__file__).parents[2] / "tools/requirements/dev.txt").read_text().splitlines())
+    pins = set((Path(__file__).parents[2] / "tools/requirements/demo.txt").read_text().splitlines())
     wanted = [line for line in interpreters.REQUIREMENTS.read_text().splitlines() if line and line[0] != "#"]
     assert wanted
     assert set(wanted) <= pins

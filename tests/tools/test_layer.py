@@ -58,4 +58,4 @@ def test_the_tests_use_the_drivers_of_the_layer() -> None:
     def pins(path: Path) -> set[str]:
         return set(re.findall(r"^[\w.-]+==[\w.]+", path.read_text(), re.MULTILINE))
 
-    assert pins(layer.REQUIREMENTS) <= pins(layer.REQUIREMENTS.with_name("dev.txt"))
+    assert pins(layer.REQUIREMENTS) <= pins(layer.REQUIREMENTS.with_name("demo.txt"))

@@ -17,10 +17,45 @@ _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PLAIN_SECONDS = 10.0
 
 
+class Held:
+    """A stream that keeps what is written until it is released, and passes on what comes after."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._lock = stream, threading.Lock()
+        self._kept: list[str] | None = []
+
+    def isatty(self) -> bool:
+        """Whether the stream is a terminal."""
+        return self._stream.isatty()
+
+    def write(self, text: str) -> None:
+        """Keep a text, or pass it on. Of a line that moves, its newest state is kept."""
+        with self._lock:
+            if self._kept is None:
+                self._stream.write(text)
+                return
+            if self._kept and self._kept[-1].startswith("\r") and not self._kept[-1].endswith("\n"):
+                self._kept.pop()
+            self._kept.append(text)
+
+    def flush(self) -> None:
+        """Flush the stream, if anything is passed on."""
+        with self._lock:
+            if self._kept is None:
+                self._stream.flush()
+
+    def release(self) -> None:
+        """Pass on what was kept, and from now on everything."""
+        with self._lock:
+            kept, self._kept = self._kept or [], None
+            self._stream.write("".join(kept))
+            self._stream.flush()
+
+
 class Console:
     """Prints to ``stream``. NO_COLOR and TERM=dumb are honoured."""
 
-    def __init__(self, stream: TextIO = sys.stdout) -> None:
+    def __init__(self, stream: TextIO | Held = sys.stdout) -> None:
         self._stream = stream
         self._terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
         self._colour = self._terminal and not os.environ.get("NO_COLOR")

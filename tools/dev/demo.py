@@ -3,8 +3,9 @@
     python -m tools.dev.demo [EXAMPLE ...]     (default: plaintext key-value)
 
 For each example: apply, two rotations with labels, versions and values before and after, what changed in the value,
-a second plan that is empty, destroy. Values are shown as fingerprints: eight hexadecimal digits of an HMAC with a key
-that is made for this run and kept nowhere, so that they can be compared here and tell nothing elsewhere.
+a second plan that is empty, destroy. All run at once, and are shown one after the other. Values are shown as
+fingerprints: eight hexadecimal digits of an HMAC with a key that is made for this run and kept nowhere, so that they
+can be compared here and tell nothing elsewhere.
 
 What an example needs besides AWS is in ``tools.dev.examples``, which names its service.
 
@@ -22,7 +23,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +33,8 @@ from typing import Any
 
 from rotation_lab.sandbox.client import Sandbox
 from tools.dev import examples, layer, providers
-from tools.dev.console import Console
+from tools.dev.attached import aws_provider
+from tools.dev.console import Console, Held
 from tools.dev.terraform import Terraform, TerraformError, checkout
 
 EXAMPLES = providers.ROOT / "examples"
@@ -120,9 +123,24 @@ def _run(names: list[str], console: Console, logs: Path) -> None:
             aws = stack.enter_context(Sandbox.start(log=logs / "sandbox.log"))
         console.line(f"sandbox: a local AWS at {aws.endpoint}")
         console.line("values: as fingerprints (HMAC-SHA256, key of this run only), never themselves")
-        for name in names:
-            Demo(name, aws, console, environment, logs / name).run()
+        if len(names) > 1:
+            console.line(f"examples: all run at once, and are shown one after the other: {', '.join(names)}")
+        _together([Demo(name, aws, Held(sys.stdout), environment, logs / name) for name in names])
     console.line(f"\n{console.style('demo: done', 'green')}, nothing is left running")
+
+
+def _together(demos: Sequence[Demo]) -> None:
+    """Run all at once: most of the time Terraform waits. Their output comes one after the other, in their order."""
+    with ThreadPoolExecutor(len(demos)) as pool:
+        running = [pool.submit(demo.run) for demo in demos]
+        try:
+            for demo, ended in zip(demos, running, strict=True):
+                demo.output.release()
+                ended.result()
+        except BaseException:
+            for demo in demos:
+                demo.terraform.stop()
+            raise
 
 
 def _install(names: list[str]) -> None:
@@ -148,8 +166,9 @@ def _part(name: str, log: Path) -> Iterator[None]:
 class Demo:
     """One example, from apply to destroy."""
 
-    def __init__(self, name: str, aws: Sandbox, console: Console, environment: Mapping[str, str], work: Path) -> None:
-        self.name, self.aws, self.console, self.work = name, aws, console, work
+    def __init__(self, name: str, aws: Sandbox, output: Held, environment: Mapping[str, str], work: Path) -> None:
+        self.name, self.aws, self.output, self.work = name, aws, output, work
+        self.console = Console(output)
         tree = checkout(work / "tree")
         self.terraform = Terraform(tree / "examples" / name, {**environment, **aws.environment}, work / "terraform")
         self.running = examples.Running()
@@ -161,6 +180,9 @@ class Demo:
         self.console.heading(self.name)
         with ExitStack() as stack:
             variables = self._start(stack)
+            with self._step("terraform init"):
+                self.terraform.init()
+            stack.enter_context(aws_provider(self.terraform))
             self._apply(variables)
             first = self._snapshot()
             self._log_in(first)
@@ -185,8 +207,6 @@ class Demo:
             yield
 
     def _apply(self, variables: Mapping[str, Any]) -> None:
-        with self._step("terraform init"):
-            self.terraform.init()
         with self._step("terraform apply"):
             self.terraform.apply(variables)
             outputs = self.terraform.output()

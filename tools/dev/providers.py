@@ -104,7 +104,7 @@ def _by_search(cache: Path, report: Callable[[str], object]) -> dict[str, str]:
 
 _HELP = (
     "On a machine with network, run terraform providers mirror <folder>; copy that folder here, and set"
-    f" {VARIABLE} to it or name it in your Terraform CLI configuration."
+    f" {VARIABLE} to it or name it in your Terraform CLI configuration: docs/without-registry.md."
 )
 
 

@@ -60,7 +60,15 @@ class Terraform:
         self.log_path = work / "terraform.log"
         self.data = work / "data"
         self.environment: Mapping[str, str] = {**environment, "TF_DATA_DIR": str(self.data)}
+        self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
         work.mkdir(parents=True, exist_ok=True)
+
+    def stop(self) -> None:
+        """End the command that another thread runs, with all that it has started; later ones fail at once."""
+        self._stopped = True
+        if self._process is not None:
+            _stop(self._process)
 
     def init(self) -> None:
         """Installs modules and providers."""
@@ -130,7 +138,10 @@ class Terraform:
             text=True,
             start_new_session=True,
         ) as process:
+            self._process = process
             try:
+                if self._stopped:  # by another thread, before there was a process to end
+                    _stop(process)
                 output, _ = process.communicate()
             except BaseException:
                 _stop(process)

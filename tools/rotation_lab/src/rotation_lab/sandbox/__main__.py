@@ -35,7 +35,11 @@ def main() -> int:
     try:
         listener = socket.create_server((arguments.host, arguments.port), backlog=256)
     except OSError as error:
-        print(f"sandbox: cannot listen on {arguments.host}:{arguments.port}: {error.strerror}", file=sys.stderr)
+        print(
+            f"sandbox: cannot listen on {arguments.host}:{arguments.port}: {error.strerror}. Choose another port,"
+            " or 0 for a free one (make sandbox PORT=0).",
+            file=sys.stderr,
+        )
         return 1
     port = listener.getsockname()[1]
     environment.prepare(arguments.host, port, Path(tempfile.mkdtemp(prefix="sandbox-")))

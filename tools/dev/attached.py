@@ -1,6 +1,6 @@
 """A provider that is kept running for all commands in one folder: each start of it costs seconds.
 
-For tests only: a user's Terraform starts its providers itself, for each command.
+For tests and the demo: a user's Terraform starts its providers itself, for each command.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tools.dev.providers import ProvidersError
 from tools.dev.terraform import Terraform
 
 _ADDRESS = re.compile(r"TF_REATTACH_PROVIDERS='(.*)'")
@@ -39,8 +40,7 @@ def aws_provider(terraform: Terraform) -> Iterator[None]:
 
 def _address(process: subprocess.Popen[str]) -> str:
     """Where the provider listens, from the first lines that it prints."""
-    assert process.stdout
-    for line in process.stdout:
+    for line in process.stdout or ():
         if found := _ADDRESS.search(line):
             return found[1]
-    raise AssertionError("hashicorp/aws did not start")
+    raise ProvidersError("hashicorp/aws did not start")
