@@ -16,7 +16,17 @@ locals {
           pattern  = try("^(${join("|", setting.allowed)})$", setting.pattern, setting.range == null ? "" : "^(0|[1-9][0-9]{0,8})$", "")
           least    = try(setting.range[0], null)
           most     = try(setting.range[1], null)
+          default  = try(setting.default, null)
           allowed  = try(join(", ", setting.allowed), "whole numbers from ${setting.range[0]} to ${setting.range[1]}", setting.form, "any text")
+
+          # What depends on other settings, on keys or on secrets: see target.tf.
+          required_with       = try(setting.required_with, {})
+          excluded_by         = try(setting.excluded_by, {})
+          other_secret        = try(setting.other_secret, false)
+          one_secret          = try(setting.one_secret, false)
+          needed_without_keys = try(setting.needed_without_keys, false)
+          holds               = try(setting.holds, "")
+          sent_with           = try(setting.sent_with, [])
         }
       }, {})
     }

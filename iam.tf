@@ -174,11 +174,11 @@ resource "aws_iam_role_policy" "function" {
 
     precondition {
       condition     = local.role_policy_size <= 10240
-      error_message = "The role's policy has ${local.role_policy_size} characters; IAM allows 10240 for the inline policies of a role. Move statements of role.statements to a managed policy and attach it to the output role_name."
+      error_message = "${local.call}The role's policy has ${local.role_policy_size} characters; IAM allows 10240 for the inline policies of a role. Move statements of role.statements to a managed policy and attach it to the output role_name."
     }
     precondition {
       condition     = length(setintersection(local.module_statements[*].Sid, keys(var.role.statements))) == 0
-      error_message = "role.statements uses a name that the module uses itself: ${join(", ", setintersection(local.module_statements[*].Sid, keys(var.role.statements)))}. Choose another."
+      error_message = "${local.call}role.statements uses a name that the module uses itself: ${join(", ", setintersection(local.module_statements[*].Sid, keys(var.role.statements)))}. Choose another."
     }
   }
 }

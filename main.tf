@@ -41,6 +41,8 @@ locals {
     REQUIRE_EACH_INCLUDED_TYPE = "true"
     TARGET                     = "none"
   }
+  # How a message names the call: Terraform does not say which one a precondition failed in.
+  call   = "name = ${jsonencode(var.name)}: "
   target = local.catalogue.targets[var.target.type]
   # A target that issues several values names the settings that say in which keys they go.
   issued_keys = try([for name in local.target.issued_keys : lookup(var.target.settings, name, local.target.settings[name].default)], null)
@@ -126,32 +128,44 @@ resource "aws_lambda_function" "rotation" {
     # Not validations: those would also stop terraform destroy and a refresh, which need no file.
     precondition {
       condition     = var.target.file == null || local.own_target
-      error_message = "target.file is ${jsonencode(var.target.file)}, which is not on disk. Give the path of your Python file, for example \"$${path.module}/my_target.py\"."
+      error_message = "${local.call}target.file is ${jsonencode(var.target.file)}, which is not on disk. Give the path of your Python file, for example \"$${path.module}/my_target.py\"."
     }
     precondition {
       condition     = local.s3 != null || local.function_hash != null
-      error_message = "package.path is ${jsonencode(local.function_zip)}, which is not on disk. The zip must be there at plan and at apply."
+      error_message = "${local.call}package.path is ${jsonencode(local.function_zip)}, which is not on disk. The zip must be there at plan and at apply."
     }
     precondition {
       condition     = length(var.function.layers) <= local.layers_allowed
-      error_message = "function.layers has ${length(var.function.layers)} entries; allowed are ${local.layers_allowed}. Lambda allows 5, of which the module uses one for its code and one for target.file."
+      error_message = "${local.call}function.layers has ${length(var.function.layers)} entries; allowed are ${local.layers_allowed}. Lambda allows 5, of which the module uses one for its code and one for target.file."
     }
     precondition {
       condition     = local.environment_size <= 4096
-      error_message = "The function's environment has ${local.environment_size} bytes; Lambda allows 4096. Shorten keys, generators, target.settings or exclude_characters."
+      error_message = "${local.call}The function's environment has ${local.environment_size} bytes; Lambda allows 4096. Shorten keys, generators, target.settings or exclude_characters."
     }
     # Not validations of var.target: one that reads another variable is skipped, with all others, when that is refused.
     precondition {
       condition     = local.issued_keys == null || toset(coalesce(var.keys, [])) == toset(coalesce(local.issued_keys, []))
-      error_message = "The target ${var.target.type} issues the values itself, so keys must be ${jsonencode(local.issued_keys)}; keys is ${jsonencode(var.keys)}. To use other names, set target.settings: ${join(", ", try(local.target.issued_keys, []))}."
+      error_message = "${local.call}The target ${var.target.type} issues the values itself, so keys must be ${jsonencode(local.issued_keys)}; keys is ${jsonencode(var.keys)}. To use other names, set target.settings: ${join(", ", try(local.target.issued_keys, []))}."
     }
     precondition {
       condition     = local.password_key == null ? var.keys == null || !try(local.target.one_password, false) : contains(coalesce(var.keys, []), local.password_key)
-      error_message = "The target ${var.target.type} logs in with the value of one of keys, which target.settings.password_key names (without it: the only one of keys, or password). password_key is ${jsonencode(local.password_key)}; keys is ${jsonencode(var.keys)}."
+      error_message = "${local.call}The target ${var.target.type} logs in with the value of one of keys, which target.settings.password_key names (without it: the only one of keys, or password). password_key is ${jsonencode(local.password_key)}; keys is ${jsonencode(var.keys)}."
+    }
+    precondition {
+      condition     = length(local.settings_problems) == 0
+      error_message = "${local.call}target.settings of the type ${var.target.type}: ${join("; ", local.settings_problems)}."
+    }
+    precondition {
+      condition     = length(local.arn_problems) == 0
+      error_message = "${local.call}target.settings of the type ${var.target.type}: ${join("; ", local.arn_problems)}."
+    }
+    precondition {
+      condition     = length(local.template_problems) == 0
+      error_message = "${local.call}target.settings of the type ${var.target.type}: ${join("; ", local.template_problems)}."
     }
     precondition {
       condition     = !try(local.target.one_secret, false) || length(local.secrets) <= 1
-      error_message = "The target ${var.target.type} issues its values for one secret, and secrets has ${length(local.secrets)}: ${join(", ", keys(local.secrets))}. Call the module once for each, with its own settings."
+      error_message = "${local.call}The target ${var.target.type} issues its values for one secret, and secrets has ${length(local.secrets)}: ${join(", ", keys(local.secrets))}. Call the module once for each, with its own settings."
     }
   }
 }
@@ -193,15 +207,15 @@ resource "aws_secretsmanager_secret_rotation" "this" {
   lifecycle {
     precondition {
       condition     = local.mocked || split(":", each.value)[1] == local.partition
-      error_message = "secrets[${jsonencode(each.key)}] is in the partition ${split(":", each.value)[1]}, and the function is in ${local.partition}. Call the module with a provider for that partition."
+      error_message = "${local.call}secrets[${jsonencode(each.key)}] is in the partition ${split(":", each.value)[1]}, and the function is in ${local.partition}. Call the module with a provider for that partition."
     }
     precondition {
       condition     = local.mocked || split(":", each.value)[3] == local.region
-      error_message = "secrets[${jsonencode(each.key)}] is in ${split(":", each.value)[3]}, and the function is in ${local.region}. A secret rotates in its own region: call the module once for each region, with `providers = { aws = aws.<alias for ${split(":", each.value)[3]}> }` and a role.name of its own. Of a replicated secret, give the primary."
+      error_message = "${local.call}secrets[${jsonencode(each.key)}] is in ${split(":", each.value)[3]}, and the function is in ${local.region}. A secret rotates in its own region: call the module once for each region, with `providers = { aws = aws.<alias for ${split(":", each.value)[3]}> }` and a role.name of its own. Of a replicated secret, give the primary."
     }
     precondition {
       condition     = local.mocked || split(":", each.value)[4] == local.account_id
-      error_message = "secrets[${jsonencode(each.key)}] is in the account ${split(":", each.value)[4]}, and the function is in ${local.account_id}. Call the module in the secret's account, with `providers = { aws = aws.<alias for that account> }`."
+      error_message = "${local.call}secrets[${jsonencode(each.key)}] is in the account ${split(":", each.value)[4]}, and the function is in ${local.account_id}. Call the module in the secret's account, with `providers = { aws = aws.<alias for that account> }`."
     }
   }
 }

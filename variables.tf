@@ -158,12 +158,12 @@ variable "password" {
 
   validation {
     condition     = !var.password.require_each_included_type || length(setintersection(var.password.classes, local.excluded_classes)) == 0
-    error_message = "exclude_characters leaves none of ${join(", ", setintersection(var.password.classes, local.excluded_classes))}, but a password must have one of each class. Take the class out of password.classes, or exclude fewer characters."
+    error_message = "name = ${jsonencode(var.name)}: exclude_characters leaves none of ${join(", ", setintersection(var.password.classes, local.excluded_classes))}, but a password must have one of each class. Take the class out of password.classes, or exclude fewer characters."
   }
 
   validation {
     condition     = length(setsubtract(var.password.classes, ["space"])) == 0 || length(setsubtract(var.password.classes, concat(local.excluded_classes, ["space"]))) > 0
-    error_message = "exclude_characters leaves no character of ${join(", ", setsubtract(var.password.classes, ["space"]))} to make a password of. Exclude fewer characters, or give more classes."
+    error_message = "name = ${jsonencode(var.name)}: exclude_characters leaves no character of ${join(", ", setsubtract(var.password.classes, ["space"]))} to make a password of. Exclude fewer characters, or give more classes."
   }
 }
 
@@ -570,7 +570,7 @@ variable "role" {
   nullable = false
 
   validation {
-    condition     = can(regex("^[a-zA-Z0-9+=,.@_-]{1,64}$", coalesce(var.role.name, var.name)))
+    condition     = can(regex("^[a-zA-Z0-9+=,.@_-]{1,64}$", coalesce(var.role.name, "the-name")))
     error_message = "role.name is ${jsonencode(var.role.name)}; allowed are 1 to 64 letters, digits and + = , . @ _ -."
   }
 
@@ -644,9 +644,10 @@ variable "endpoint_url" {
   type        = string
   default     = null
 
+  # The function's own rule.
   validation {
-    condition     = can(regex("^https?://[^/\\s]+[^\\s]*$", coalesce(var.endpoint_url, "https://aws")))
-    error_message = "endpoint_url is ${jsonencode(var.endpoint_url)}; allowed are URLs that begin with https:// or http://."
+    condition     = can(regex("^(?i)https?://([a-z0-9._-]+|\\[[a-f0-9:.]+\\])(:[0-9]{1,5})?(/[a-z0-9._/-]*)?$", coalesce(var.endpoint_url, "https://aws")))
+    error_message = "endpoint_url is ${jsonencode(var.endpoint_url)}; allowed are URLs such as https://host or http://host:4566, without user name and query."
   }
 }
 

@@ -185,7 +185,7 @@ run "a_target_that_only_reads_is_granted_nothing_for_a_setting_that_is_absent" {
   command = plan
 
   variables {
-    target   = { type = "redis" }
+    target   = { type = "redis", settings = { host = "cache" } }
     function = { layers = ["arn:aws:lambda:eu-central-1:123456789012:layer:drivers:1"] }
     network  = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
   }

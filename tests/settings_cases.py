@@ -26,7 +26,7 @@ REQUIRED: dict[str, dict[str, str]] = {
         "cluster_arn": f"arn:aws:rds:eu-central-1:{ACCOUNT}:cluster:app",
         "engine": "postgresql",
         "admin_secret_arn": ADMIN,
-        "probe_secret_arn": SECRET,
+        "probe_secret_arn": ADMIN.replace("admin", "probe"),
     },
 }
 """What each target cannot do without."""
@@ -65,7 +65,11 @@ REJECTED = [
     *_each("redis", "port", PORTS, "0", "65536", "-1", "1e3", "06379", "6379 ", "٣", "", "9999999999"),
     *_each("mysql", "port", PORTS, "mysql"),
     *_each("postgresql", "port", PORTS, "5432.0"),
-    *_each("postgresql", "host", "a host name or an IP address", "https://db.example.com", "a b", "", "app@db"),
+    *_each(
+        "postgresql", "host", "a host name or an IP address",
+        "https://db.example.com", "a b", "", "app@db", "db.example.com:5432", "a..b", ".example.com", "a" * 64,
+    ),
+    *_each("postgresql", "tls_ca", "certificates in PEM", "-----BEGIN CERTIFICATE-----", "-----BEGIN KEY-----\nM", ""),
     *_each("redis", "max_logins", "from 1 to 100", "0", "101", "", "many"),
     *_each("redis", "persist", "acl-save, config-rewrite, none", "rdb", "yes"),
     *_each("redis", "superusers", "reject, allow", "yes"),
@@ -75,7 +79,9 @@ REJECTED = [
     ),
     *_each(
         "http", "set_url", URLS,
-        "api.example.com", "ftp://api.example.com", "https://{{pending.host}}/me", "https://",
+        "api.example.com", "ftp://api.example.com", "https://{{pending.host}}/me", "https://", "https://a.b/x y",
+        "https://a.b/bücher", "https://a.b:0/", "https://a.b:65536/", "https://a..b/", "https://a.b:port/",
+        "HTTPS://a.b/", "https://::1/", "https://a.b/{{login.a#b}}",
     ),
     *_each("http", "test_url", URLS, "https://app@api.example.com/", "https://api.example.com/#me"),
     *_each("http", "set_auth", "none, basic, bearer, sigv4", "digest", "Basic"),
@@ -98,11 +104,11 @@ REJECTED = [
     *_each("rds_data", "probe_secret_arn", SECRETS, "probe"),
 ]  # fmt: skip
 ACCEPTED = [
-    *_each("postgresql", "strategy", "", "single", "alternating"),
+    *_each("postgresql", "strategy", "", "single"),
     *_each("postgresql", "superusers", "", "reject", "allow"),
     *_each("postgresql", "tls", "", "verify", "disable"),
     *_each("redis", "port", "", "1", "6379", "65535"),
-    *_each("mysql", "host", "", "db.example.com", "10.0.0.5", "fe80::1", "bücher.example"),
+    *_each("mysql", "host", "", "db.example.com", "10.0.0.5", "fe80::1", "bücher.example", "::ffff:10.0.0.5", "db."),
     *_each("mysql", "user_host", "", "%", "10.0.0.%"),
     *_each("postgresql", "tls_ca", "", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "/opt/ca.pem"),
     *_each("mysql", "max_logins", "", "1", "100"),
@@ -110,7 +116,8 @@ ACCEPTED = [
     *_each("redis", "admin_secret_arn", "", ADMIN, ADMIN.replace("arn:aws:", "arn:aws-us-gov:")),
     *_each(
         "http", "set_url", "",
-        "http://localhost:8080", "https://[::1]:8443/a?b={{pending}}", "https://a.b/{{login.user name}}",
+        "https://localhost:65535", "https://[::1]:8443/a?b={{pending}}", "https://a.b/{{login.user name}}",
+        "https://a_b.c?d=%20{{pending.key}}{{ login }}",
     ),
     *_each("http", "set_auth", "", "none", "basic", "bearer", "sigv4"),
     *_each("http", "auth_password", "", ""),
@@ -119,6 +126,87 @@ ACCEPTED = [
     *_each("iam_access_key", "user_arn", "", f"arn:aws-cn:iam::{ACCOUNT}:user/team/app@example.com"),
     *_each("rds_data", "engine", "", "mysql"),
 ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Together:
+    """Settings that exclude each other, or that ``keys`` excludes. When rejected, the message holds ``names``."""
+
+    target: str
+    settings: dict[str, str]
+    names: tuple[str, ...] = ()
+    keys: tuple[str, ...] | None = ("password",)
+
+    def __str__(self) -> str:
+        return f"{self.target}-{self.keys}-{self.settings}"
+
+    @property
+    def complete(self) -> dict[str, str]:
+        """With what the target requires."""
+        return {**REQUIRED[self.target], **self.settings}
+
+
+def _http(*names: str, keys: tuple[str, ...] | None = ("password",), **settings: str) -> Together:
+    return Together("http", settings, names, keys)
+
+
+PLAIN, JSON = "http://api.example.com/me", '{"password": "{{pending}}"}'
+ALTERNATING = {"strategy": "alternating", "admin_secret_arn": ADMIN}
+REJECTED_TOGETHER = [
+    Together("postgresql", {"strategy": "alternating"}, ("admin_secret_arn", "alternating")),
+    Together("mysql", {"strategy": "alternating"}, ("admin_secret_arn", "alternating")),
+    Together("postgresql", {**ALTERNATING, "username": "app"}, ("username", "alternating")),
+    Together("mysql", {**ALTERNATING, "username": "app"}, ("username", "alternating")),
+    Together("postgresql", {"host": "db"}, ("username", "plain-text"), None),
+    Together("mysql", {"username": "app"}, ("host", "plain-text"), None),
+    Together("redis", {}, ("host", "plain-text"), None),
+    Together("rds_data", {}, ("username", "plain-text"), None),
+    _http("set_url", "https", "disable", set_url=PLAIN),
+    _http("test_url", "https", "disable", test_url=PLAIN, tls="verify"),
+    _http("{{password}}", "{{pending.KEY}}", set_body='{"a": "{{password}}"}'),
+    _http("{{pending password}}", "{{pending.KEY}}", test_url="https://a.b/{{pending password}}"),
+    _http("{{previous}}", "{{pending.KEY}}", set_headers='{"X-Old": "{{previous}}"}'),
+    _http("{{Login.user}}", "{{pending.KEY}}", set_auth="basic", auth_username="{{Login.user}}"),
+    _http("{{token}}", "{{pending.KEY}}", test_auth="bearer", auth_token="{{token}}"),
+    *(
+        _http("set_headers", "JSON object", set_headers=text)
+        for text in ("X-A: b", "[]", '{"a": 1}', '{"a": null}', '{"a": {}}', "", "{'a': 'b'}")
+    ),
+    _http("set_headers", "Content-Length", set_headers='{"Content-Length": "5"}'),
+    _http("test_headers", "X A", test_headers='{"X A": "b"}'),
+    _http("test_headers", "X-A", test_headers='{"X-A": "a\\nb"}'),
+    *(
+        _http("set_body", "not JSON", set_body=text)
+        for text in ("{{pending}}", "{'a': 1}", '{"a": {{pending}}}', "a=b")
+    ),
+    _http("test_body", "not JSON", test_body='{"a": 1,}', test_headers='{"content-type": "application/vnd.a+json"}'),
+    _http("set_body", "application/json", set_body="<a/>", set_headers='{"Content-Type": "text/xml"}'),
+    _http("password_key", set_body=JSON, keys=("token", "secret")),
+    _http("password_key", test_auth="bearer", keys=("token", "secret")),
+    _http("{{pending.password}}", set_url="https://a.b/{{pending.password}}", keys=None),
+    _http("{{login.username}}", test_auth="basic", admin_secret_arn=ADMIN, keys=None),
+]
+ACCEPTED_TOGETHER = [
+    Together("postgresql", ALTERNATING),
+    Together("mysql", {"host": "db", "username": "app"}, keys=None),
+    Together("redis", {"host": "cache"}, keys=None),
+    Together("rds_data", {"username": "app"}, keys=None),
+    _http(set_url=PLAIN, test_url=PLAIN, tls="disable"),
+    _http(set_body=JSON, set_headers='{"Content-Type": "application/json; charset=utf-8", "X-A": "{{current.a b}}"}'),
+    _http(set_body="a={{pending}}", set_headers='{"content-type": "application/x-www-form-urlencoded"}'),
+    _http(set_body="{{pending}}", set_headers='{"CONTENT-TYPE": "text/plain;charset=x"}'),
+    _http(set_body='["{{ pending.password }}", 1, null]'),
+    _http(auth_token="{{token}}"),
+    _http(
+        set_body='{"a": "{{pending.token}}"}',
+        test_auth="bearer",
+        auth_token="{{login.secret}}",
+        keys=("token", "secret"),
+    ),
+    _http(set_body=JSON, password_key="secret", keys=("token", "secret")),
+    _http(set_body=JSON, set_auth="basic", admin_secret_arn=ADMIN, keys=None),
+    _http(set_body=JSON, test_auth="basic", auth_username="app", keys=None),
+]
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,17 @@ def needs_one_password(kind: str) -> bool:
     return bool(targets()[kind].get("one_password"))
 
 
+def check_plain_text(kind: str, given: Mapping[str, str]) -> None:
+    """Raise ``SettingError`` unless the settings say what a plain-text secret, which is a value alone, cannot."""
+    known: Mapping[str, Entry] = targets()[kind]["settings"] or {}
+    for name, about in known.items():
+        if about.get("needed_without_keys") and not given.get(name):
+            raise SettingError(
+                f"The target {kind!r} needs the setting {name!r} for a plain-text secret, which cannot hold it. Set "
+                "it, or make the secret JSON and set keys."
+            )
+
+
 def fallbacks(kind: str) -> dict[str, str]:
     """The values that apply where neither the settings nor the secret's key of the same name has one."""
     return _defaults(targets()[kind]["settings"] or {}, from_secret=True)
@@ -115,7 +126,20 @@ def _complete(what: str, known: Mapping[str, Entry], given: Mapping[str, str]) -
             raise SettingError(f"{what} needs the setting {name!r}: {about['summary']}")
         if name in given and not is_allowed(about, given[name]):
             raise SettingError(f"{what} has {name!r} = {_shown(given[name])}; allowed: {allowed(about)}.")
-    return {**_defaults(known, from_secret=False), **given}
+    complete = {**_defaults(known, from_secret=False), **given}
+    for name, about in known.items():
+        _check_beside_others(what, name, about, complete)
+    return complete
+
+
+def _check_beside_others(what: str, name: str, about: Entry, complete: Mapping[str, str]) -> None:
+    """Whether the values of other settings require this one, or exclude it."""
+    for other, value in about.get("required_with", {}).items():
+        if complete.get(other) == value and name not in complete:
+            raise SettingError(f"{what} with {other!r} = {value!r} needs the setting {name!r}: {about['summary']}")
+    for other, value in about.get("excluded_by", {}).items():
+        if complete.get(other) == value and name in complete:
+            raise SettingError(f"{what} with {other!r} = {value!r} takes no {name!r}. Leave it out: {about['summary']}")
 
 
 def _defaults(known: Mapping[str, Entry], *, from_secret: bool) -> dict[str, str]:

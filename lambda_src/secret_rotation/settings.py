@@ -58,7 +58,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     """Read the settings. Raises ``SettingError``, which names the variable and what is allowed."""
     keys, target = _read_keys(environment), environment.get("TARGET") or "none"
     target_settings = catalogue.target_settings(target, _strings(environment, "TARGET_SETTINGS"))
-    return Settings(
+    found = Settings(
         keys=keys,
         password_key=_read_password_key(target, target_settings, keys),
         generators=_read_generators(environment, keys),
@@ -71,6 +71,9 @@ def read(environment: Mapping[str, str]) -> Settings:
         target=target if catalogue.has_steps(target) else None,
         endpoint_url=_read_endpoint(environment),
     )
+    if keys is None:
+        catalogue.check_plain_text(target, target_settings)
+    return found
 
 
 def _read_keys(environment: Mapping[str, str]) -> tuple[str, ...] | None:

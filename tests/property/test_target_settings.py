@@ -118,7 +118,8 @@ def test_any_settings_and_any_secret_end_in_an_error_that_explains_itself(
     kind: str, step: str, data: st.DataObject
 ) -> None:
     chosen, fields = data.draw(given_settings(kind)), data.draw(members)
-    run(kind, step, chosen, fields)
+    with contextlib.suppress(SettingError):  # such as alternating users without an administrator
+        run(kind, step, catalogue.target_settings(kind, chosen), fields)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,6 @@ def test_any_text_of_a_setting_is_taken_or_refused_by_its_name(kind: str, name: 
 
 def run(kind: str, step: str, chosen: dict[str, str], fields: dict[str, Any]) -> None:
     """A step must end in an error: there is nothing that it could have reached."""
-    chosen = catalogue.target_settings(kind, chosen)
     module = loading.load(kind, Given(("password",), {**chosen, "sigv4_region": "eu-west-1"}, "password", CALLS))
     if getattr(module, step) is None:
         return

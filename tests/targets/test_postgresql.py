@@ -250,7 +250,6 @@ def test_older_values_of_another_user_are_not_tried(role: Role) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"strategy": "alternating", "username": "app"}, "'username'"),
         ({"strategy": "alternating"}, "admin_secret_arn"),
         ({"tls": "prefer"}, "verify, disable"),
         ({"tls_ca": "nowhere.pem"}, "tls_ca"),

@@ -365,7 +365,10 @@ FUNCTION = [
         "Give one",
         package={"path": "package.zip", "s3": {"bucket": "b", "key": "k"}},
     ),
-    rejected("an endpoint is a URL", 'endpoint_url is "vpce-1', "https://", endpoint_url="vpce-1.amazonaws.com"),
+    *(
+        rejected(f"an endpoint is a URL not {url}", f'endpoint_url is "{url}"', "https://", endpoint_url=url)
+        for url in ("vpce-1.amazonaws.com", "https://user@vpce", "https://vpce?a=b", "https://vpce:port", "ftp://vpce")
+    ),
 ]
 
 ROLE = [

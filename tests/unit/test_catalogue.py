@@ -6,17 +6,23 @@ from typing import Any
 import pytest
 
 from secret_rotation import catalogue, settings
-from secret_rotation.errors import SettingError
+from secret_rotation.credential import Credential
+from secret_rotation.errors import ConfigurationError, RotationError, SecretError, SettingError
+from secret_rotation.targets import http
 from tests.messages import refused
 from tests.settings_cases import (
     ACCEPTED,
     ACCEPTED_GENERATORS,
+    ACCEPTED_TOGETHER,
     REJECTED,
     REJECTED_GENERATORS,
+    REJECTED_TOGETHER,
     REQUIRED,
     Generated,
     Setting,
+    Together,
 )
+from tests.support.contexts import context
 
 ENTRIES = [
     (f"{kind}.{name}", entry)
@@ -25,10 +31,29 @@ ENTRIES = [
     for name, entry in (about["settings"] or {}).items()
 ]
 RULES = ("allowed", "range", "pattern")
+BESIDES = (
+    "required_with", "excluded_by", "other_secret", "one_secret", "needed_without_keys", "holds", "sent_with",
+)  # fmt: skip
+"""What depends on other settings, on ``keys`` or on ``secrets``."""
 
 
 def read(target: str, given: dict[str, str]) -> settings.Settings:
-    return settings.read({"TARGET": target, "TARGET_SETTINGS": json.dumps(given)})
+    return settings.read({"TARGET": target, "TARGET_SETTINGS": json.dumps(given), "SECRET_KEYS": '["password"]'})
+
+
+def begin(case: Together) -> None:
+    """What the function does before it sends anything."""
+    keys = {} if case.keys is None else {"SECRET_KEYS": json.dumps(case.keys)}
+    found = settings.read({"TARGET": case.target, "TARGET_SETTINGS": json.dumps(case.complete), **keys})
+    if case.target == "http":
+        stored = dict.fromkeys([*(case.keys or ()), "password", "username", "token", "secret", "a b"], "value")
+        value = Credential(
+            "1", "value" if case.keys is None else json.dumps(stored), case.keys or (), found.password_key
+        )
+        admin = Credential("2", json.dumps(stored), ("password",)) if "admin_secret_arn" in case.settings else value
+        given = context(value, value, **{**found.target_settings, "fallbacks": found.target_fallbacks})
+        for name, login in (("set", admin), ("test", value)):
+            http.Call.of(given, name).check({"pending": value, "current": value, "login": login})
 
 
 def read_generator(entry: dict[str, object]) -> settings.Settings:
@@ -45,6 +70,18 @@ def test_a_bad_value_is_refused_with_what_is_allowed(case: Setting) -> None:
 @pytest.mark.parametrize("case", ACCEPTED, ids=str)
 def test_a_good_value_is_taken_as_it_is(case: Setting) -> None:
     assert read(case.target, case.settings).target_settings[case.name] == case.value
+
+
+@pytest.mark.parametrize("case", REJECTED_TOGETHER, ids=str)
+def test_settings_that_exclude_each_other_are_refused_before_anything_is_sent(case: Together) -> None:
+    with pytest.raises(RotationError) as raised:
+        begin(case)
+    assert isinstance(raised.value, ConfigurationError | SecretError)
+
+
+@pytest.mark.parametrize("case", ACCEPTED_TOGETHER, ids=str)
+def test_settings_that_go_together_are_taken(case: Together) -> None:
+    begin(case)
 
 
 def test_the_value_is_in_the_message_and_a_long_one_is_cut() -> None:
@@ -113,7 +150,7 @@ def test_every_target_has_its_requirements_in_the_table() -> None:
 
 @pytest.mark.parametrize(("_name", "entry"), ENTRIES, ids=[name for name, _ in ENTRIES])
 def test_a_setting_says_what_it_is_and_what_it_is_by_default(_name: str, entry: dict[str, Any]) -> None:
-    assert set(entry) <= {"summary", "required", "from_secret", "names_key", "default", "form", *RULES}
+    assert set(entry) <= {"summary", "required", "from_secret", "names_key", "default", "form", *RULES, *BESIDES}
     assert entry["summary"].endswith(".")
     assert "default" not in entry["summary"].lower(), "the default stands in `default`"
     assert entry.get("required") is True or "default" in entry

@@ -192,7 +192,7 @@ def test_the_keys_that_change_are_those_that_rotate_and_those_that_generators_fi
         (["api_token", "password"], {"password_key": "api_token"}, "api_token"),
         (["/db/password", "a"], {"password_key": "/db/password"}, "/db/password"),
         (["/db/password"], {}, "/db/password"),
-        (None, {}, None),
+        (None, {"host": "db", "username": "app"}, None),
     ],
 )
 @pytest.mark.parametrize("target", ["postgresql", "mysql", "redis"])

@@ -267,7 +267,6 @@ def test_a_pending_value_for_a_user_whose_turn_it_is_not_is_refused(
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({**TURNS, "username": "app"}, ["'username'"]),
         *[({"port": port}, ["port", "1 to 65535"]) for port in ("5432x", "0", "65536", "٣")],
     ],
 )

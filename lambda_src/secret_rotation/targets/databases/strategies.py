@@ -24,7 +24,6 @@ from ...target import (
     Credential,
     IdentityMismatchError,
     SecretError,
-    SettingError,
 )
 
 CLONE = "_clone"
@@ -143,10 +142,7 @@ def other(username: str) -> str:
 
 
 def _alternates(context: Context) -> bool:
-    alternates = context.setting("strategy") == "alternating"
-    if alternates and context.settings.get("username"):
-        raise SettingError("Users who alternate are named in the secret: leave out the setting 'username'.")
-    return alternates
+    return context.setting("strategy") == "alternating"
 
 
 def _username_key(context: Context) -> str:
