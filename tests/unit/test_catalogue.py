@@ -51,7 +51,7 @@ def begin(case: Together) -> None:
             "1", "value" if case.keys is None else json.dumps(stored), case.keys or (), found.password_key
         )
         admin = Credential("2", json.dumps(stored), ("password",)) if "admin_secret_arn" in case.settings else value
-        given = context(value, value, **{**found.target_settings, "fallbacks": found.target_fallbacks})
+        given = context(value, value, fallbacks=found.target_fallbacks, **found.target_settings)
         for name, login in (("set", admin), ("test", value)):
             http.Call.of(given, name).check({"pending": value, "current": value, "login": login})
 
