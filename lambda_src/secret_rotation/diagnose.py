@@ -19,7 +19,7 @@ from .journal import Journal, Word
 from .logs import Log
 from .rotation import Function, Rotation
 from .store import Secrets, Store
-from .target import Context, Target
+from .target import Target
 from .verdict import FINE, MOVING, QUIET, Facts, Verdict, decide, worst
 
 STEP = "diagnose"
@@ -183,7 +183,8 @@ class Diagnosis:
 
     def _examined(self, facts: Facts) -> Facts:
         store = self._store(facts.secret_id)
-        problem = self._attempt(lambda: Rotation(store, self._function, self._log).check(facts.about))
+        rotation = Rotation(store, self._function, self._log)
+        problem = self._attempt(lambda: rotation.check(facts.about, login=self._request.login))
         logins = {} if isinstance(problem, DeadlineError) else self._logins(store, facts)
         return replace(facts, problem=problem, logins=logins)
 
@@ -205,31 +206,12 @@ class Diagnosis:
 
     def _log_in(self, target: Target, store: Store, version: str, current: str | None) -> None:
         """Use the value of a version against the service, if it is for the one that AWSCURRENT is for."""
-        subject = store.value(version)
+        rotation, subject = Rotation(store, self._function, self._log), store.value(version)
         if subject is None:
             raise NoValueError(f"The version {version} has no value, or is no longer there.")
         if current not in (None, version):
-            self._check_same_service(store, self._context(store, subject, store.value(str(current))))
-        target.test_secret(self._context(store, subject, subject))
-
-    def _check_same_service(self, store: Store, context: Context) -> None:
-        try:
-            Rotation(store, self._function, self._log).check_pending(context)
-        except SecretError:
-            raise SecretError("It is not tried: it differs from AWSCURRENT in more than what rotates.") from None
-
-    def _context(self, store: Store, subject: Credential, current: Credential | None) -> Context:
-        """For ``subject`` alone: there are no older versions."""
-        return Context(
-            secret_id=store.secret_id,
-            settings=self._function.settings.target_settings,
-            fallbacks=self._function.settings.target_fallbacks,
-            current=current,
-            log=self._log,
-            deadline=self._function.deadline,
-            client=self._function.client,
-            pending_or_none=subject,
-        )
+            _check_same_service(rotation, subject, store.value(str(current)))
+        target.test_secret(rotation.context_of(subject, subject))
 
     def _attempt(self, action: Callable[[], object]) -> RotationError | None:
         try:
@@ -282,6 +264,13 @@ class Diagnosis:
                 for w in words
             ],
         }
+
+
+def _check_same_service(rotation: Rotation, subject: Credential, current: Credential | None) -> None:
+    try:
+        rotation.check_pending(rotation.context_of(subject, current))
+    except SecretError:
+        raise SecretError("It is not tried: it differs from AWSCURRENT in more than what rotates.") from None
 
 
 def now() -> datetime:

@@ -4,6 +4,7 @@ import functools
 import os
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -124,6 +125,7 @@ def _function() -> Function:
         target=None if found.target is None else loading.load(found.target, found.given),
         deadline=_DEADLINE,
         client=aws.clients(_DEADLINE, found.endpoint_url),
+        begun=deque(maxlen=100),
     )
 
 

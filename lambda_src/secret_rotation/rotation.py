@@ -13,15 +13,18 @@ What a crash leaves behind, and why the next try converges:
 """
 
 import json
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple
 
+from . import rollback
 from .deadline import Deadline
 from .document import Document
 from .errors import (
+    AuthenticationError,
     IdentityMismatchError,
     NetworkError,
     NotPendingError,
@@ -33,6 +36,7 @@ from .errors import (
     SettingError,
     TargetError,
     UnknownVersionError,
+    explained,
 )
 from .generators import Generator
 from .logs import Log
@@ -55,6 +59,8 @@ class Function(NamedTuple):
     deadline: Deadline
     client: Callable[..., Any]
     """Makes a boto3 client for a service, or gives the one made before."""
+    begun: deque[str]
+    """The last tokens whose createSecret has run here: their testSecret does not come alone."""
 
 
 class Rotation:
@@ -64,14 +70,18 @@ class Rotation:
         self._store, self._target, self._log = store, function.target, log
         self._function, self._keys = function, function.settings.keys
         self._made: Mapping[str, str] = {}
+        self._restored: Mapping[str, str] = {}
+        """Values of an older version to take again, in place of new ones."""
 
     def create_secret(self) -> None:
         """Store a new value in the version of this rotation, once."""
         about = self._unfinished()
         if about is None:
             return
+        self._function.begun.append(self._store.token)
         current = self._current(about)
         self._check_document(current)
+        self._restored = self._to_restore(about)
         made = not self._has_issued() and self._store_new(about, current)
         self._log.info("A new value is stored." if made else "The version has its value already.")
 
@@ -88,15 +98,19 @@ class Rotation:
         self._log.info("The target accepts the new value.")
 
     def test_secret(self) -> None:
-        """Use the pending value against the target."""
-        if self._target is None:
+        """Use the pending value against the target. Without rotate_immediately this step comes alone, as a check."""
+        if self._target is None and self._store.token in self._function.begun:
             return
         about = self._unfinished()
         if about is None:
             return
         context = self._context(about)
-        if context.pending_or_none:
+        if _is_alone(context):
+            self.check(about)
+        else:
             self.check_pending(context)
+        if self._target is None:
+            return
         if context.pending_or_none or context.current:
             self._target.test_secret(context)
             self._log.info("The value is accepted.")
@@ -115,12 +129,18 @@ class Rotation:
             self._store.promote(current)
             self._log.info("The new value is current.")
             about = about.promoted(self._store.token)
+        self._end_rollback(about)
         if self._target is not None and self._target.finish_secret is not None:
             self._target.finish_secret(self._context(about))
 
-    def check(self, about: Description) -> None:
-        """Raise, and change nothing, where createSecret would refuse the secret as it is."""
+    def check(self, about: Description, *, login: bool = True) -> None:
+        """Raise, and change nothing, where the next rotation would fail for a reason that reading shows.
+
+        ``login``: whether the target may log in for that, as an administrator for example.
+        """
         self._check_document(self._current(about))
+        if login and self._target is not None and self._target.check is not None:
+            self._target.check(self._context(about, is_stored=False))
 
     # What the steps share.
 
@@ -184,13 +204,40 @@ class Rotation:
         else:
             current.document.find(self._keys)
 
+    def _to_restore(self, about: Description) -> Mapping[str, str]:
+        """The values of the version with the label ROLLBACK; none where no version has it."""
+        version = rollback.wanted(about)
+        if version is None:
+            return {}
+        self._log.info("The value of the version with the label ROLLBACK is taken again.", candidate=version)
+        with explained(
+            lambda error: rollback.refused(self._store.secret_id, version, error), AuthenticationError, SecretError
+        ):
+            wanted = self._store.fresh_value(version)
+            if wanted is not None and self._target is not None and self._target.issues:
+                self._target.test_secret(self.context_of(wanted, wanted))
+            return rollback.values(wanted, self._rotated_keys)
+
+    def _end_rollback(self, about: Description) -> None:
+        """Remove the label ROLLBACK if this rotation went back to its version, and not if it was attached since."""
+        version = about.holder(rollback.LABEL)
+        if version is None:
+            return
+        wanted, now = self._store.value(version), self._store.value(self._store.token)
+        if rollback.is_same(wanted, now, self._rotated_keys):
+            self._store.remove(rollback.LABEL, version)
+
+    @property
+    def _rotated_keys(self) -> Collection[str]:
+        return self._function.settings.changed_keys
+
     def _has_issued(self) -> bool:
         """Whether the target has issued a value for this version: it must not issue another one."""
         issues = self._target is not None and self._target.create_secret is not None
         return issues and self._store.value(self._store.token) is not None
 
     def _store_new(self, about: Description, current: Credential | None) -> bool:
-        if self._target is None or self._target.create_secret is None:
+        if self._target is None or self._target.create_secret is None or (self._restored and self._target.issues):
             return self._store.put_pending(self._new_text(current, {}))
         context = self._context(about, is_stored=False)
         context.draft = lambda keys: self._draft(current, keys)
@@ -241,6 +288,8 @@ class Rotation:
         return issued
 
     def _generated(self, issued: Collection[str]) -> dict[str, str]:
+        if self._restored:
+            return {key: value for key, value in self._restored.items() if key not in issued}
         values: dict[str, str] = {}
         source = AwsSource(self._store, self._function.client, self._function.settings.password)
         for key, generator in self._function.settings.generators.items():
@@ -264,6 +313,11 @@ class Rotation:
         pending = self._store.fresh_value(self._store.token) if is_stored else None
         current = self._current(about) if compares else None
         problems: dict[str, RotationError] = {}
+        older = lambda: self._older(about, pending or current, problems)  # noqa: E731  # it is read only when asked for
+        return replace(self.context_of(pending, current), older=older, problems=problems)
+
+    def context_of(self, pending: Credential | None, current: Credential | None) -> Context:
+        """What a target gets, for these two alone: there are no older versions."""
         return Context(
             secret_id=self._store.secret_id,
             settings=self._function.settings.target_settings,
@@ -273,8 +327,6 @@ class Rotation:
             deadline=self._function.deadline,
             client=self._function.client,
             pending_or_none=pending,
-            older=lambda: self._older(about, pending or current, problems),
-            problems=problems,
             version=self._store.token,
         )
 
@@ -359,3 +411,9 @@ def _example(keys: Iterable[str]) -> str:
     if any(key.startswith("/") for key in keys):
         return ", ".join(keys)
     return json.dumps(dict.fromkeys(keys, "to-be-rotated"))
+
+
+def _is_alone(context: Context) -> bool:
+    """Whether a test has come without createSecret: its version has the current value, or none."""
+    pending, current = context.pending_or_none, context.current
+    return pending is None or (current is not None and pending.text == current.text)

@@ -209,6 +209,17 @@ class Store:
             if self.describe().holder(CURRENT) != self.token:
                 raise
 
+    def remove(self, label: str, version: str) -> None:
+        """Take a label of somebody's own off a version; whoever moved it meanwhile wants it elsewhere."""
+        try:
+            with aws.calling("secretsmanager:UpdateSecretVersionStage"):
+                self.secrets.client.update_secret_version_stage(
+                    SecretId=self.secret_id, VersionStage=label, RemoveFromVersionId=version
+                )
+        except RotationError:
+            if self.describe().holder(label) == version:
+                raise
+
     def others(self, known: Collection[str | None]) -> Iterator[str]:
         """Ids of the versions that are not ``known``, newest first, whether or not they have a label of somebody's own.
 

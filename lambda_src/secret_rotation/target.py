@@ -253,8 +253,12 @@ class Target:
     discard_secret: Callable[[Context, Mapping[str, str]], None] | None = None
     identity: Callable[[Credential], Mapping[str, str]] = _nothing
     issued_keys: Callable[[Context], Collection[str]] | None = None
+    check: Callable[[Context], None] | None = None
+    """Raise where ``set_secret`` would fail; it may log in, and changes nothing."""
     test_writes: bool = False
     """Whether ``test_secret`` changes something, so that it is not for reports that only look."""
+    issues: bool = False
+    """Whether ``create_secret`` returns values that the service has issued, and that nobody can set again."""
 
     @classmethod
     def of(cls, kind: str, file: object) -> "Target":
@@ -267,8 +271,14 @@ class Target:
         wrong = [name for name in _OPTIONAL if name in found and not callable(found[name])]
         if wrong:
             raise SettingError(f"In the target {kind!r}, {wrong[0]} is not a function. Make it one, or rename it.")
-        return cls(**found, test_writes=bool(getattr(file, "TEST_WRITES", False)))
+        return cls(**found, test_writes=bool(getattr(file, "TEST_WRITES", False)), issues=_issues(file))
+
+
+def _issues(file: object) -> bool:
+    """Where the file does not say it: it makes values, and can end them or does not say that it makes others only."""
+    makes, ends, names = (getattr(file, name, None) for name in ("create_secret", "discard_secret", "issued_keys"))
+    return bool(getattr(file, "ISSUES", makes is not None and (ends is not None or names is None)))
 
 
 _REQUIRED = ("set_secret", "test_secret")
-_OPTIONAL = ("create_secret", "finish_secret", "discard_secret", "identity", "issued_keys")
+_OPTIONAL = ("create_secret", "finish_secret", "discard_secret", "identity", "issued_keys", "check")

@@ -167,4 +167,10 @@ def _in_worlds(cases: tuple[Case, ...]) -> tuple[Case, ...]:
 POOLED = case(
     "postgresql/the role itself, through a transaction pooler", PASSWORD, _pooled, _no_tls(), quick=False, thin=True
 )
-CASES = (*PLAIN, *_in_worlds(PLAIN), POOLED)
+BACK = tuple(
+    replace(each, name=f"{each.name}, going back", goes_back="ROLLBACK", quick=False, thin=True)
+    for each in PLAIN
+    if each.quick and each.name not in ("python/issued by the service", "python/plain text")
+)
+"""The same cases, in which the rotation takes the value before the current one again."""
+CASES = (*PLAIN, *_in_worlds(PLAIN), POOLED, *BACK)

@@ -33,6 +33,9 @@ from ..target import (
 MOST_KEYS = 2
 """IAM's quota of a user, which cannot be raised; inactive keys count too."""
 
+ISSUES = True
+"""IAM makes the values: an older key cannot be set again."""
+
 PAUSES = (1.0, 2.0, 3.0, 4.0, 5.0)
 """Seconds between tries of a new key: IAM takes a while until every region knows it."""
 
@@ -67,6 +70,17 @@ def test_secret(context: Context) -> None:
     owner = _owner(context, context.subject, names)
     if owner != user.arn:
         raise IdentityMismatchError(f"The access key belongs to {owner}, not to {user.arn}. It is not used.")
+
+
+def check(context: Context) -> None:
+    """Look at the secret's keys, and at the user's access keys, of which there must be room for another."""
+    user, names = User.of(context), Names.of(context)
+    _check(context, names)
+    keys = user.keys()
+    stored = _stored(context, names, keys)
+    strangers = [key for key_id, key in keys.items() if key_id not in stored]
+    if len(keys) == MOST_KEYS and strangers and not _leftover(context, user, strangers):
+        raise _strangers(user, strangers)
 
 
 @dataclass(frozen=True)
@@ -173,15 +187,24 @@ def _stored(context: Context, names: Names, keys: Mapping[str, object]) -> list[
 
 def _delete_leftover(context: Context, user: User, strangers: Sequence[Mapping[str, Any]]) -> None:
     """Delete a key that a broken run of this rotation made and did not store; refuse to touch any other key."""
+    key = _leftover(context, user, strangers)
+    if key is None:
+        raise _strangers(user, strangers)
+    _require_settled(context, key)
+    user.delete(key["AccessKeyId"])
+    context.log.warning("An access key that an earlier run made and could not store is deleted.")
+
+
+def _leftover(context: Context, user: User, strangers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The key that a broken run of this rotation made and did not store."""
     began = _began(context)
-    for key in strangers:
-        if began is not None and key["CreateDate"] >= began and user.is_unused(key["AccessKeyId"]):
-            _require_settled(context, key)
-            user.delete(key["AccessKeyId"])
-            context.log.warning("An access key that an earlier run made and could not store is deleted.")
-            return
+    made = (key for key in strangers if began is not None and key["CreateDate"] >= began)
+    return next((key for key in made if user.is_unused(key["AccessKeyId"])), None)
+
+
+def _strangers(user: User, strangers: Sequence[Mapping[str, Any]]) -> SecretError:
     named = " and ".join(str(key["AccessKeyId"]) for key in strangers)
-    raise SecretError(
+    return SecretError(
         f"The user {user.name} has two access keys, and no version of the secret holds {named}. It may be in use "
         "elsewhere, so it is not deleted. Put it into the secret, or delete it in IAM, and rotate again. A user whose "
         "keys rotate has its keys in one secret only."

@@ -106,6 +106,11 @@ def test_secret(context: Context) -> None:
     _DATABASE.test_secret(context)
 
 
+def check(context: Context) -> None:
+    """Log in as the administrator, if there is one."""
+    _DATABASE.check(context)
+
+
 class MysqlSession(Session):
     """A connection that has logged in. Names and passwords are quoted by the driver."""
 

@@ -93,6 +93,18 @@ def test_secret(context: Context) -> None:
         pass
 
 
+def check(context: Context) -> None:
+    """Look at the user as whoever is going to change it."""
+    server = Server.of(context, context.subject)
+    with ExitStack() as stack:
+        if administrator.is_given(context):
+            connection, _ = _log_in(context, server, stack)
+        else:
+            connection = stack.enter_context(server.connect(context, server.username, context.subject.value))
+        _check_user(context, connection, server.username)
+        _user(connection, server.username)
+
+
 class _Connection(redis.Connection):
     """The driver's connection, over one with a limit and TLS as this package makes it."""
 

@@ -91,6 +91,13 @@ class Database:
         server, username = self._server(context, context.subject), _check_username(context, context.subject)
         self._test(context, server, username, context.subject)
 
+    def check(self, context: Context) -> None:
+        """Log in as the administrator, where one changes the password."""
+        if _alternates(context) or administrator.is_given(context):
+            username = _username(context, context.subject)
+            other_one = other(username) if _alternates(context) else username
+            self._log_in(context, self._server(context, context.subject), other_one).close()
+
     def _test(self, context: Context, server: Server, username: str, credential: Credential) -> None:
         with closing(self.connect(context, server, username, credential.value)) as session:
             session.check()

@@ -79,7 +79,7 @@ def record(subject: Subject, result: Result) -> tuple[list[Point], str]:
     """The calls of a clean rotation, and why it did not complete."""
     world = World(subject, "clean run")
     try:
-        outcome = world.rotation(world.manager.rotate(world.arn))
+        outcome = world.rotation(world.begin())
         world.look_at_end()
     finally:
         world.close()
@@ -128,7 +128,7 @@ def _run(subject: Subject, fault: Fault, continuation: Continuation, result: Res
 def _once(subject: Subject, fault: Fault, continuation: Continuation, slowness: float) -> tuple[World, Outcome]:
     world = World(subject, description(fault, continuation), slowness)
     try:
-        token = world.manager.rotate(world.arn)
+        token = world.begin()
         world.fault = fault
         world.overlap = in_between(fault.way, fault.point.step, token)
         outcome = world.rotation(token)

@@ -55,6 +55,9 @@ class Case:
     """The class of the function's exceptions that say what to do; empty: any class that is not Python's own."""
     world: str = ""
     """One of the service's odd worlds, in which everything happens; empty: as it is when it is new."""
+    goes_back: str = ""
+    """A staging label that asks the function to go back to its version: it is attached to AWSPREVIOUS, after a rotation
+    without a fault; empty: the function makes a new value."""
     quick: bool = True
     """Whether ``--quick`` includes it."""
     thin: bool = False

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from rotation_lab import amazon
-from rotation_lab.model.secrets_manager import CURRENT, PENDING, STEPS, Secret, SecretsManager
+from rotation_lab.model.secrets_manager import CURRENT, PENDING, PREVIOUS, STEPS, Secret, SecretsManager
 from rotation_lab.points import Point
 from rotation_lab.services.base import Ages, Answers, Follows, Issues, Service
 
@@ -38,6 +38,8 @@ class Subject:
     """Other secrets that the function needs, by name."""
     explains: str = ""
     """The class of the exceptions that say what to do (see ``History``)."""
+    goes_back: str = ""
+    """The label of the version to go back to (see ``Case``)."""
 
 
 class _Manager(SecretsManager):
@@ -74,6 +76,14 @@ class World:
         self._changed = True
 
     # What the service and people do.
+
+    def begin(self) -> str:
+        """RotateSecret, after what the case has done before; the token."""
+        if self.subject.goes_back:
+            self.rotation(self.manager.rotate(self.arn))
+            self.manager.attach(self.arn, self.subject.goes_back, str(self._secret.holder(PREVIOUS)))
+            self.history.calls.clear()  # no fault happens there
+        return self.manager.rotate(self.arn)
 
     def rotation(self, token: str, *, steps: tuple[str, ...] = STEPS) -> Outcome:
         """The steps in order, until one fails; then what Secrets Manager does at the end."""

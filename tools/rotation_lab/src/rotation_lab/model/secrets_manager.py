@@ -141,6 +141,11 @@ class SecretsManager(Host):
             request = {"SecretId": arn, "VersionStage": label, "RemoveFromVersionId": holder}
             self._write("UpdateSecretVersionStage", request)
 
+    def attach(self, arn: str, label: str, version: str) -> None:
+        """Attach a staging label of somebody's own to a version."""
+        request = {"SecretId": arn, "VersionStage": label, "MoveToVersionId": version}
+        self._write("UpdateSecretVersionStage", request)
+
     def token(self) -> str:
         """A new ClientRequestToken."""
         return self.new_id()
