@@ -34,6 +34,9 @@ locals {
 
   no_rules = {} # of a type that is unknown, which another validation says
 
+  # Types whose value follows from others: their key is not one of keys.
+  derived_types = [for type, about in local.catalogue.generators : type if try(about.derived, false)]
+
   # Type of generator => its settings that name further keys of the secret.
   named_keys = {
     for type, about in local.catalogue.generators : type => [for name, setting in about.settings : name if try(setting.names_key, false)]

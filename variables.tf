@@ -172,15 +172,15 @@ variable "generators" {
     How new values are generated, for keys whose value is not a password: key of the secret => generator. The key of a
     plain-text secret is `""`. Each has a `type` of `lambda_src/secret_rotation/catalogue.json` and that type's settings,
     for example `{ type = "hex", bytes = 20 }`; `docs/settings.md` lists them all. Keys without a generator get a
-    password.
+    password. A `template` makes the value of a further key, which is not in `keys`, of the new values of others.
   EOT
   type        = map(map(string))
   default     = {}
   nullable    = false
 
   validation {
-    condition     = length(setsubtract(keys(var.generators), coalesce(var.keys, [""]))) == 0
-    error_message = "generators names keys that do not rotate: ${jsonencode(setsubtract(keys(var.generators), coalesce(var.keys, [""])))}. Allowed: ${var.keys == null ? "\"\", the key of a plain-text secret (keys is null)" : jsonencode(var.keys)}."
+    condition     = length(setsubtract([for key, generator in var.generators : key if !try(contains(local.derived_types, generator.type), false)], coalesce(var.keys, [""]))) == 0
+    error_message = "generators names keys that do not rotate: ${jsonencode(setsubtract([for key, generator in var.generators : key if !try(contains(local.derived_types, generator.type), false)], coalesce(var.keys, [""])))}. Allowed: ${var.keys == null ? "\"\", the key of a plain-text secret (keys is null)" : jsonencode(var.keys)}."
   }
 
   validation {
@@ -299,7 +299,10 @@ variable "generators" {
 
   validation {
     condition = alltrue(flatten([
-      for named in [flatten([for generator in var.generators : [for name in try(local.named_keys[generator.type], []) : generator[name] if try(length(generator[name]) > 0, false)]])] : [
+      for named in [flatten([for key, generator in var.generators : [
+        [for name in try(local.named_keys[generator.type], []) : generator[name] if try(length(generator[name]) > 0, false)],
+        [for derived in [key] : derived if try(contains(local.derived_types, generator.type), false)],
+        ]])] : [
         for places in [{ for key in distinct(concat(compact(coalesce(var.keys, [])), named)) : key => startswith(key, "/") ? "${key}/" : "/${replace(replace(key, "~", "~0"), "/", "~1")}/" }] : [
           for key, place in places : [
             for other in named : key == other || !(startswith(places[other], place) || startswith(place, places[other]))
@@ -312,7 +315,7 @@ variable "generators" {
         for name in try(local.named_keys[generator.type], []) : "generators[${jsonencode(key)}].${name} = ${jsonencode(generator[name])}"
         if try(length(generator[name]) > 0, false)
       ]
-    ]))} is the same value as one of keys (${join(", ", coalesce(var.keys, []))}), or inside of it. Name a key of its own."
+    ]))}${join(", ", [for key, generator in var.generators : " template for ${jsonencode(key)}" if try(contains(local.derived_types, generator.type), false)])} is the same value as another key (keys: ${join(", ", coalesce(var.keys, []))}), or inside of it, or around it. Name a key of its own."
   }
 
   validation {
@@ -327,6 +330,51 @@ variable "generators" {
         if can(regex("^/", generator[name])) && can(regex("~([^01]|$)", generator[name]))
       ]
     ]))}. After ~ only 0 and 1 are allowed: write ~ in a name as ~0, and / as ~1."
+  }
+
+  # Templates: their keys, and what they use. What is between the braces of a placeholder and before its filters is a key.
+  validation {
+    condition     = alltrue([for key, generator in var.generators : !try(contains(local.derived_types, generator.type), false) || (var.keys != null && key != "")])
+    error_message = "generators has a template, which is for a key of a JSON secret: ${join(", ", [for key, generator in var.generators : "generators[${jsonencode(key)}]" if try(contains(local.derived_types, generator.type), false)])}; keys is ${jsonencode(var.keys)}. Set keys to what gets a new value, and name another key for the template."
+  }
+
+  validation {
+    condition     = alltrue([for key, generator in var.generators : !(try(contains(local.derived_types, generator.type), false) && contains(coalesce(var.keys, []), key))])
+    error_message = "generators fills entries of keys by a template: ${join(", ", [for key, generator in var.generators : jsonencode(key) if try(contains(local.derived_types, generator.type), false) && contains(coalesce(var.keys, []), key)])}. keys are those that get a new value of their own: remove these there."
+  }
+
+  validation {
+    condition = alltrue([
+      for key in flatten([for key, generator in var.generators : [[key], [for use in regexall("\\{\\{ *([^{}|]*)", try(generator.template, "")) : trimspace(use[0])]] if try(contains(local.derived_types, generator.type), false)]) :
+      !(startswith(key, "/") && can(regex("~([^01]|$)", key)))
+    ])
+    error_message = "generators has templates with a key that is no JSON pointer: ${join(", ", [
+      for key in flatten([for key, generator in var.generators : [[key], [for use in regexall("\\{\\{ *([^{}|]*)", try(generator.template, "")) : trimspace(use[0])]] if try(contains(local.derived_types, generator.type), false)]) :
+      jsonencode(key) if startswith(key, "/") && can(regex("~([^01]|$)", key))
+    ])}. After ~ only 0 and 1 are allowed: write ~ in a name as ~0, and / as ~1."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for key, generator in var.generators : [
+        for use in regexall("\\{\\{ *([^{}|]*)", try(generator.template, "")) : [
+          for place in [for name in [trimspace(use[0])] : startswith(name, "/") ? "${name}/" : "/${replace(replace(name, "~", "~0"), "/", "~1")}/"] : [
+            for other in [for name, derived in var.generators : startswith(name, "/") ? "${name}/" : "/${replace(replace(name, "~", "~0"), "/", "~1")}/" if try(contains(local.derived_types, derived.type), false)] :
+            !(startswith(place, other) || startswith(other, place))
+          ]
+        ]
+      ] if try(contains(local.derived_types, generator.type), false)
+    ]))
+    error_message = "A template uses its own value, or that of another template: ${join(", ", flatten([
+      for key, generator in var.generators : [
+        for use in regexall("\\{\\{ *([^{}|]*)", try(generator.template, "")) : [
+          for place in [for name in [trimspace(use[0])] : startswith(name, "/") ? "${name}/" : "/${replace(replace(name, "~", "~0"), "/", "~1")}/"] : [
+            for other in [for name, derived in var.generators : startswith(name, "/") ? "${name}/" : "/${replace(replace(name, "~", "~0"), "/", "~1")}/" if try(contains(local.derived_types, derived.type), false)] :
+            "generators[${jsonencode(key)}].template has {{${trimspace(use[0])}}}" if startswith(place, other) || startswith(other, place)
+          ]
+        ]
+      ] if try(contains(local.derived_types, generator.type), false)
+    ]))}. Name the keys from which that value is made."
   }
 }
 

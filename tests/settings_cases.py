@@ -241,6 +241,28 @@ REJECTED_GENERATORS = [
     Generated({"type": "ec", **PAIR, "public_key": ""}, "public_key", "Name the key"),
     Generated({"type": "ec", **PAIR, "public_key": "private"}, "public_key", "key of its own"),
     Generated({"type": "hex", "public_key": "public"}, "public_key", "bytes"),
+    Generated({"type": "template"}, "template", "placeholder"),
+    Generated({"type": "template", "template": ""}, "template", "placeholder"),
+    *(
+        Generated({"type": "template", "template": text}, "template", "{{KEY|url}}")
+        for text in (
+            "no placeholder",
+            "{{}}",
+            "{{ }}",
+            "{{password",
+            "{{password|}}",
+            "{{password|urlencode}}",
+            "{{password|URL}}",
+            "{{{password}}}",
+            "{{a}} {{",
+            "{{a|ses_smtp}}",
+            "{{a|ses_smtp()}}",
+            "{{a|ses_smtp(Frankfurt)}}",
+            "{{a|url(x)}}",
+            "{{|url}}",
+            '{{"{{"}}',
+        )
+    ),
 ]
 ACCEPTED_GENERATORS = [
     Generated({"type": "password"}),
@@ -252,4 +274,17 @@ ACCEPTED_GENERATORS = [
     Generated({"type": "rsa", **PAIR}),
     Generated({"type": "rsa", **PAIR, "bits": 4096}),
     *(Generated({"type": "ec", **PAIR, "curve": curve}) for curve in ("P-256", "P-384", "P-521", "secp256k1")),
+    *(
+        Generated({"type": "template", "template": text})
+        for text in (
+            "{{password}}",
+            "postgresql://{{username}}:{{password|url}}@{{host}}:{{port}}/{{dbname}}",
+            '{"a": {{a|json}} }',
+            "{ {{/database/password | sha256 | base64}}}",
+            "{{secret_access_key|ses_smtp(us-gov-west-1)}}",
+            '{{a}}{{"{{"}}x}} {',
+            "zeile\n{{ein Schlüssel mit Ü}}",
+            "{{a-b.c d/e}}",
+        )
+    ),
 ]

@@ -103,6 +103,12 @@ def generator_settings(key: str, entry: object) -> tuple[str, dict[str, str]]:
     return kind, _complete(what, generators()[kind]["settings"], given)
 
 
+def is_derived(entry: object) -> bool:
+    """Whether an entry of GENERATORS is of a type that makes its value of others, which a rotation has made before."""
+    kind = entry.get("type") if isinstance(entry, dict) else None
+    return isinstance(kind, str) and bool(generators().get(kind, {}).get("derived"))
+
+
 def named_keys(kind: str, settings: Mapping[str, str]) -> dict[str, str | None]:
     """Settings that name keys of the secret which a generator fills besides its own, and the keys."""
     known: Mapping[str, Entry] = generators()[kind]["settings"]

@@ -1,10 +1,12 @@
 """The value of one version of a secret, which prints as its version and never as its value."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from .derived import NO_TEMPLATES, Templates
 from .document import Document
 from .errors import SecretError, SettingError, explained
 from .pointers import place
@@ -26,6 +28,8 @@ class Credential:
     """The keys that are rotated; empty for plain text."""
     password_key: str | None = None
     """The key among them that a target logs in with, if it is not clear from ``keys``."""
+    templates: Templates = field(default=NO_TEMPLATES, compare=False, repr=False)
+    """The values of it that follow from others."""
 
     @cached_property
     def document(self) -> Document:
@@ -89,14 +93,18 @@ class Credential:
         """The same secret, in which all that rotates is ``value``."""
         if not self.keys:
             return replace(self, text=value)
-        return replace(self, text=self.document.replace(dict.fromkeys(self.keys, value)).text)
+        return replace(self, text=self.updated(dict.fromkeys(self.keys, value)).text)
+
+    def updated(self, values: Mapping[str, str]) -> Document:
+        """A JSON secret with other values of some keys, and what follows from them."""
+        return self.templates.applied(self.document.replace(values))
 
     def check_can_hold(self, values: Mapping[str, str]) -> None:
         """Raise a ``SecretError`` unless the secret can be stored with these values of its keys.
 
         For a target that issues values: what is issued and cannot be stored is lost.
         """
-        self.document.replace(values).check_size()
+        self.updated(values).check_size()
 
     def confidential(self) -> Iterator[str]:
         """Every text that no log may show: the whole, and all in it, at any depth, but the public fields."""
@@ -106,6 +114,8 @@ class Credential:
         except SecretError:  # its fields are not known
             return
         public = PUBLIC_FIELDS.difference(place(key)[0] for key in self.keys)
+        with suppress(SecretError):  # a template that cannot be filled in shows nothing
+            yield from self.templates.filtered(self.document)
         for key, value in members.items():
             if not (isinstance(value, str) and key in public):
                 yield from _texts(value)

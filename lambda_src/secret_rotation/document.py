@@ -79,6 +79,11 @@ class Document:
         """Bytes that Secrets Manager has to store."""
         return len(self.text.encode("utf-8", "surrogatepass"))
 
+    def written(self, key: str) -> str:
+        """The value at a key or pointer as it is written, in JSON. Raises ``KeyMissingError``."""
+        member = self._member(place(key))
+        return self.text[member.start : member.end]
+
     def find(self, keys: Iterable[str]) -> dict[str, Member]:
         """The members at ``keys`` (names or pointers), each of which must be there once and hold a string."""
         wanted = {key: place(key) for key in keys}

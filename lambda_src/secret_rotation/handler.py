@@ -111,6 +111,7 @@ def _run(event: Event, context: LambdaContext, log: Log) -> None:
         function.deadline,
         function.settings.keys or (),
         function.settings.password_key,
+        function.settings.templates,
     )
     STEPS[event.step](Rotation(store, function, log))
 

@@ -52,6 +52,12 @@ def step(container: Any, name: str) -> Any:
     return None
 
 
+def is_inside(key: str, other: str) -> bool:
+    """Whether ``key`` leads to the value of ``other``, or into it."""
+    way = place(other)
+    return place(key)[: len(way)] == way
+
+
 def check_apart(keys: Iterable[str]) -> None:
     """Raise ``SettingError`` when two keys lead to the same value, or one into the value of another."""
     places = sorted((place(key), key) for key in keys)

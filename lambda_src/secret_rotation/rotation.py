@@ -203,6 +203,7 @@ class Rotation:
             )
         else:
             current.document.find(self._keys)
+            current.updated({}).check_size()  # the templates can be filled in, before a value is generated or issued
 
     def _to_restore(self, about: Description) -> Mapping[str, str]:
         """The values of the version with the label ROLLBACK; none where no version has it."""
@@ -266,12 +267,16 @@ class Rotation:
         self._log.hide(*self._made.values())
         if self._keys is None or current is None:
             return Credential(self._store.token, self._made.get("", ""))
-        return replace(current, version=self._store.token, text=current.document.replace(self._made).text)
+        return replace(current, version=self._store.token, text=current.updated(self._made).text)
 
     def _new_text(self, current: Credential | None, issued: Mapping[str, str]) -> str:
         values = {**(self._made or self._generated(issued)), **issued}
         self._log.hide(*values.values())
-        new = Document(values[""]) if current is None or self._keys is None else current.document.replace(values)
+        if current is None or self._keys is None:
+            new = Document(values[""])
+        else:
+            new = current.updated(values)
+            self._log.hide(*replace(current, text=new.text).confidential())
         new.check_size()
         return new.text
 
@@ -379,6 +384,8 @@ class Rotation:
                 pending.check_plain()
                 return True
             pending.find(self._keys)
+            if not self._function.settings.templates.hold(pending):
+                return False
         except SecretError:
             return False
         return current is None or pending.agrees(current.document, self._function.settings.changed_keys | set(issued))

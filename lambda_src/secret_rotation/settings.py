@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from . import catalogue, generators
 from .credential import password_key
+from .derived import Template, Templates
 from .errors import SettingError, explained
 from .generators import Generator
 from .password import Password
@@ -32,11 +34,13 @@ class Settings:
     password_key: str | None
     """The one of them that a target logs in with; None where there is none, or the target needs none."""
     changed_keys: frozenset[str]
-    """Those keys, and others that generators fill besides."""
+    """Those keys, and others that generators and templates fill besides."""
     overwrite_json: bool
     """Whether a plain-text secret may be replaced although it looks like JSON."""
     generators: Mapping[str, Generator]
     """How to make the value of each key; the key of a plain-text secret is ""."""
+    templates: Templates
+    """What is made of the other values, by the keys that it goes to, none of which is one of ``keys``."""
     password: Password
     target: str | None
     """Its type; None for one that has no steps, since nothing but Secrets Manager holds the value."""
@@ -62,6 +66,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         keys=keys,
         password_key=_read_password_key(target, target_settings, keys),
         generators=_read_generators(environment, keys),
+        templates=_read_templates(environment, keys),
         changed_keys=_read_changed_keys(environment, keys),
         overwrite_json=_read_overwrite_json(environment, keys),
         password=_read_password(environment),
@@ -110,7 +115,8 @@ def _read_password_key(target: str, settings: Mapping[str, str], keys: tuple[str
 
 
 def _read_generators(environment: Mapping[str, str], keys: tuple[str, ...] | None) -> dict[str, Generator]:
-    specs: dict[str, Any] = _json(environment, "GENERATORS", dict, "a JSON object of generators") or {}
+    all_specs = _specs(environment)
+    specs = {key: spec for key, spec in all_specs.items() if not catalogue.is_derived(spec)}
     known = keys or ("",)
     for key in specs:
         if key not in known:
@@ -121,14 +127,41 @@ def _read_generators(environment: Mapping[str, str], keys: tuple[str, ...] | Non
     others = [pair for kind, chosen in found.values() for pair in catalogue.named_keys(kind, chosen).items()]
     (_check_no_others if keys is None else _check_others)(others, specs)
     filled = {other for _, other in others}
-    _check_apart("GENERATORS", {*known, *filter(None, filled)})
+    _check_apart("GENERATORS", {*known, *filter(None, filled), *all_specs})
     return {key: generators.load(*of) for key, of in found.items() if key not in filled}
 
 
+def _read_templates(environment: Mapping[str, str], keys: tuple[str, ...] | None) -> Templates:
+    found = {}
+    for key, spec in _specs(environment).items():
+        if catalogue.is_derived(spec):
+            _check_template_key(key, keys)
+            found[key] = Template.of(catalogue.generator_settings(key, spec)[1]["template"])
+    templates = Templates(found)
+    with _naming("GENERATORS"):
+        templates.check()
+    return templates
+
+
+def _check_template_key(key: str, keys: tuple[str, ...] | None) -> None:
+    if keys is None or not key:
+        raise SettingError("GENERATORS: a template is for a key of a JSON secret, of which SECRET_KEYS rotate.")
+    if key in keys:
+        raise SettingError(
+            f"GENERATORS: {key!r} is filled by a template, so it gets no value of its own. Take it out of SECRET_KEYS."
+        )
+
+
 def _read_changed_keys(environment: Mapping[str, str], keys: tuple[str, ...] | None) -> frozenset[str]:
-    specs: dict[str, Any] = _json(environment, "GENERATORS", dict, "a JSON object of generators") or {}
+    specs = _specs(environment)
     named = (catalogue.named_keys(*catalogue.generator_settings(key, spec)) for key, spec in specs.items())
-    return frozenset(keys or ()) | {other for others in named for other in others.values() if other}
+    return frozenset(
+        [*(keys or ()), *(other for others in named for other in others.values() if other), *filter(None, specs)]
+    )
+
+
+def _specs(environment: Mapping[str, str]) -> dict[str, Any]:
+    return _json(environment, "GENERATORS", dict, "a JSON object of generators") or {}
 
 
 def _check_no_others(others: Sequence[_Other], _: object) -> None:
@@ -149,8 +182,13 @@ def _check_others(others: Sequence[_Other], specs: Mapping[str, object]) -> None
 
 
 def _check_apart(name: str, keys: Iterable[str]) -> None:
-    with explained(lambda problem: SettingError(f"{name}: {problem}"), SettingError):
+    with _naming(name):
         check_apart(keys)
+
+
+def _naming(name: str) -> AbstractContextManager[None]:
+    """What is wrong within the block is said of this variable."""
+    return explained(lambda problem: SettingError(f"{name}: {problem}"), SettingError)
 
 
 def _read_password(environment: Mapping[str, str]) -> Password:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from . import aws
 from .credential import Credential
 from .deadline import Deadline
+from .derived import NO_TEMPLATES, Templates
 from .errors import RotationError, SecretBinaryError
 from .logs import Log
 
@@ -123,8 +124,8 @@ class Secrets:
 
 
 class Store:
-    """The secret that rotates. ``token`` is the version that the rotation makes, ``keys`` what rotates of JSON, and
-    ``password_key`` the one of them that targets log in with."""
+    """The secret that rotates. ``token`` is the version that the rotation makes, ``keys`` what rotates of JSON,
+    ``password_key`` the one of them that targets log in with, and ``templates`` what follows from them."""
 
     def __init__(
         self,
@@ -135,10 +136,11 @@ class Store:
         deadline: Deadline,
         keys: tuple[str, ...],
         password_key: str | None = None,
+        templates: Templates = NO_TEMPLATES,
     ) -> None:
         self.secrets, self.secret_id, self.token = secrets, secret_id, token
         self._extra = {"RotationToken": rotation_token} if rotation_token else {}
-        self._deadline, self._keys, self._password_key = deadline, keys, password_key
+        self._deadline, self._keys, self._password_key, self._templates = deadline, keys, password_key, templates
 
     def described(self, is_expected: Callable[[Description], bool]) -> Description:
         """DescribeSecret, again a few times while it is not what is expected: it can be stale just after a write."""
@@ -164,7 +166,11 @@ class Store:
         Raises ``SecretBinaryError`` for a binary value.
         """
         found = self.secrets.read(self.secret_id, self._keys, VersionId=version)
-        return found and replace(found, password_key=self._password_key)
+        if found is None:
+            return None
+        found = replace(found, password_key=self._password_key, templates=self._templates)
+        self.secrets.hide(*found.confidential())  # what templates make of it too
+        return found
 
     def fresh_value(self, version: str) -> Credential | None:
         """Like ``value``, for a version just written: read again a few times before it is said to be absent."""

@@ -28,10 +28,11 @@ def case(
 ) -> Case:
     """One target, whose type its name begins with, with one kind of secret."""
     target = name.partition("/")[0]
+    derived = {key for key, of in (generators or {}).items() if of["type"] == "template"}
 
     def environment(host: str, port: int) -> dict[str, str]:
         found = {"TARGET": target, "TARGET_SETTINGS": json.dumps(dict(settings(host, port)))}
-        found |= {"SECRET_KEYS": json.dumps(keys)} if keys else {}
+        found |= {"SECRET_KEYS": json.dumps([key for key in keys if key not in derived])} if keys else {}
         return found | ({"GENERATORS": json.dumps(generators)} if generators else {})
 
     return Case(
@@ -92,10 +93,12 @@ ADMIN = {"admin_secret_arn": other_arn(1, "admin")}
 SEVERAL = ("password", "token", "salt")
 PASSWORD = ("password",)
 GENERATORS = {"token": {"type": "hex", "bytes": 24}, "salt": {"type": "base64"}}
+DERIVED = {"url": {"type": "template", "template": "https://app:{{token|url}}@example.com/{{note|sha256}}"}}
 PLAIN = (
     case("none/plain text", (), _nothing()),
     case("none/one key", PASSWORD, _nothing("password")),
     case("none/several keys", SEVERAL, _nothing(*SEVERAL), generators=GENERATORS),
+    case("none/derived", ("token", "url"), _nothing("token", "url"), generators=DERIVED),
     case("python/plain text", (), _door(""), _address, folder=TARGETS / "password", thin=True),
     case("python/one key", PASSWORD, _door("password"), folder=TARGETS / "password", thin=True),
     case(

@@ -56,7 +56,7 @@ def generators(cases: list[Generated]) -> dict[str, Any]:
         of["private"]: {name: of.get(str(value), value) for name, value in case.entry.items()}
         for of, case in zip(names, cases, strict=True)
     }
-    return {"keys": list(entries), "generators": entries}
+    return {"keys": [key for key, entry in entries.items() if entry["type"] != "template"], "generators": entries}
 
 
 BAD, GOOD = shared(REJECTED, "bad"), shared(ACCEPTED, "good")

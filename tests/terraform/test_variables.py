@@ -193,6 +193,63 @@ GENERATORS = [
     ),
 ]
 
+TEMPLATES = [
+    rejected(
+        "a template is for JSON",
+        'generators["URL"]',
+        "Set keys",
+        generators={"URL": {"type": "template", "template": "x{{a}}"}},
+    ),
+    rejected(
+        "a template's key is none of keys",
+        '"/url"',
+        "remove these there",
+        keys=["password", "/url"],
+        generators={"/url": {"type": "template", "template": "x{{password}}"}},
+    ),
+    rejected(
+        "a template is no part of another value",
+        'template for "/url/inner"',
+        "key of its own",
+        keys=["password", "url"],
+        generators={"/url/inner": {"type": "template", "template": "x{{password}}"}},
+    ),
+    rejected(
+        "a template's key and placeholders are pointers",
+        '"/url~", "/data~2base"',
+        "as ~0",
+        keys=["password"],
+        generators={"/url~": {"type": "template", "template": "x{{password}}{{ /data~2base |url}}"}},
+    ),
+    rejected(
+        "a template uses no other template",
+        'generators["B"].template has {{/A}}',
+        "from which that value is made",
+        keys=["password"],
+        generators={
+            "A": {"type": "template", "template": "x{{password}}"},
+            "B": {"type": "template", "template": "x{{ /A | url}}"},
+        },
+    ),
+    rejected(
+        "a template does not use itself",
+        'generators["A"].template has {{A}}',
+        "from which that value is made",
+        keys=["password"],
+        generators={"A": {"type": "template", "template": "x{{A}}"}},
+    ),
+    rejected(
+        "a template uses nothing around another template",
+        'generators["B"].template has {{nested}}',
+        "from which that value is made",
+        keys=["password"],
+        generators={
+            "/nested/A": {"type": "template", "template": "x{{password}}"},
+            "B": {"type": "template", "template": "x{{nested|json}}"},
+        },
+    ),
+]
+
 SCHEDULES = [
     rejected(
         "rotate_immediately is no attribute of a schedule",
@@ -408,7 +465,7 @@ ROLE = [
 ]
 
 REJECTED = [
-    *NAME_AND_SECRETS, *KEYS, *PASSWORDS, *GENERATORS, *SCHEDULES, *TARGETS, *FUNCTION, *ROLE
+    *NAME_AND_SECRETS, *KEYS, *PASSWORDS, *GENERATORS, *TEMPLATES, *SCHEDULES, *TARGETS, *FUNCTION, *ROLE
 ]  # fmt: skip
 
 ACCEPTED: dict[str, dict[str, Any]] = {

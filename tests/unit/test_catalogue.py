@@ -57,8 +57,8 @@ def begin(case: Together) -> None:
 
 
 def read_generator(entry: dict[str, object]) -> settings.Settings:
-    keys = {"SECRET_KEYS": '["private"]'}
-    return settings.read({**keys, "GENERATORS": json.dumps({"private": entry})})
+    key = "derived" if entry["type"] == "template" else "private"
+    return settings.read({"SECRET_KEYS": '["private"]', "GENERATORS": json.dumps({key: entry})})
 
 
 @pytest.mark.parametrize("case", REJECTED, ids=str)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from unittest import mock
+from urllib.parse import quote
 
 import pytest
 
@@ -93,6 +94,94 @@ def test_the_value_of_one_item_does_not_go_to_another_item_of_an_array(manager: 
     move_current(manager, arn, former)
     with refused(errors.PendingMismatchError):
         function("finishSecret", arn, token)
+
+
+TEMPLATES = {
+    "SECRET_KEYS": '["password"]',
+    "GENERATORS": json.dumps({"URL": {"type": "template", "template": "db://{{user}}:{{password|url}}@{{host}}"}}),
+}
+FOLLOWS = '{"user": "app", "password": "old-password", "host": "h", "URL": "db://app:old-password@h"}'
+
+
+def test_what_follows_from_the_new_value_is_in_the_same_version(manager: SecretsManager) -> None:
+    arn = manager.create(FOLLOWS)
+    service = Service("old-password")
+    function = RotationFunction(manager, service, **TEMPLATES, EXCLUDE_CHARACTERS="")
+    for _ in range(2):
+        function.rotate(arn)
+        found = json.loads(str(manager.secrets[arn].text()))
+        assert found["password"] == service.password
+        assert found["URL"] == f"db://app:{quote(service.password, safe='')}@h"
+    assert json.loads(str(manager.secrets[arn].text(PREVIOUS)))["URL"].startswith("db://app:")
+
+
+def test_a_template_follows_what_was_edited_between_rotations(manager: SecretsManager) -> None:
+    arn = manager.create(FOLLOWS)
+    manager.put(arn, FOLLOWS.replace('"host": "h"', '"host": "new"'))
+    RotationFunction(manager, **TEMPLATES).rotate(arn)
+    assert json.loads(str(manager.secrets[arn].text()))["URL"].endswith("@new")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('{"user": "app", "password": "p", "host": "h"}', "'URL'"),
+        ('{"user": "app", "password": "p", "host": "h", "URL": null}', "'URL' holds null"),
+        ('{"user": "app", "password": "p", "URL": "u"}', "'host'"),
+        ('{"user": null, "password": "p", "host": "h", "URL": "u"}', "{{user|json}}"),
+    ],
+)
+def test_a_template_that_cannot_be_filled_in_is_refused_before_anything_is_made(
+    manager: SecretsManager, text: str, named: str
+) -> None:
+    arn = manager.create(text)
+    with refused(errors.SecretError, named):
+        RotationFunction(manager, **TEMPLATES).rotate(arn)
+    assert manager.made == []
+    assert manager.secrets[arn].text(PENDING) is None
+
+
+def test_a_service_issues_nothing_while_a_template_cannot_be_filled_in(manager: SecretsManager) -> None:
+    issued: list[str] = []
+
+    class Issues(Service):
+        def create_secret(self, context: Context) -> dict[str, str]:
+            issued.append(context.secret_id)
+            return {"password": "issued"}
+
+    arn = manager.create('{"user": "app", "password": "p", "host": "h"}')
+    with refused(errors.KeyMissingError, "URL"):
+        RotationFunction(manager, Issues("p"), **TEMPLATES).rotate(arn)
+    assert issued == []
+    manager.put(arn, FOLLOWS)
+    RotationFunction(manager, Issues("old-password"), **TEMPLATES).rotate(arn)
+    assert json.loads(str(manager.secrets[arn].text()))["URL"] == "db://app:issued@h"
+
+
+@pytest.mark.parametrize("step", ["setSecret", "finishSecret"])
+def test_a_value_that_does_not_follow_does_not_become_current(manager: SecretsManager, step: str) -> None:
+    """Who may write a version could otherwise send an application to another server."""
+    arn = manager.create(FOLLOWS)
+    forged = FOLLOWS.replace("old-password", "new").replace("@h", "@elsewhere.example.com")
+    token = manager.put(arn, forged, labels=(PENDING,))
+    with refused(errors.PendingMismatchError, token):
+        RotationFunction(manager, Service("old-password"), **TEMPLATES)(step, arn, token)
+
+
+def test_a_log_shows_nothing_that_follows(manager: SecretsManager, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = {"URL": {"type": "template", "template": "x-{{password|sha256}}-{{host}}"}}
+    arn = manager.create('{"password": "old-password", "host": "h", "URL": "u"}')
+
+    class Tells(Service):
+        def test_secret(self, context: Context) -> None:
+            context.log.info(context.pending.require("URL"), part=context.pending.require("URL").split("-")[1])
+
+    function = RotationFunction(manager, Tells("old-password"), SECRET_KEYS='["password"]', GENERATORS=json.dumps(spec))
+    function.rotate(arn)
+    found = json.loads(str(manager.secrets[arn].text()))["URL"]
+    printed = capsys.readouterr().out
+    assert "[hidden]" in printed
+    assert found.split("-")[1] not in printed
 
 
 def test_a_pointer_that_leads_nowhere_is_refused_and_the_secret_stays(manager: SecretsManager) -> None:

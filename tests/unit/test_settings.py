@@ -165,6 +165,40 @@ def test_a_key_with_two_values_is_refused(generators: object) -> None:
         settings.read({"SECRET_KEYS": '["a", "b"]', "GENERATORS": json.dumps(generators)})
 
 
+def with_templates(keys: str | None = '["password"]', **templates: str) -> settings.Settings:
+    generators = {key: {"type": "template", "template": text} for key, text in templates.items()}
+    return settings.read({"GENERATORS": json.dumps(generators), **({"SECRET_KEYS": keys} if keys else {})})
+
+
+def test_a_template_fills_a_key_besides_those_that_rotate() -> None:
+    found = with_templates(URL="x{{password}}", **{"/nested/url": "y{{password}}"})
+    assert found.keys == ("password",)
+    assert list(found.generators) == ["password"]
+    assert found.changed_keys == {"password", "URL", "/nested/url"}
+    assert found.password_key == "password"
+
+
+@pytest.mark.parametrize(
+    ("keys", "templates", "named"),
+    [
+        (None, {"URL": "{{a}}"}, "JSON secret"),
+        (None, {"": "{{a}}"}, "JSON secret"),
+        ('["a"]', {"": "{{a}}"}, "JSON secret"),
+        ('["a", "URL"]', {"URL": "{{a}}"}, "SECRET_KEYS"),
+        ('["a", "URL"]', {"/URL": "{{a}}"}, "same value"),
+        ('["a", "URL"]', {"/URL/x": "{{a}}"}, "inside"),
+        ('["a"]', {"/b~": "{{a}}"}, "~0"),
+        ('["a"]', {"b": "{{/a~2}}"}, "~0"),
+        ('["a"]', {"b": "{{b}}"}, "'b'"),
+        ('["a"]', {"b": "{{ /c | url }}", "c": "{{a}}"}, "'/c'"),
+        ('["a"]', {"b": "{{c|json}}", "/c/d": "{{a}}"}, "'/c/d'"),
+    ],
+)
+def test_a_template_that_cannot_work_is_refused(keys: str | None, templates: dict[str, str], named: str) -> None:
+    with refused(SettingError, "GENERATORS", named):
+        with_templates(keys, **templates)
+
+
 def test_all_of_a_secret_is_overwritten_only_where_no_keys_are_named() -> None:
     assert settings.read({}).overwrite_json is False
     assert settings.read({"OVERWRITE_JSON": "true"}).overwrite_json is True

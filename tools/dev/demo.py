@@ -268,10 +268,11 @@ class Demo:
         settings = self._settings()
         if "SECRET_KEYS" not in settings:
             return  # plain text: the whole value is one
-        generators = json.loads(settings.get("GENERATORS", "{}")).values()
-        public = [generator["public_key"] for generator in generators if "public_key" in generator]
+        generators = json.loads(settings.get("GENERATORS", "{}"))
+        others = [generator["public_key"] for generator in generators.values() if "public_key" in generator]
+        others += [key for key, generator in generators.items() if generator["type"] == "template"]
         chosen = {
-            key if key.startswith("/") else _below("", key) for key in [*json.loads(settings["SECRET_KEYS"]), *public]
+            key if key.startswith("/") else _below("", key) for key in [*json.loads(settings["SECRET_KEYS"]), *others]
         }
         before, after = _leaves(first.current), _leaves(last.current)
         changed = [key for key in after if before.get(key) != after[key]]

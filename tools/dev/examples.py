@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -24,7 +25,7 @@ from botocore.exceptions import ClientError
 
 from rotation_lab.sandbox.client import Sandbox
 from rotation_lab.services import data_api, door, mariadb, network, postgresql, rabbitmq, redis_server, stored
-from rotation_lab.services.base import Service, alone, document
+from rotation_lab.services.base import FIRST, USER, Service, Values, alone, document
 from tools.dev.providers import ROOT
 
 
@@ -173,7 +174,29 @@ def _openssl(folder: str, *arguments: str) -> bool:
     return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
 
 
+class _ConnectionString(postgresql.Role):
+    """A role whose secret has a connection string too, with which an application logs in and nothing else."""
+
+    def reset(self) -> Values:
+        url = f"postgresql://{self.name}:{FIRST}@localhost:{self.port}/postgres"
+        return {**super().reset(), "DATABASE_URL": url}
+
+    def opens(self, text: str) -> bool:
+        command = ["psql", json.loads(text)["DATABASE_URL"], "--command", "SELECT 1"]
+        asked = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "PGCONNECT_TIMEOUT": "20"})
+        if asked.returncode and b"password authentication failed" not in asked.stderr:
+            raise RuntimeError("psql could not ask the server")
+        return asked.returncode == 0
+
+
+@contextlib.contextmanager
+def _connection_string(_: Sandbox) -> Iterator[Service]:
+    with postgresql.start() as server:
+        yield _ConnectionString(server, USER, None, server.port)
+
+
 TABLE: Mapping[str, Example] = {
+    "derived": Example("psql", _connection_string),
     "http": Example("RabbitMQ", lambda aws: alone(rabbitmq.start(), may_change_itself=False)),
     "iam_access_key": Example("STS", lambda aws: nullcontext(_AccessKeys(aws)), working=2),
     "key-pair": Example("OpenSSL", lambda aws: nullcontext(_KeyPairs()), working=None),

@@ -1,0 +1,85 @@
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.76"
+    }
+  }
+}
+
+provider "aws" {}
+
+variable "name" {
+  description = "Name of the function that rotates the secret."
+  type        = string
+  default     = "rotation-derived"
+}
+
+variable "secret" {
+  description = "Name of the secret: a JSON object with host, port, dbname, username, password and DATABASE_URL."
+  type        = string
+  default     = "app/derived"
+}
+
+variable "subnet_ids" {
+  description = "Subnets from which the server is reached."
+  type        = list(string)
+  default     = ["subnet-0123456789abcdef0"]
+}
+
+variable "security_group_ids" {
+  description = "Security groups of the function; the server's own must let them in."
+  type        = list(string)
+  default     = ["sg-0123456789abcdef0"]
+}
+
+variable "tls_ca" {
+  description = "Certificate in PEM of the authority that signed the server's, where the system does not know it."
+  type        = string
+  default     = null
+}
+
+data "aws_secretsmanager_secret" "app" {
+  name = var.secret
+}
+
+# The driver. `make layer` builds the file; it is pure Python, for every runtime and architecture.
+resource "aws_lambda_layer_version" "drivers" {
+  layer_name = "${var.name}-drivers"
+  filename   = "${path.module}/../../build/drivers.zip"
+}
+
+module "rotation" {
+  source = "../.."
+
+  name    = var.name
+  secrets = { app = data.aws_secretsmanager_secret.app.arn }
+  keys    = ["password"] # what gets a new value of its own; DATABASE_URL follows from it
+
+  generators = {
+    DATABASE_URL = {
+      type     = "template"
+      template = "postgresql://{{username|url}}:{{password|url}}@{{host}}:{{port}}/{{dbname}}?sslmode=require"
+    }
+  }
+
+  target = {
+    type     = "postgresql"
+    settings = var.tls_ca == null ? {} : { tls_ca = var.tls_ca }
+  }
+
+  function = { layers = [aws_lambda_layer_version.drivers.arn] }
+  network  = { subnet_ids = var.subnet_ids, security_group_ids = var.security_group_ids }
+}
+
+output "secret_arn" {
+  description = "ARN of the secret."
+  value       = data.aws_secretsmanager_secret.app.arn
+}
+
+output "function_name" {
+  description = "Name of the function that rotates it."
+  value       = module.rotation.function_name
+}
