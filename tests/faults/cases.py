@@ -93,7 +93,7 @@ ADMIN = {"admin_secret_arn": other_arn(1, "admin")}
 SEVERAL = ("password", "token", "salt")
 PASSWORD = ("password",)
 GENERATORS = {"token": {"type": "hex", "bytes": 24}, "salt": {"type": "base64"}}
-DERIVED = {"url": {"type": "template", "template": "https://app:{{token|url}}@example.com/{{note|sha256}}"}}
+DERIVED = {"url": {"type": "template", "template": "{{token|url}}.{{note|sha256}}"}}
 PLAIN = (
     case("none/plain text", (), _nothing()),
     case("none/one key", PASSWORD, _nothing("password")),
