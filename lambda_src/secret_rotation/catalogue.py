@@ -62,6 +62,17 @@ def has_steps(kind: str) -> bool:
     return bool(targets()[kind].get("steps", True))
 
 
+def rotations_to_revoke(kind: str, settings: Mapping[str, str]) -> int:
+    """After how many rotations a service no longer accepts a value: some accept the one before the current one too."""
+    known: Mapping[str, Entry] = targets()[kind]["settings"] or {}
+    chosen: list[int] = [
+        about["rotations_to_revoke"].get(settings.get(name), 1)
+        for name, about in known.items()
+        if "rotations_to_revoke" in about
+    ]
+    return max([int(targets()[kind].get("rotations_to_revoke", 1)), *chosen])
+
+
 def needs_one_password(kind: str) -> bool:
     """Whether a target logs in with the value of exactly one key."""
     return bool(targets()[kind].get("one_password"))

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from . import catalogue
 from .credential import Credential
 from .errors import DeadlineError, DiagnosisError, MalformedEventError, NoValueError, RotationError, SecretError
 from .journal import Journal, Word
@@ -99,7 +100,12 @@ def run(request: Request, function: Function, log: Log, present: Present) -> Rep
     found = Diagnosis(request, function, log, present)
     found.wait()
     entries = [found.entry(secret_id) for secret_id in request.secret_ids]
-    report = {"verdict": worst(entry["verdict"] for entry in entries), "secrets": entries}
+    settings = function.settings
+    report = {
+        "verdict": worst(entry["verdict"] for entry in entries),
+        "rotations_to_revoke": catalogue.rotations_to_revoke(settings.target or "none", settings.target_settings),
+        "secrets": entries,
+    }
     if not request.fail:
         return report
     wrong = [f"{entry['secret_id']} is {entry['verdict']}. {entry['reason']}" for entry in entries if not _fine(entry)]

@@ -160,13 +160,16 @@ def _paused(facts: Facts) -> Verdict | None:
 
 def _leaked(facts: Facts) -> Verdict | None:
     """The version that must not open the service: it does, or that is not known."""
-    if facts.refused is None or facts.refused not in facts.logins:
+    if facts.refused is None:
         return None
+    if facts.refused not in facts.logins:
+        reason = "there is no target, or its test would write to the service"
+        return Verdict("unknown", f"Whether version {facts.refused} still opens anything was not tried: {reason}.")
     problem = facts.logins[facts.refused]
     if problem is None:
         return Verdict("failed", f"The service still accepts the value of version {facts.refused}.", (facts.rotate,))
     if not isinstance(problem, AuthenticationError):
-        return Verdict("unknown", f"Whether the service refuses version {facts.refused} is not known. {problem}")
+        return Verdict("unknown", f"Whether the service rejects version {facts.refused} is not known. {problem}")
     return None
 
 
@@ -275,7 +278,7 @@ def _healthy(facts: Facts) -> str:
     last = "It has not rotated yet." if rotated is None else f"It rotated at {_time(rotated)}."
     if not facts.logins:
         return f"{last} No login was tried."
-    refused = f" It refuses version {facts.refused}." if facts.refused else ""
+    refused = f" It rejects version {facts.refused}." if facts.refused else ""
     return f"{last} The service accepts AWSCURRENT.{refused}"
 
 

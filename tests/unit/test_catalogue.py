@@ -150,7 +150,8 @@ def test_every_target_has_its_requirements_in_the_table() -> None:
 
 @pytest.mark.parametrize(("_name", "entry"), ENTRIES, ids=[name for name, _ in ENTRIES])
 def test_a_setting_says_what_it_is_and_what_it_is_by_default(_name: str, entry: dict[str, Any]) -> None:
-    assert set(entry) <= {"summary", "required", "from_secret", "names_key", "default", "form", *RULES, *BESIDES}
+    known = {"summary", "required", "from_secret", "names_key", "default", "form", "rotations_to_revoke"}
+    assert set(entry) <= known | {*RULES, *BESIDES}
     assert entry["summary"].endswith(".")
     assert "default" not in entry["summary"].lower(), "the default stands in `default`"
     assert entry.get("required") is True or "default" in entry
@@ -182,3 +183,14 @@ def test_every_rule_has_a_bad_value_in_the_table() -> None:
     texts = {json.dumps({rule: entry.get(rule) for rule in RULES}) for name, entry in ENTRIES if name in tried}
     untried = [n for n, e in ENTRIES if n in ruled and json.dumps({r: e.get(r) for r in RULES}) not in texts]
     assert untried == []
+
+
+@pytest.mark.parametrize(
+    ("target", "given", "rotations"),
+    [
+        ("none", {}, 1), ("redis", {}, 2), ("iam_access_key", {}, 2), ("postgresql", {"strategy": "single"}, 1),
+        ("postgresql", {"strategy": "alternating"}, 2), ("mysql", {"strategy": "alternating"}, 2), ("python", {}, 1),
+    ],
+)  # fmt: skip
+def test_after_how_many_rotations_a_value_is_rejected(target: str, given: dict[str, str], rotations: int) -> None:
+    assert catalogue.rotations_to_revoke(target, given) == rotations
