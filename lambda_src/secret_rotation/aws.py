@@ -5,6 +5,7 @@ log line. Its retry mode depends on the version that the runtime bundles.
 """
 
 import functools
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -61,8 +62,10 @@ def client(
     What issues something has one attempt: a second one, after an answer that came too late, would issue another.
     ``credentials`` are boto3's ``aws_access_key_id`` and so on, to log in as somebody else than the function's role.
     """
+    # A share of the time and no constant: an endpoint that answers slowly is used by a function that has the time. Both
+    # together are a quarter of it, so that three attempts fit, or one after a slow exchange with the service.
     total = deadline.total or deadline.remaining()
-    connect, read = min(2.0, total / 8), min(5.0, total / 4)
+    connect, read = total / 12, total / 6
     config = Config(
         connect_timeout=connect,
         read_timeout=read,
@@ -83,6 +86,8 @@ def clients(deadline: Deadline, manager_url: str | None) -> Callable[..., Any]:
     ``manager_url`` is the endpoint of Secrets Manager, for the secret that rotates and an administrator's alike.
     """
 
+    _limit_resolver(deadline.total or deadline.remaining())
+
     @functools.cache
     def own(service: str, attempts: int) -> Any:
         url = manager_url if service == "secretsmanager" else None
@@ -93,6 +98,14 @@ def clients(deadline: Deadline, manager_url: str | None) -> Callable[..., Any]:
         return client(service, deadline, attempts=attempts, **credentials) if credentials else own(service, attempts)
 
     return make
+
+
+def _limit_resolver(total: float) -> None:
+    """Name resolution is in no timeout of boto3: with three dead name servers glibc alone takes 28 s, here 6 of 60.
+
+    The variable is read at the first resolution of a process, and holds for drivers too.
+    """
+    os.environ.setdefault("RES_OPTIONS", f"timeout:{min(5, max(1, int(total / 30)))} attempts:2")
 
 
 def calling(action: str) -> AbstractContextManager[None]:
@@ -109,7 +122,8 @@ def explain(error: Exception, action: str) -> RotationError:
     if isinstance(error, HTTPClientError | NotConnectedError):
         return NetworkError(
             f"{action}: no answer from AWS ({type(error).__name__}). In a VPC the function needs a route to the "
-            "service: a VPC endpoint or a NAT gateway. Check the security groups too."
+            "service: a VPC endpoint or a NAT gateway. Check the security groups too. If the endpoint is slow, raise "
+            "`function.timeout`: an attempt has a quarter of it."
         )
     if isinstance(error, NoCredentialsError | NoRegionError):
         return ConfigurationError(f"{action}: the function has no credentials or no region ({type(error).__name__}).")

@@ -1,6 +1,9 @@
 """The time that is left, and what calls make of it."""
 
+import os
 import socket
+import threading
+import time
 import traceback
 from typing import Any
 
@@ -11,6 +14,7 @@ from rotation_lab.model.secrets_manager import REGION
 from secret_rotation import aws, errors
 from secret_rotation.deadline import MARGIN, Deadline
 from tests.support.function import LambdaContext
+from tests.unit.kit.servers import Talk, serving
 
 
 def started(seconds: float) -> Deadline:
@@ -66,7 +70,7 @@ def test_the_whole_time_is_that_of_the_first_invocation() -> None:
     assert deadline.remaining() == 4 - MARGIN
 
 
-@pytest.mark.parametrize(("seconds", "connect", "read"), [(3, 0.3125, 0.625), (30, 2, 5), (900, 2, 5)])
+@pytest.mark.parametrize(("seconds", "connect", "read"), [(3.5, 0.25, 0.5), (60.5, 5, 10), (900.5, 75, 150)])
 def test_timeouts_of_a_client_fit_the_function_s_time(seconds: float, connect: float, read: float) -> None:
     config = client(started(seconds)).meta.config
     assert (config.connect_timeout, config.read_timeout) == (connect, read)
@@ -106,12 +110,51 @@ def test_a_retry_that_would_outlast_the_function_is_not_begun(monkeypatch: pytes
     assert attempts == [30]
 
 
+def answering_after(seconds: float) -> Talk:
+    def talk(connection: socket.socket, over: threading.Event) -> None:
+        connection.recv(1 << 16)
+        over.wait(seconds)
+        body = b'{"Name": "slow"}'
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    return talk
+
+
+def test_an_endpoint_that_needs_six_seconds_is_used_by_a_function_that_has_sixty() -> None:
+    with serving(answering_after(6)) as port:
+        assert client(started(60), port).describe_secret(SecretId="x")["Name"] == "slow"
+
+
+@pytest.mark.parametrize("seconds", [2])
+def test_an_endpoint_that_is_too_slow_is_given_up_within_the_time(seconds: float) -> None:
+    began = time.monotonic()
+    with serving(answering_after(30)) as port, pytest.raises(Exception, match=r"timeout|time left") as caught:
+        client(started(seconds), port).describe_secret(SecretId="x")
+    assert time.monotonic() - began < seconds + 10  # a busy machine
+    assert isinstance(explained(caught), errors.NetworkError | errors.DeadlineError)
+
+
+@pytest.mark.parametrize(("seconds", "options"), [(10, "1"), (60.5, "2"), (900, "5")])
+def test_name_resolution_has_a_share_of_the_time_too(
+    seconds: float, options: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RES_OPTIONS", raising=False)
+    aws.clients(started(seconds), None)
+    assert os.environ["RES_OPTIONS"] == f"timeout:{options} attempts:2"
+
+
+def test_options_of_the_resolver_may_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RES_OPTIONS", "rotate")
+    aws.clients(started(60), None)
+    assert os.environ["RES_OPTIONS"] == "rotate"
+
+
 def test_an_endpoint_that_does_not_answer_is_a_network_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        made = client(started(1.3), listener.getsockname()[1])  # its attempts wait 0.2 s each
+        made = client(started(1.3), listener.getsockname()[1])  # its attempts wait 0.13 s each
         with pytest.raises(Exception, match="timeout") as caught:
             made.describe_secret(SecretId="x")
     assert type(explained(caught)) is errors.NetworkError
