@@ -271,5 +271,32 @@ class TargetContract(RotationContract):
         assert about["driver"] in str(caught.value)
 
 
+class InWorlds(TargetContract):
+    """The cases in each odd world of a service, which is in front of the class of the usual one.
+
+    A subclass gives ``worlds`` and ``service``. Tests run ``sample`` alone; WORLDS=1 runs all cases.
+    """
+
+    sample: ClassVar[tuple[str, ...]] = (
+        "test_the_value_before_works_as_long_as_the_target_promises",
+        "test_the_lock_out_of_clearing_awspending_after_set_is_recovered",
+    )
+    worlds: ClassVar[tuple[str, ...]] = ()
+    in_world: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    """World → case → why it has no meaning there."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.pytestmark = [pytest.mark.parametrize("odd", cls.worlds)]  # type: ignore[attr-defined]
+
+    @pytest.fixture(autouse=True)
+    def _in_odd_world(self, odd: str, service: Installation, request: pytest.FixtureRequest) -> Iterator[None]:
+        reason = self.in_world.get(odd, {}).get(getattr(request.node, "originalname", ""))
+        if reason:
+            pytest.skip(f"not in this world: {reason}")
+        with service.service.misbehave(odd):
+            yield
+
+
 def _with(text: str, **changes: object) -> str:
     return json.dumps({**json.loads(text), **changes})

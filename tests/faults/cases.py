@@ -74,13 +74,22 @@ def _no_tls(**settings: str) -> Settings:
 
 
 def _rabbitmq(**settings: str) -> Settings:
+    tags = "management" if "admin_secret_arn" in settings else "administrator"
+
     def made(host: str, port: int) -> Mapping[str, str]:
         base = f"http://{host}:{port}/api"
-        body = json.dumps({"password": "{{pending}}", "tags": "administrator"})
+        body = json.dumps({"password": "{{pending}}", "tags": tags})
         urls = {"set_url": f"{base}/users/{{{{pending.username}}}}", "set_body": body, "test_url": f"{base}/whoami"}
         return {"tls": "disable", "set_auth": "basic", "test_auth": "basic", **urls, **settings}
 
     return made
+
+
+def _api(host: str, port: int) -> Mapping[str, str]:
+    """A user changes its own password, in the small API."""
+    url = f"http://{host}:{port}/me"
+    login = {"tls": "disable", "set_auth": "basic", "test_auth": "basic"}
+    return {**login, "set_url": url, "set_body": '{"password": "{{pending}}"}', "test_url": url}
 
 
 DATA_API = {
@@ -110,6 +119,7 @@ PLAIN = (
     ),
     case("http/the user itself", PASSWORD, lambda: alone(rabbitmq.start(tls=False)), _rabbitmq(), thin=True),
     case("http/an administrator", PASSWORD, _administered(rabbitmq), _rabbitmq(**ADMIN), quick=False),
+    case("http/a small API", PASSWORD, _door("password"), _api, quick=False),
     case("postgresql/the role itself", PASSWORD, lambda: alone(postgresql.start()), _no_tls(), thin=True),
     case("postgresql/an administrator", PASSWORD, lambda: alone(postgresql.start()), _no_tls(**ADMIN), quick=False),
     case(
@@ -154,6 +164,7 @@ WORLDS: Mapping[str, tuple[str, ...]] = {
     "postgresql": tuple(postgresql.Role.misbehaviours),
     # A client certificate needs TLS, which the harness does not look into.
     "mysql": tuple(name for name in mariadb.Account.misbehaviours if "certificate" not in name),
+    "http": tuple(name for name in door.User.misbehaviours if "six seconds" not in name),
     "iam_access_key": (iam.UNKNOWN,),
 }
 """Target → the odd worlds in which its cases are run again, by `make faults` without QUICK."""
@@ -164,6 +175,7 @@ def _in_worlds(cases: tuple[Case, ...]) -> tuple[Case, ...]:
         replace(each, name=f"{each.name}, {world}", world=world, quick=False, thin=True)
         for each in cases
         for world in WORLDS.get(each.group, ())
+        if not (each.group == "http" and "API" not in each.name)  # RabbitMQ has none
     )
 
 

@@ -173,8 +173,9 @@ def test_the_door_locks_remembers_and_dawdles() -> None:
         first = document(user, user.reset())
         with user.misbehave("locked after three wrong passwords"):
             user.door.put(USER, State(**{**vars(user.door.state(USER)), "wrong": 3}))
-            assert not user.opens(first)
-        assert user.opens(first)
+            assert user.opens(first), "the value is right"
+            assert user.follow("locked")
+            assert not user.follow("not locked any more")
         with user.misbehave("answers after six seconds"):
             assert user.door.state(USER).delay == 6
         with user.misbehave("refuses a former password"):

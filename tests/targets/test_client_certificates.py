@@ -54,7 +54,7 @@ def mysql() -> Iterator[Demanding]:
         server.run("ALTER USER %s@'%%' REQUIRE X509", USER)
         certificate, key = (server.folder / f"server.{ending}" for ending in ("pem", "key"))
         # The server says the same of it as of a wrong password.
-        yield Demanding(mysql_target, login, server.port, certificate, key, (AuthenticationError,), USER)
+        yield Demanding(mysql_target, login, server.port, certificate, key, (AuthenticationError,), NAMED)
 
 
 @contextmanager

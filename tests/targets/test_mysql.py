@@ -19,9 +19,13 @@ from secret_rotation.target import Context, Credential
 from secret_rotation.targets import mysql as target
 from secret_rotation.targets.databases.strategies import Server
 from tests.support import contexts
-from tests.target_contract import Installation, TargetContract
+from tests.target_contract import Installation, InWorlds, TargetContract
 
 context = contexts.of("mysql")
+
+
+WORLDS = tuple(world for world in mariadb.Account.misbehaviours if "certificate" not in world)
+"""A client's certificate has tests of its own, since it is a setting as well."""
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +77,24 @@ class TestAlternating(TargetContract):
     @pytest.fixture
     def service(self, server: MariaDB) -> Account:
         return Account(server, ("admin",), strategy="alternating")
+
+
+class TestSingleInWorlds(InWorlds, TestSingle):
+    """The same where the server is odd."""
+
+    worlds = WORLDS
+
+
+class TestAdministeredInWorlds(InWorlds, TestAdministered):
+    """The same where the server is odd."""
+
+    worlds = WORLDS
+
+
+class TestAlternatingInWorlds(InWorlds, TestAlternating):
+    """The same where the server is odd."""
+
+    worlds = WORLDS
 
 
 # What the contract does not say.
@@ -416,6 +438,76 @@ def test_the_clone_gets_the_default_role_or_the_statement_for_it_is_named(accoun
     assert account.server.run("SELECT default_role FROM mysql.user WHERE User = %s", clone) == ((role,),)
 
 
+def test_a_role_that_the_administrator_may_not_give_is_said_to_be_one(account: Account) -> None:
+    role = f"role_of_{account.admin}"
+    account.server.run(f"CREATE ROLE {role}")
+    account.server.run(f"GRANT {role} TO %s@'%%'", account.name)
+    with pytest.raises(ConfigurationError, match="WITH ADMIN OPTION"):
+        target.set_secret(administered(account, "second", clone=True))
+
+
+def hashes(account: Account) -> Any:
+    return account.server.run("SELECT Host, authentication_string FROM mysql.user WHERE User = %s", account.name)
+
+
+@pytest.mark.parametrize("demanded", ["CIPHER 'AES128-SHA'", "CIPHER 'ECDHE-ECDSA-AES256-GCM-SHA384'"])
+def test_a_password_that_cannot_be_tested_is_put_back(account: Account, demanded: str) -> None:
+    """The applications' TLS has the cipher. An administrator's ALTER USER succeeds, and no test ever would."""
+    account.server.run(f"ALTER USER %s@'%%' REQUIRE {demanded}", account.name)
+    before = hashes(account)
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="put back"):
+            target.set_secret(administered(account, "second"))
+        assert hashes(account) == before
+
+
+def test_the_password_of_an_account_that_the_function_is_not_taken_for_is_put_back(account: Account) -> None:
+    """The server takes the one with the narrower host, and applications elsewhere the other one."""
+    account.server.run("CREATE USER %s@'127.0.0.1' IDENTIFIED BY 'another'", account.name)
+    before = hashes(account)
+    with pytest.raises(ConfigurationError, match="'user_host'"):
+        target.set_secret(administered(account, "second", user_host="%"))
+    assert hashes(account) == before
+    target.set_secret(administered(account, "second", user_host="127.0.0.1"))
+    assert account.server.accepts(account.name, "second")
+
+
+@pytest.mark.parametrize("ways", ["mysql_native_password USING PASSWORD('first') OR unix_socket"])
+def test_all_ways_to_log_in_are_put_back(account: Account, ways: str) -> None:
+    account.server.run(f"ALTER USER %s@'%%' IDENTIFIED VIA {ways} REQUIRE CIPHER 'AES128-SHA'", account.name)
+    before = account.server.run("SHOW CREATE USER %s@'%%'", account.name)
+    with pytest.raises(ConfigurationError, match="put back"):
+        target.set_secret(administered(account, "second"))
+    assert account.server.run("SHOW CREATE USER %s@'%%'", account.name) == before
+
+
+def test_a_locked_account_keeps_its_password(account: Account) -> None:
+    account.server.run("ALTER USER %s@'%%' ACCOUNT LOCK", account.name)
+    before = hashes(account)
+    with pytest.raises(LockedError, match="ACCOUNT UNLOCK"):
+        target.set_secret(administered(account, "second"))
+    assert hashes(account) == before
+
+
+def test_what_a_session_runs_first_is_named_when_it_fails(account: Account) -> None:
+    account.server.run("SET GLOBAL init_connect = 'SELECT nonsense'")
+    try:
+        with pytest.raises(ConfigurationError, match="'init_connect'"):
+            target.test_secret(step(account, FIRST))
+    finally:
+        account.server.run("SET GLOBAL init_connect = ''")
+
+
+def test_tls_that_is_demanded_and_turned_off_is_named(account: Account) -> None:
+    """The server says the same of it as of a wrong password."""
+    account.server.run("SET GLOBAL require_secure_transport = 1")
+    try:
+        with pytest.raises(AuthenticationError, match="'tls'"):
+            target.test_secret(step(account, FIRST, tls="disable"))
+    finally:
+        account.server.owner.cursor().execute("SET GLOBAL require_secure_transport = 0")
+
+
 def test_wildcards_of_the_grants_do_not_grow(account: Account) -> None:
     for database in ("100%%", "a\\_b%%"):
         account.server.run(f"GRANT SELECT ON `{database}`.* TO %s@'%%'", account.name)
@@ -512,7 +604,9 @@ def test_a_mysql_user_changes_its_own_password_with_alter_user() -> None:
 
 def test_a_mysql_administrator_names_the_account() -> None:
     session, recorder = mysql((("10.%", ""),), (), (("CREATE USER `other`@`10.%` REQUIRE NONE",),))
-    session.change_password("other", "new")
+    with mock.patch.object(target, "connect") as connect:
+        session.change_password("other", "new")
+    assert connect.call_args.args[2:] == ("other", "new"), "it is tried"
     assert recorder.statements[-1] == ("ALTER USER %s@%s IDENTIFIED BY %s", ("other", "10.%", "new"))
 
 

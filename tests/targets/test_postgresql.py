@@ -42,9 +42,12 @@ from secret_rotation.targets.databases import scram
 from secret_rotation.targets.databases.strategies import Server
 from tests.support import contexts
 from tests.support.contexts import plain
-from tests.target_contract import Installation, Setup, TargetContract
+from tests.target_contract import Installation, InWorlds, Setup, TargetContract
 
 context = contexts.of("postgresql")
+
+
+WORLDS = tuple(postgresql.Role.misbehaviours)
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +105,24 @@ class TestAlternating(TargetContract):
     @pytest.fixture
     def service(self, server: PostgreSQL) -> Role:
         return Role(server, ("admin",), strategy="alternating")
+
+
+class TestSingleInWorlds(InWorlds, TestSingle):
+    """The same where the server is odd."""
+
+    worlds = WORLDS
+
+
+class TestAdministeredInWorlds(InWorlds, TestAdministered):
+    """The same where the server is odd."""
+
+    worlds = WORLDS
+
+
+class TestAlternatingInWorlds(InWorlds, TestAlternating):
+    """The same where the server is odd."""
+
+    worlds = WORLDS
 
 
 # What the contract does not say.

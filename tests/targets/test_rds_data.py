@@ -370,17 +370,6 @@ def test_a_data_api_that_is_not_reached_is_a_network_error(world: World, service
             world.refused(NetworkError, step, token)
 
 
-# What PostgreSQL is sent in place of a password.
-
-
-@pytest.mark.parametrize("password", ["a", "pässwörd", "\u00a0non-breaking\u00ad", "ﬁ ligature", "Ⅸ", "日本\u3000"])
-def test_the_verifier_is_what_the_server_would_make(server: PostgreSQL, password: str) -> None:
-    server.run_quoted("DROP ROLE IF EXISTS %I", "verified")
-    server.run_quoted("CREATE ROLE %I LOGIN PASSWORD %L", "verified", rds_data._verifier(password))
-    assert server.accepts("verified", password)
-    assert not server.accepts("verified", password + "x")
-
-
 # MySQL.
 
 
@@ -411,6 +400,26 @@ def test_the_administrator_of_mysql_is_not_rotated_by_itself(account: Account) -
     token = world.until("createSecret")
     assert "manage_master_user_password" in world.refused(ConfigurationError, "setSecret", token)
     assert account.server.accepts(account.admin, ADMIN_PASSWORD)
+
+
+@pytest.mark.parametrize("abandoned", [False, True])
+def test_a_server_that_takes_no_password_twice_is_not_asked_twice(account: Account, abandoned: bool) -> None:
+    """MariaDB's password_reuse_check."""
+    world = make(account)
+    account.server.run("INSTALL SONAME 'password_reuse_check'")
+    try:
+        for _ in range(2):
+            token = world.until("setSecret")
+            world.step("setSecret", token)
+            if abandoned:
+                world.manager.clear(world.arn)
+                world.rotate()
+            else:
+                world.go_on(token)
+            assert account.login(world.current)
+    finally:
+        account.server.run("UNINSTALL SONAME 'password_reuse_check'")
+        account.server.run("DROP TABLE IF EXISTS mysql.password_reuse_check_history")
 
 
 def test_an_old_connection_to_mysql_proves_nothing(account: Account) -> None:

@@ -10,6 +10,7 @@ import secrets
 import ssl
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 from ..kit import certificate, driver, tls
@@ -41,6 +42,7 @@ _POLICY = 1819
 """Of validate_password; PyMySQL has no name for it."""
 _CONFIGURATION = {
     ER.ACCESS_DENIED_ERROR: "does not let the administrator do this: grant it, WITH GRANT OPTION, what the user has",
+    1698: "does not let the administrator give the user's role to the other one: grant it that role WITH ADMIN OPTION",
     ER.DBACCESS_DENIED_ERROR: "does not let the user use the database 'dbname', or the administrator grant rights",
     ER.BAD_DB_ERROR: "has no such database: correct 'dbname'",
     ER.HOST_NOT_PRIVILEGED: "does not admit the function's address",
@@ -50,6 +52,7 @@ _CONFIGURATION = {
     "password policy refuses the new password (`password`)",
     ER.OPTION_PREVENTS_STATEMENT: "prevents this by an option: it is read-only (the host must be the primary), or "
     "strict-password-validation wants to see passwords",
+    1184: "ends the session at its start: correct 'init_connect', which fails for this user (SHOW GLOBAL VARIABLES)",
     1470: "does not take so long a user name: '_clone' is added to it",
     1820: "says that the password has expired: it has to be changed before anything else",
     1862: "says that the password has expired: only an administrator ('admin_secret_arn') can change it",
@@ -140,6 +143,7 @@ class MysqlSession(Session):
             self._set(f"ALTER USER %s@%s {before}", password, username, host, tail=after)
         else:
             self._run("ALTER USER %s@%s IDENTIFIED BY %s", username, host, password)
+        self._prove((username, host), password, there)
 
     def prepare_clone(self, clone: str, original: str) -> None:
         """Nobody knows the new account's first password. It gets what the original one has, now and each time.
@@ -174,6 +178,28 @@ class MysqlSession(Session):
     @property
     def _is_mariadb(self) -> bool:
         return "MariaDB" in self._connection.server_version
+
+    def _prove(self, account: tuple[str, str], password: str, before: accounts.Definition) -> None:
+        """Log in as the user, while the change can still be undone: applications have the old value."""
+        server = replace(self._server, client=certificate.of(self._context))
+        try:
+            connect(self._context, server, account[0], password).close()
+        except AuthenticationError as error:
+            self._put_back(account, before)
+            if isinstance(error, LockedError):
+                raise
+            raise ConfigurationError(
+                f"{error} The password of {account[0]!r}@{account[1]!r} had just been set, so the former one was put "
+                "back, where it is known. Another account of that name may be the one that the function's address "
+                "belongs to ('user_host'), or this one may require what the function does not have."
+            ) from None
+
+    def _put_back(self, account: tuple[str, str], before: accounts.Definition) -> None:
+        current = self._context.current
+        if self._is_mariadb:  # which shows the hash as text
+            self._run(f"ALTER USER %s@%s {accounts.escaped(before.identified)}", *account)
+        elif current is not None and strategies.user_of(self._context, current) == account[0]:
+            self._run("ALTER USER %s@%s IDENTIFIED BY %s", *account, current.value)
 
     def _change_own(self, password: str) -> None:
         if self._is_mariadb:  # whose ALTER USER needs CREATE USER for oneself too
@@ -300,7 +326,9 @@ def connect(context: Context, server: Server, username: str, password: str) -> M
     security, limit = tls.context(context.settings, server.client), network.Limit(context.deadline.share())
 
     def explain(error: Exception) -> RotationError:
-        return _explain(error, server, username, limit.waited())
+        problem = _explain(error, server, username, limit.waited())
+        same = _refused_as_well(server, has_tls=security is not None)
+        return AuthenticationError(f"{problem}{same}") if type(problem) is AuthenticationError else problem
 
     with explained(explain, pymysql.MySQLError, RuntimeError):
         connection = pymysql.connect(
@@ -339,6 +367,15 @@ def _explain(error: Exception, server: Server, username: str = "", waited: float
     return _by_number(number, server)
 
 
+def _refused_as_well(server: Server, *, has_tls: bool) -> str:
+    """For what else than a wrong password a server gives the same answer."""
+    if not has_tls:
+        return " So it does where the account requires TLS (REQUIRE SSL, require_secure_transport): 'tls' is 'disable'."
+    if server.client is None:
+        return f" So it does where the account requires a client's certificate (REQUIRE X509): {tls.CLIENT_SETTING!r}."
+    return " So it does where the account requires another certificate or cipher (REQUIRE ISSUER, SUBJECT, CIPHER)."
+
+
 def _by_number(number: int, server: Server) -> RotationError:
     if number == CR.CR_SSL_CONNECTION_ERROR:
         return tls.refused(str(server))
@@ -363,8 +400,8 @@ def _without_package(server: Server, what: str) -> RotationError:
         )
     return ConfigurationError(
         f"{server} asks for ed25519, which needs the Python package PyNaCl, which the layer does not have. For an "
-        f"account that can log in by {accounts.NATIVE} too, this means that its password is wrong. To any other give "
-        "that way too."
+        f"account that can log in by {accounts.NATIVE} first, this means that its password is wrong. To any other give "
+        "that way, before ed25519."
     )
 
 

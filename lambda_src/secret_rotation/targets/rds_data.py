@@ -16,15 +16,9 @@ What a crash leaves: before the password is changed, nothing. After it, the pend
 retry sets it again. The probe is written again whenever it holds something else than what is tested.
 """
 
-import base64
-import hashlib
-import hmac
 import json
 import re
-import secrets
-import stringprep
 import time
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -44,6 +38,7 @@ from ..target import (
     aws,
     explained,
 )
+from .databases import scram
 
 TEST_WRITES = True
 """The probe."""
@@ -54,7 +49,6 @@ PROBE_PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds between logins by the probe: its new value is not seen everywhere at once."""
 CALL = 8.0
 """Seconds that one more call may take."""
-_ITERATIONS = 4096
 
 
 def identity(credential: Credential) -> dict[str, str]:
@@ -224,7 +218,7 @@ class Postgresql:
         ((administrator,),) = statements.run("SELECT CAST(current_user AS text)")
         _refuse_administrator(administrator, username)
         name = _escaped(username, lambda c: f"\\+{ord(c):06x}")
-        verifier = _escaped(_verifier(password), lambda c: f"\\x{ord(c):02x}")
+        verifier = _escaped(scram.verifier(password), lambda c: f"\\x{ord(c):02x}")
         statements.run(f"ALTER ROLE U&\"{name}\" PASSWORD E'{verifier}'")
 
     def now(self, statements: Statements) -> float:
@@ -331,24 +325,6 @@ def _refuse_administrator(administrator: str, username: str) -> None:
 
 def _user_of(account: str) -> str:
     return account.rpartition("@")[0]
-
-
-def _verifier(password: str) -> str:
-    """What PostgreSQL keeps of a password (RFC 5803)."""
-    salt = secrets.token_bytes(16)
-    salted = hashlib.pbkdf2_hmac("sha256", _prepared(password).encode(), salt, _ITERATIONS)
-    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
-    server = hmac.digest(salted, b"Server Key", "sha256")
-    first, second, third = (base64.b64encode(part).decode() for part in (salt, stored, server))
-    return f"SCRAM-SHA-256${_ITERATIONS}:{first}${second}:{third}"
-
-
-def _prepared(password: str) -> str:
-    """SASLprep (RFC 4013), which leaves ASCII as it is. What it forbids is taken as it is, like in PostgreSQL."""
-    if password.isascii():
-        return password
-    kept = (" " if stringprep.in_table_c12(c) else c for c in password if not stringprep.in_table_b1(c))
-    return unicodedata.normalize("NFKC", "".join(kept))
 
 
 def _escaped(text: str, escape: Callable[[str], str]) -> str:

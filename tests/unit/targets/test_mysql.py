@@ -23,6 +23,7 @@ from secret_rotation.targets.databases import mysql_accounts as accounts
 from secret_rotation.targets.databases.strategies import Server
 from tests.messages import assert_explains, refused
 from tests.support import contexts
+from tests.support.contexts import credential
 
 context = contexts.of("mysql")
 
@@ -282,6 +283,26 @@ def test_a_mysql_clone_has_the_default_roles() -> None:
     connection = Answering(SELECT=[("10.%", "")], SHOW_CREATE=[(shown,)])
     session(connection=connection, user="root").prepare_clone("app_clone", "app")
     assert connection.statements[-1] == ("ALTER USER %s@%s DEFAULT ROLE `reader`@`%%`", CLONE)
+
+
+@pytest.mark.parametrize(
+    ("username", "put_back"),
+    [("app", [("ALTER USER %s@%s IDENTIFIED BY %s", ("app", "10.%", "s3cret-old"))]), ("b", [])],
+)
+def test_a_password_that_is_not_accepted_is_put_back_where_the_former_one_is_known(
+    username: str, put_back: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise AuthenticationError("refused")
+
+    monkeypatch.setattr(mysql, "connect", refuse)
+    connection = Answering(SELECT=[("10.%", "")], SHOW_CREATE=[(f"{CREATED} REQUIRE NONE",)])
+    given = context(credential("new", username="app"), credential("s3cret-old", username=username))
+    administrator = mysql.MysqlSession(given, SERVER, ("root", "s3cret"), connection)
+    with refused(ConfigurationError, "'app'@'10.%'", "put back", "'user_host'"):
+        administrator.change_password("app", "new")
+    new = ("ALTER USER %s@%s IDENTIFIED BY %s", ("app", "10.%", "new"))
+    assert [each for each in connection.statements if each[0].startswith("ALTER")] == [new, *put_back]
 
 
 @pytest.mark.parametrize(

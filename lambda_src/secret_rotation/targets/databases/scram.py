@@ -14,8 +14,6 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import Any
 
-from asn1crypto.x509 import Certificate
-
 ITERATIONS = 4096
 """The server's default, and the least for a verifier that is made here."""
 _MOST_ITERATIONS = 10_000_000
@@ -124,6 +122,8 @@ def _keys(password: bytes, salt: bytes, iterations: int) -> tuple[bytes, bytes]:
 
 def _digest(certificate: bytes) -> bytes:
     """Of the server's certificate, as tls-server-end-point has it; empty where none is defined, as for Ed25519."""
+    from asn1crypto.x509 import Certificate  # of the driver: who makes a verifier only has none
+
     try:
         name = Certificate.load(certificate).hash_algo
     except ValueError:

@@ -76,7 +76,7 @@ class Database:
         if not _alternates(context) or context.current is None:
             return {}
         _ = context.setting(administrator.SETTING)  # refused before anything is stored
-        return {_username_key(context): other(_username(context, context.current))}
+        return {_username_key(context): other(user_of(context, context.current))}
 
     def set_secret(self, context: Context) -> None:
         """Change the password of the user that the pending value names, unless that value is accepted already."""
@@ -112,7 +112,7 @@ class Database:
         """A session that may change the user's password."""
 
         def as_user(candidate: Credential) -> Session:
-            if _username(context, candidate) != username:
+            if user_of(context, candidate) != username:
                 raise SecretError("It is for another user.")
             return self.connect(context, server, username, candidate.value)
 
@@ -156,7 +156,8 @@ def _username_key(context: Context) -> str:
     return context.setting("username_key")
 
 
-def _username(context: Context, credential: Credential) -> str:
+def user_of(context: Context, credential: Credential) -> str:
+    """Who the credential is for, by the setting 'username' or the key that 'username_key' names."""
     return _name(context.settings.get("username") or credential.require(_username_key(context)))
 
 
@@ -168,11 +169,11 @@ def _name(text: str) -> str:
 
 def _check_username(context: Context, credential: Credential) -> str:
     """The user of the credential. Raises ``IdentityMismatchError`` when it is not the one whose turn it is."""
-    username = _username(context, credential)
+    username = user_of(context, credential)
     current = context.current
     if current is None or current.text == credential.text:  # the version of a test that comes alone holds a copy
         return username
-    expected = _username(context, current)
+    expected = user_of(context, current)
     if username != (other(expected) if _alternates(context) else expected):
         raise IdentityMismatchError(
             f"The pending value is for the user {username!r}, and the current one for {expected!r}. It is not used. "

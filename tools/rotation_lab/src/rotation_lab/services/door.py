@@ -19,7 +19,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -129,8 +129,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _is_accepted(user: State, password: str) -> bool:
-    locked = user.locks and user.wrong >= LOCKED_AFTER
-    return bool(password) and not locked and password in (user.password, *user.keys)
+    return bool(password) and not _is_locked(user) and password in (user.password, *user.keys)
+
+
+def _is_locked(user: State) -> bool:
+    return user.locks and user.wrong >= LOCKED_AFTER
 
 
 def _hash(password: str) -> str:
@@ -168,6 +171,7 @@ class User(Service):
 
     misbehaviours: Mapping[str, Mapping[str, Any]] = {
         "answers after six seconds": {"delay": 6.0},
+        "answers slowly": {"delay": 0.2},
         "locked after three wrong passwords": {"locks": True},
         "refuses a former password": {"remembers": True},
     }
@@ -197,10 +201,16 @@ class User(Service):
         self._put(LOST, issued=self.issued())
 
     def opens(self, text: str) -> bool:
-        """Whether the value in the text logs in. It asks nothing that the service would count as a login."""
+        """Whether the value in the text logs in, when the user is not locked. It is not counted as a login."""
         with contextlib.suppress(ValueError):
             text = json.loads(text)[self._key]
-        return _is_accepted(self.door.state(self.name), text)
+        return _is_accepted(replace(self.door.state(self.name), wrong=0), text)
+
+    def follow(self, message: str) -> bool:
+        """A person unlocks the user."""
+        state = self.door.state(self.name)
+        self.door.put(self.name, replace(state, wrong=0))
+        return _is_locked(state)
 
     def issued(self) -> int:
         return self.door.state(self.name).issued
