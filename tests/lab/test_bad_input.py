@@ -14,7 +14,7 @@ import pytest
 from rotation_lab.model.actions import ACTIONS
 from rotation_lab.sandbox.client import Sandbox
 from tests.lab.conftest import Secret
-from tests.lab.evidence import docs, own, verified
+from tests.lab.evidence import docs, own, unverified, verified
 from tests.lab.raw import post
 
 COMMON = docs("secretsmanager/latest/apireference/CommonErrors.html")
@@ -32,6 +32,16 @@ def mutations(action: str) -> Iterator[dict[str, Any]]:
         yield from ({**base, name: value} for value in VALUES)
 
 
+def nested(action: str) -> Iterator[dict[str, Any]]:
+    """Requests in which a member of a structure is missing, or something else."""
+    shape: Any = MODEL.operation_model(action).input_shape
+    for name, member in shape.members.items():
+        inner = member.member if member.type_name == "list" else member
+        if inner.type_name == "structure":
+            parts = [{}, *({part: value} for part in inner.members for value in VALUES)]
+            yield from ({name: [part] if member.type_name == "list" else part} for part in parts)
+
+
 @own("its list of actions")
 def test_the_model_and_the_sandbox_have_the_same_actions() -> None:
     assert set(ACTIONS) == set(MODEL.operation_names)
@@ -44,6 +54,32 @@ def test_a_member_of_another_kind_is_refused(action: str, aws: Sandbox) -> None:
         status, answer = post(aws, action, request)
         assert status in (200, 400), (request, answer)
         assert status == 200 or answer["__type"], request
+
+
+@verified(COMMON)
+@pytest.mark.parametrize("action", [action for action in sorted(ACTIONS) if list(nested(action))])
+def test_what_is_missing_within_a_member_is_refused(action: str, secret: Secret, aws: Sandbox) -> None:
+    for number, request in enumerate(nested(action)):
+        named = {"SecretId": secret.arn, "Name": f"{secret.name}/{action}/{number}", "ClientRequestToken": "t" * 32}
+        status, answer = post(aws, action, {**named, **request})
+        assert status in (200, 400), (request, answer)
+
+
+@unverified("AWS's API reference says of none of these members that it is required")
+@pytest.mark.parametrize(
+    ("action", "request_"),
+    [
+        ("TagResource", {"Tags": [{"Value": "v"}]}),
+        ("ReplicateSecretToRegions", {"AddReplicaRegions": [{}]}),
+        ("ListSecrets", {"Filters": [{"Values": ["x"]}]}),
+        ("ListSecrets", {"Filters": [{"Key": "name"}]}),
+    ],
+)
+def test_a_tag_a_replica_and_a_filter_have_what_names_them(
+    action: str, request_: dict[str, Any], secret: Secret, aws: Sandbox
+) -> None:
+    status, answer = post(aws, action, {"SecretId": secret.arn, **request_})
+    assert (status, answer["__type"]) == (400, "InvalidParameterException")
 
 
 @verified(COMMON)

@@ -73,6 +73,8 @@ def _values(vault: Vault, caller: Caller, ids: Sequence[str]) -> Data:
 
 
 def _found(vault: Vault, caller: Caller, filters: Sequence[Data], with_deleted: bool) -> list[Secret]:
+    if not all(about.get("Key") and about.get("Values") for about in filters):
+        raise ServiceError("InvalidParameterException", "A filter must have a Key and Values.")
     return [
         secret
         for secret in vault.secrets.values()

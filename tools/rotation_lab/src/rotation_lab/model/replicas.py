@@ -52,7 +52,9 @@ def set_key(vault: Vault, replica: Secret, key: str) -> None:
 
 def check(vault: Vault, secret: Secret, wanted: Sequence[Mapping[str, str]]) -> None:
     """``ServiceError`` for regions that no replica can be in."""
-    regions = [str(about.get("Region")) for about in wanted]
+    if not all(about.get("Region") for about in wanted):
+        raise ServiceError("InvalidParameterException", "A replica must have a Region.")
+    regions = [str(about["Region"]) for about in wanted]
     if secret.region in regions:
         raise ServiceError("InvalidParameterException", "Invalid replica region: it is the primary secret's region.")
     if len(set(regions)) < len(regions):

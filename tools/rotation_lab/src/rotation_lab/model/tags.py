@@ -31,7 +31,9 @@ def untag(vault: Vault, caller: Caller, request: Request) -> Data:
 
 def checked(present: Mapping[str, str], new: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """The tags with the new ones; ``ServiceError`` when AWS refuses them."""
-    added = {str(tag.get("Key")): str(tag.get("Value", "")) for tag in new}
+    if not all(tag.get("Key") for tag in new):
+        raise ServiceError("InvalidParameterException", "A tag must have a Key.")
+    added = {str(tag["Key"]): str(tag.get("Value", "")) for tag in new}
     if len(added) < len(new):
         raise ServiceError("InvalidParameterException", "A tag key is given twice.")
     if any(key.lower().startswith("aws:") for key in added):
