@@ -1,6 +1,8 @@
 """The redis target, against a real server."""
 
+import contextlib
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -8,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from redis import ResponseError
 
 from rotation_lab.services import redis_server
 from rotation_lab.services.redis_server import CHANGES_PASSWORDS, RedisServer
@@ -333,6 +336,63 @@ def test_the_administrator_s_password_goes_only_to_its_own_host(
     """Who can write the application's secret must not be sent the administrator's password."""
     with pytest.raises(kind, match=told):
         redis.set_secret(by_administrator(server, value(server, "two"), value(server, "one"), **fields))
+    assert accepted(server, "one", "two") == ["one"]
+
+
+def test_a_user_that_is_off_is_refused_before_a_change(server: RedisServer) -> None:
+    server.run("ACL SETUSER", "app", "off")
+    before = server.run("ACL", "LIST")
+    with pytest.raises(ConfigurationError, match="'app' is off"):
+        redis.set_secret(administered(server, "app"))
+    assert server.run("ACL", "LIST") == before
+
+
+@contextlib.contextmanager
+def busy(server: RedisServer) -> Iterator[None]:
+    """A script holds the server."""
+
+    def hold() -> None:
+        with contextlib.suppress(ResponseError):
+            server.run("EVAL", "while true do end", "0")
+
+    server.run("CONFIG", "SET", "busy-reply-threshold", "1")
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            try:
+                server.run("PING")
+            except ResponseError:
+                break
+        yield
+    finally:
+        server.run("SCRIPT", "KILL")
+        thread.join()
+        server.run("CONFIG", "SET", "busy-reply-threshold", "5000")
+
+
+@contextlib.contextmanager
+def stale(server: RedisServer) -> Iterator[None]:
+    """A replica without its primary, which serves nothing then."""
+    server.run("CONFIG", "SET", "replica-serve-stale-data", "no")
+    server.run("REPLICAOF", "127.0.0.1", "1")
+    try:
+        yield
+    finally:
+        server.run("REPLICAOF", "NO", "ONE")
+        server.run("CONFIG", "SET", "replica-serve-stale-data", "yes")
+
+
+@pytest.mark.parametrize("trouble", [busy, stale])
+def test_a_server_that_cannot_serve_now_says_nothing_of_a_password(server: RedisServer, trouble: Any) -> None:
+    server.run("ACL SETUSER", "app", "+ping")
+    with trouble(server):
+        for given in (step(server, "two", "one"), administered(server, "app")):
+            with pytest.raises(NetworkError, match="cannot serve now"):
+                redis.set_secret(given)
+            with pytest.raises(NetworkError, match="cannot serve now"):
+                redis.test_secret(step(server, "one", "one"))
     assert accepted(server, "one", "two") == ["one"]
 
 

@@ -49,6 +49,8 @@ _MAY_CHANGE_USERS = ("@all", "@admin", "@dangerous", "acl", "acl|setuser")
 """Permissions that hold that for ACL SETUSER: who has it can get every other one."""
 _SENTINEL = "sentinel-"
 """How the names begin that sentinels give to their connections."""
+_NOT_NOW = ("BUSY", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "FAILOVER")
+"""How the error begins of a server that does not do this now, whoever asks; a script holds it, say."""
 _UNWRITABLE = ("error trying to save", "rewriting config file")
 """What the server says when it has a file and cannot write it."""
 
@@ -179,6 +181,11 @@ class Server:
                 f"{where} has no ACL commands, so the password of an ACL user cannot be changed there. Use Redis 6 or "
                 "later, in which they are not renamed (rename-command)."
             )
+        if isinstance(error, redis.exceptions.MasterDownError) or str(error).startswith(_NOT_NOW):
+            return NetworkError(
+                f"{where} cannot serve now ({type(error).__name__}), because of a script that runs, or as a replica "
+                "without its primary, say. The rotation is tried again."
+            )
         if isinstance(error.__context__, ssl.SSLError):
             return tls.problem(where, error.__context__)
         if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
@@ -214,8 +221,13 @@ def _check_user(context: Context, connection: redis.Redis, username: str) -> Non
             f"{username!r} is the user with which replicas or sentinels log in (masteruser, sentinel auth-user). They "
             "would be refused after the second rotation. Give them a user of their own, or rotate another user."
         )
-    if administrator.is_given(context) and context.setting("superusers") != "allow":
-        _refuse_superuser(username, _user(connection, username)["commands"])
+    if not administrator.is_given(context):
+        return
+    user = _user(connection, username)
+    if "off" in user["flags"]:
+        raise ConfigurationError(f"The user {username!r} is off, and no password would log it in: ACL SETUSER ... on.")
+    if context.setting("superusers") != "allow":
+        _refuse_superuser(username, user["commands"])
 
 
 def _replicates(connection: redis.Redis, username: str) -> bool:
