@@ -94,7 +94,7 @@ class Database:
     def check(self, context: Context) -> None:
         """Log in as the administrator, where one changes the password."""
         if _alternates(context) or administrator.is_given(context):
-            username = _username(context, context.subject)
+            username = user_of(context, context.subject)
             other_one = other(username) if _alternates(context) else username
             self._log_in(context, self._server(context, context.subject), other_one).close()
 
