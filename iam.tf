@@ -92,6 +92,14 @@ locals {
     ],
     [for statement in [
       {
+        Sid      = "SendCalls"
+        Effect   = "Allow"
+        Action   = local.call_iam_actions
+        Resource = var.target.resource_arns
+      },
+    ] : statement if length(local.call_actions) > 0],
+    [for statement in [
+      {
         Sid    = "AttachToNetwork"
         Effect = "Allow"
         Action = [

@@ -26,6 +26,7 @@ locals {
       })
     },
     length(var.target.settings) == 0 ? {} : { TARGET_SETTINGS = jsonencode(var.target.settings) },
+    !local.calls_given ? {} : { TARGET_CALLS = jsonencode(var.target.calls) },
     # Its file is in a layer, by its own name; in a package it is custom_target.py.
     !local.own_target ? {} : { TARGET_FILE = basename(var.target.file) },
     var.endpoint_url == null ? {} : { SECRETS_MANAGER_ENDPOINT = var.endpoint_url },
@@ -140,7 +141,7 @@ resource "aws_lambda_function" "rotation" {
     }
     precondition {
       condition     = local.environment_size <= 4096
-      error_message = "${local.call}The function's environment has ${local.environment_size} bytes; Lambda allows 4096. Shorten keys, generators, target.settings or exclude_characters."
+      error_message = "${local.call}The function's environment has ${local.environment_size} bytes; Lambda allows 4096. Shorten keys, generators, target.settings, target.calls or exclude_characters."
     }
     # Not validations of var.target: one that reads another variable is skipped, with all others, when that is refused.
     precondition {
@@ -162,6 +163,14 @@ resource "aws_lambda_function" "rotation" {
     precondition {
       condition     = length(local.template_problems) == 0
       error_message = "${local.call}target.settings of the type ${var.target.type}: ${join("; ", local.template_problems)}."
+    }
+    precondition {
+      condition     = length(local.call_problems) == 0
+      error_message = "${local.call}${join("; ", local.call_problems)}."
+    }
+    precondition {
+      condition     = length(local.call_value_problems) == 0
+      error_message = "${local.call}${join("; ", local.call_value_problems)}."
     }
     precondition {
       condition     = !try(local.target.one_secret, false) || length(local.secrets) <= 1

@@ -24,7 +24,7 @@ locals {
   own_environment = [
     "EXCLUDE_CHARACTERS", "EXCLUDE_LOWERCASE", "EXCLUDE_NUMBERS", "EXCLUDE_PUNCTUATION", "EXCLUDE_UPPERCASE", "GENERATORS",
     "INCLUDE_SPACE", "OVERWRITE_JSON", "PASSWORD_LENGTH", "REQUIRE_EACH_INCLUDED_TYPE", "SECRETS_MANAGER_ENDPOINT", "SECRET_KEYS", "TARGET",
-    "TARGET_FILE", "TARGET_SETTINGS",
+    "TARGET_CALLS", "TARGET_FILE", "TARGET_SETTINGS",
   ]
   lambda_environment = "^(AWS_LAMBDA_.*|LAMBDA_.*|AWS_(DEFAULT_)?REGION|AWS_EXECUTION_ENV|AWS_ACCESS_KEY(_ID)?|AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN)$"
   variable_name      = "^[A-Za-z][A-Za-z0-9_]+$"
@@ -384,11 +384,17 @@ variable "target" {
     - `type`: a type of `lambda_src/secret_rotation/catalogue.json`; `none`: Secrets Manager only.
     - `settings`: the settings of that type, all strings; `docs/settings.md` lists them.
     - `file`: for type `python`, your own Python file, which the function gets as a layer.
+    - `calls`: for type `calls`, the requests that set, issue, test and revoke the value: `docs/calls.md`.
+    - `resource_arns`: for type `calls`, the resources on which its AWS `action`s are allowed. `iam_actions`: action => the
+      action's name in IAM, where it has another one, such as `{ "opensearch:UpdateDomainConfig" = "es:UpdateDomainConfig" }`.
   EOT
   type = object({
-    type     = optional(string, "none")
-    settings = optional(map(string), {})
-    file     = optional(string)
+    type          = optional(string, "none")
+    settings      = optional(map(string), {})
+    file          = optional(string)
+    calls         = optional(any)
+    resource_arns = optional(list(string), [])
+    iam_actions   = optional(map(string), {})
   })
   default  = {}
   nullable = false

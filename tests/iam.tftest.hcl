@@ -216,3 +216,37 @@ run "in_another_partition_every_arn_is_of_it" {
     error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
   }
 }
+
+run "the_actions_of_described_requests_are_allowed_on_their_resources" {
+  command = plan
+
+  variables {
+    keys = ["password"]
+    target = {
+      type = "calls"
+      calls = {
+        set = [
+          { action = "opensearch:UpdateDomainConfig", parameters = { DomainName = "app" } },
+          { action = "events:DescribeConnection", parameters = { Name = "app" } },
+        ]
+        test = { url = "https://api.example.com/me", auth = "bearer" }
+      }
+      resource_arns = ["arn:aws:es:eu-central-1:123456789012:domain/app"]
+      iam_actions   = { "opensearch:UpdateDomainConfig" = "es:UpdateDomainConfig" }
+    }
+  }
+
+  assert {
+    condition = contains(jsondecode(aws_iam_role_policy.function[0].policy).Statement, {
+      Sid      = "SendCalls"
+      Effect   = "Allow"
+      Action   = ["es:UpdateDomainConfig", "events:DescribeConnection"]
+      Resource = ["arn:aws:es:eu-central-1:123456789012:domain/app"]
+    })
+    error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
+  }
+  assert {
+    condition     = jsondecode(aws_lambda_function.rotation.environment[0].variables.TARGET_CALLS).test.auth == "bearer"
+    error_message = "The function gets the requests as JSON."
+  }
+}

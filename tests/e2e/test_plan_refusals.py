@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rotation_lab.sandbox.client import Sandbox
+from tests.calls_cases import OURS, with_field
 from tests.settings_cases import ACCEPTED_TOGETHER, LAYER, REJECTED_TOGETHER, REQUIRED, Together
 from tests.terraform import plans
 from tests.terraform.plans import Refusal
@@ -16,6 +17,12 @@ from tests.terraform.test_variables import LAYERS, NETWORK
 
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app-AbCdEf"
 ISSUED = {"type": "iam_access_key", "settings": {"user_arn": "arn:aws:iam::123456789012:user/app"}}
+
+
+def described(calls: Any, **target: Any) -> dict[str, Any]:
+    """A call of the module with the target calls."""
+    return {"secrets": {"app": SECRET}, "keys": ["value"], "target": {"type": "calls", "calls": calls, **target}}
+
 
 CALLS: dict[str, dict[str, Any]] = {
     "region": {"secrets": {"app": SECRET.replace("us-east-1", "ap-south-2")}},
@@ -84,6 +91,8 @@ CALLS: dict[str, dict[str, Any]] = {
         "keys": ["access_key_id", "secret_access_key"],
         "target": {"type": "iam_access_key", "settings": {"user_arn": "arn:aws:iam::999999999999:user/app"}},
     },
+    "calls_names": described(with_field("set", OURS, headrs={})),
+    "calls_values": described(with_field("set", OURS, body="{{pendng}}")),
     "target_file": {"secrets": {"app": SECRET}, "target": {"type": "python", "file": "nowhere.py"}},
     "package_path": {"secrets": {"app": SECRET}, "package": {"path": "nowhere.zip"}},
     "layers": {"secrets": {"app": SECRET}, "function": {"layers": [LAYER] * 5}},
@@ -116,6 +125,8 @@ MESSAGES = {
     "region_of_a_setting": ["admin_secret_arn is in eu-north-1", "us-east-1"],
     "region_of_a_key": ['generators[""].kms_key_arn is in eu-north-1', "us-east-1"],
     "account_of_a_user": ["user_arn is in the account 999999999999", "123456789012"],
+    "calls_names": ["target.calls.set.headrs is unknown", "headers"],
+    "calls_values": ["target.calls.set.body", "{{pendng}}"],
     "target_file": ['target.file is "nowhere.py"', "Give the path"],
     "package_path": ['package.path is "nowhere.zip"', "must be there"],
     "layers": ["function.layers has 5", "allowed are 4"],

@@ -10,8 +10,9 @@ from typing import Any
 from rotation_lab.crash import document
 from rotation_lab.crash.case import Case, other_arn
 from rotation_lab.model.secrets_manager import ACCOUNT, REGION
-from rotation_lab.services import data_api, door, iam, mariadb, pgbouncer, postgresql, rabbitmq, redis_server
+from rotation_lab.services import data_api, door, iam, issuer, mariadb, pgbouncer, postgresql, rabbitmq, redis_server
 from rotation_lab.services.base import USER, Nothing, Service, alone
+from tests.support import described
 
 TARGETS = Path(__file__).parent / "targets"
 Settings = Callable[[str, int], Mapping[str, str]]
@@ -24,6 +25,7 @@ def case(
     service: Start,
     settings: Settings = lambda host, port: {},
     generators: Mapping[str, Any] | None = None,
+    calls: Callable[[str, str], Mapping[str, Any]] | None = None,
     **options: Any,
 ) -> Case:
     """One target, whose type its name begins with, with one kind of secret."""
@@ -32,6 +34,7 @@ def case(
 
     def environment(host: str, port: int) -> dict[str, str]:
         found = {"TARGET": target, "TARGET_SETTINGS": json.dumps(dict(settings(host, port)))}
+        found |= {"TARGET_CALLS": json.dumps(calls(f"http://{host}:{port}", USER))} if calls else {}
         found |= {"SECRET_KEYS": json.dumps([key for key in keys if key not in derived])} if keys else {}
         return found | ({"GENERATORS": json.dumps(generators)} if generators else {})
 
@@ -63,6 +66,19 @@ def _administered(module: Any) -> Start:
 def _pooled() -> Iterator[Service]:
     with postgresql.start() as server, pgbouncer.start(server) as pooler:
         yield pooler.credential()
+
+
+def _issued(name: str, *, names: bool = True, lists: bool = True, **options: Any) -> Case:
+    """A key that a service issues, and its id."""
+    return case(
+        f"calls/{name}",
+        ("value", "id"),
+        lambda: alone(issuer.start(), lists=lists, **options),
+        _no_tls(),
+        calls=lambda url, account: described.issued(url, account, names=names, lists=lists),
+        public=("account", "id"),
+        thin=True,
+    )
 
 
 def _address(host: str, port: int) -> Mapping[str, str]:
@@ -149,6 +165,18 @@ PLAIN = (
     ),
     case("redis/the user itself", PASSWORD, lambda: alone(redis_server.start(tls=False)), _no_tls(), thin=True),
     case("redis/an administrator", PASSWORD, _administered(redis_server), _no_tls(**ADMIN), quick=False),
+    _issued("issued with names"),
+    _issued("issued, two at most, without names", names=False, most=2),
+    _issued("issued without a list", lists=False),
+    case(
+        "calls/two requests set it",
+        ("value",),
+        lambda: alone(issuer.start(), ours=True),
+        _no_tls(),
+        calls=described.ours,
+        public=("account",),
+        thin=True,
+    ),
     case(
         "iam_access_key/issued by IAM",
         iam.KEYS,

@@ -34,6 +34,12 @@ def test_the_page_of_settings_is_what_the_catalogue_says() -> None:
     assert settings_page.PAGE.read_text() == settings_page.page(), "run `make docs`"
 
 
+def test_the_tables_of_described_requests_are_what_the_catalogue_says() -> None:
+    text = settings_page.CALLS.read_text()
+    assert text == settings_page.calls(text), "run `make docs`"
+    assert "| `retry` |" in text
+
+
 def test_a_setting_s_default_and_what_is_allowed_are_on_the_page() -> None:
     page = settings_page.page()
     assert "| `port` | the secret's key `port`, or `6379` | 1 to 65535 |" in page

@@ -1,6 +1,7 @@
-"""Write docs/settings.md: the settings of targets and generators, as ``catalogue.json`` has them."""
+"""Write docs/settings.md and the tables of docs/calls.md, as ``catalogue.json`` has them."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 CATALOGUE = ROOT / "lambda_src/secret_rotation/catalogue.json"
 PAGE = ROOT / "docs/settings.md"
+CALLS = ROOT / "docs/calls.md"
 
 INTRODUCTION = """# Settings
 
@@ -26,8 +28,9 @@ The settings of an entry of `generators`, for each `type`.
 
 
 def main() -> int:
-    """Write the page."""
+    """Write the pages."""
     PAGE.write_text(page(), "utf-8")
+    CALLS.write_text(calls(CALLS.read_text("utf-8")), "utf-8")
     return 0
 
 
@@ -37,6 +40,32 @@ def page() -> str:
     targets = (_section(kind, about) for kind, about in found["targets"].items())
     generators = (_section(kind, about) for kind, about in found["generators"].items())
     return "\n".join([INTRODUCTION, TARGETS, *targets, GENERATORS, *generators])
+
+
+def calls(text: str) -> str:
+    """The page of described requests, ``text``, with its tables."""
+    found: dict[str, dict[str, Any]] = json.loads(CATALOGUE.read_text("utf-8"))["calls"]
+    for name, table in (("steps", _steps(found["steps"])), ("fields", _fields(found["fields"]))):
+        made = "\n".join(table)
+        pattern = rf"(<!-- {name}: make docs -->\n).*?(<!-- end -->)"
+        text = re.sub(pattern, lambda match, made=made: f"{match[1]}\n{made}\n\n{match[2]}", text, flags=re.DOTALL)  # type: ignore[misc]
+    return text
+
+
+def _steps(steps: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield "| request | what | placeholders |"
+    yield "| --- | --- | --- |"
+    for name, about in steps.items():
+        yield f"| `{name}` | {about['summary']} | {', '.join(about['placeholders'])} |"
+
+
+def _fields(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield "| field | with | in | allowed | |"
+    yield "| --- | --- | --- | --- | --- |"
+    for name, about in fields.items():
+        steps = ", ".join(f"`{step}`" for step in about.get("steps", ()))
+        kinds = ", ".join(f"`{kind}`" for kind in about["with"] if kind != name)
+        yield f"| `{name}` | {kinds} | {steps or 'any'} | {_allowed(about)} | {about['summary']} |"
 
 
 def _section(kind: str, about: Mapping[str, Any]) -> str:
