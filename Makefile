@@ -136,14 +136,36 @@ layer: build/drivers.zip ## Build build/drivers.zip, the Lambda layer with the d
 build/drivers.zip: tools/requirements/layer.txt tools/dev/layer.py
 	@$(or $(wildcard $(PYTHON)),python3) tools/dev/layer.py
 
+.PHONY: package
+package: ## Build the files of a release in build/release: function, layer, bill of materials, checksums; VERSION=1.2.3.
+	@$(or $(wildcard $(PYTHON)),python3) tools/dev/package.py $(VERSION)
+
+.PHONY: examples
+examples: install debian layer ## Apply, rotate and destroy each example, copied away from the repository; EXAMPLE=name.
+	@EXAMPLES="$(or $(EXAMPLE),all)" $(PYTHON) -m pytest --quiet -n 2 tests/e2e/test_copied_examples.py tests/e2e/test_aws_check.py $(PYTEST)
+
+# Built from source once, which takes about 15 minutes of two cores.
+.PHONY: compat
+compat: install ## Try the oldest and newest Terraform and OpenTofu; DOCS=1 writes the table of docs/compatibility.md.
+	@$(PYTHON) -m tools.dev.compat $(if $(DOCS),--docs)
+
+.PHONY: aws-check
+aws-check: terraform $(SMALL)/.installed ## Apply, rotate and destroy one secret in your own AWS account; it asks first.
+	@$(SMALL)/bin/python -m tools.dev.aws_check
+
 .PHONY: debian
 debian: ## Install the servers that the tests use, where missing (Debian packages).
 	@bash tools/dev/debian.sh
 
 .PHONY: docs
-docs: install ## Write what is generated: docs/settings.md from the catalogue, inputs and outputs of the README.
+docs: install ## Write what is generated: docs/settings.md from the catalogue, tables of the README from the sources.
 	@$(PYTHON) -m tools.dev.settings_page
+	@$(PYTHON) -m tools.dev.readme
 	@docs=$(call GO_TOOL,terraform-docs); "$$docs" $(DOCS_OPTIONS) .
+
+.PHONY: pictures
+pictures: install ## Draw the picture of the README; DEMO=1 records the demo too.
+	@$(PYTHON) -m tools.dev.pictures $(if $(DEMO),--demo)
 
 .PHONY: clean
 clean: ## Remove everything that the other commands made.

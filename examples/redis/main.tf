@@ -47,6 +47,12 @@ variable "tls_ca" {
   default     = null
 }
 
+variable "drivers" {
+  description = "Zip with the database drivers, which the module's tools/dev/layer.py builds."
+  type        = string
+  default     = "drivers.zip"
+}
+
 data "aws_secretsmanager_secret" "app" {
   name = var.secret
 }
@@ -55,10 +61,10 @@ data "aws_secretsmanager_secret" "admin" {
   name = var.admin_secret
 }
 
-# The driver. `make layer` builds the file; it is pure Python, for every runtime and architecture.
+# Pure Python, for every runtime and architecture. The example database-layer has Terraform build it.
 resource "aws_lambda_layer_version" "drivers" {
   layer_name = "${var.name}-drivers"
-  filename   = "${path.module}/../../build/drivers.zip"
+  filename   = var.drivers
 }
 
 module "rotation" {

@@ -35,6 +35,7 @@ from rotation_lab.sandbox.client import Sandbox
 from tools.dev import examples, layer, providers
 from tools.dev.attached import aws_provider
 from tools.dev.console import Console, Held
+from tools.dev.prepared import NOT_APPLIED, PREPARED
 from tools.dev.terraform import Terraform, TerraformError, checkout
 
 EXAMPLES = providers.ROOT / "examples"
@@ -79,7 +80,7 @@ class Snapshot:
 def main(arguments: list[str]) -> int:
     """Runs the demo for the named examples; returns the exit code."""
     names = arguments or list(DEFAULT)
-    known = sorted(path.parent.name for path in EXAMPLES.glob("*/main.tf"))
+    known = sorted({path.parent.name for path in EXAMPLES.glob("*/main.tf")} - NOT_APPLIED.keys())
     if unknown := sorted(set(names) - set(known)):
         print(f"demo: no example {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
@@ -196,7 +197,7 @@ class Demo:
                 self.terraform.destroy(variables)
 
     def _start(self, stack: ExitStack) -> Mapping[str, Any]:
-        if self.name in examples.TABLE:
+        if self.name in examples.TABLE.keys() | PREPARED.keys():
             with self._step("start what the example needs"):
                 self.running = stack.enter_context(examples.running(self.name, self.aws))
         return self.running.variables
@@ -210,7 +211,8 @@ class Demo:
         with self._step("terraform apply"):
             self.terraform.apply(variables)
             outputs = self.terraform.output()
-            self.secret, self.function = outputs["secret_arn"], outputs["function_name"]
+            self.secret = outputs.get("secret_arn") or next(iter(outputs["secret_arns"].values()))
+            self.function = outputs["function_name"]
         with self._step("first rotation (enabling rotation starts it)"):
             self._settle()
 

@@ -2,7 +2,8 @@
 
 An example is a folder of ``examples/``. The table names the service of those that need one. What they are applied with
 follows from the variables that they declare: ``secret`` and ``admin_secret`` are made with the service's documents,
-``url`` and ``tls_ca`` are the service's, ``subnet_ids`` and ``security_group_ids`` those of a VPC.
+``url`` and ``tls_ca`` are the service's, ``subnet_ids`` and ``security_group_ids`` those of a VPC, ``drivers`` the
+zip of `make layer`. What else an example finds in the account is in ``tools.dev.prepared``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from botocore.exceptions import ClientError
 from rotation_lab.sandbox.client import Sandbox
 from rotation_lab.services import data_api, door, mariadb, network, postgresql, rabbitmq, redis_server, stored
 from rotation_lab.services.base import FIRST, USER, Service, Values, alone, document
+from tools.dev.prepared import PREPARED
 from tools.dev.providers import ROOT
 
 
@@ -74,10 +76,11 @@ class Running:
 
 @contextlib.contextmanager
 def running(name: str, aws: Sandbox) -> Iterator[Running]:
-    """Start what the example needs, until the block ends; nothing for one that is not in the table."""
+    """Start what the example needs, until the block ends; nothing for one that is in no table."""
     example = TABLE.get(name)
     if example is None:
-        yield Running()
+        with PREPARED[name](aws) if name in PREPARED else nullcontext({}) as variables:
+            yield Running(variables=variables)
         return
     with ExitStack() as stack:
         found = Running(example, stack.enter_context(example.start(aws)))
@@ -96,6 +99,7 @@ def _variables(name: str, service: Service, aws: Sandbox, stack: ExitStack) -> d
         "admin_secret": service.others(host, port).get("admin"),
     }
     given: dict[str, object] = {"tls_ca": service.ca, "url": f"{'https' if service.ca else 'http'}://{host}:{port}"}
+    given["drivers"] = str(ROOT / "build/drivers.zip")
     for variable in declared & secrets.keys():
         given[variable] = f"{variable}/{name}"
         stack.enter_context(stored.secret(aws, f"{variable}/{name}", secrets[variable]))
@@ -196,6 +200,7 @@ def _connection_string(_: Sandbox) -> Iterator[Service]:
 
 
 TABLE: Mapping[str, Example] = {
+    "database-layer": Example("Redis", lambda aws: alone(redis_server.start(), may_change_itself=False), working=2),
     "derived": Example("psql", _connection_string),
     "http": Example("RabbitMQ", lambda aws: alone(rabbitmq.start(), may_change_itself=False)),
     "iam_access_key": Example("STS", lambda aws: nullcontext(_AccessKeys(aws)), working=2),

@@ -1,6 +1,6 @@
 """Builds ``build/drivers.zip``: the Lambda layer with the database drivers, the same bytes on every machine.
 
-    python3 tools/dev/layer.py      # or: make layer
+    python3 tools/dev/layer.py [ZIP]      # or: make layer; a ZIP somewhere else
 
 Any Python from 3.11 on that has pip can run it, straight from a clone: it imports nothing that has to be installed.
 The wheels are taken apart rather than installed: an installer writes its own name, the machine's paths and compiled
@@ -33,7 +33,7 @@ class LayerError(Exception):
     """The layer cannot be built; the message says why."""
 
 
-def main() -> int:
+def main(zip_path: Path = LAYER) -> int:
     """Builds the layer and says where it is; returns the exit code."""
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -41,9 +41,9 @@ def main() -> int:
     except LayerError as error:
         print(f"layer: {error}", file=sys.stderr)
         return 1
-    LAYER.parent.mkdir(exist_ok=True)
-    LAYER.write_bytes(data)
-    print(f"layer: {LAYER.relative_to(ROOT)}, {len(data) / 1e6:.1f} MB, sha256 {hashlib.sha256(data).hexdigest()[:16]}")
+    zip_path.parent.mkdir(parents=True, exist_ok=True)
+    zip_path.write_bytes(data)
+    print(f"layer: {zip_path}, {len(data) / 1e6:.1f} MB, sha256 {hashlib.sha256(data).hexdigest()[:16]}")
     return 0
 
 
@@ -76,4 +76,4 @@ def _files(wheel: Path) -> dict[str, bytes]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*map(Path, sys.argv[1:2])))

@@ -18,6 +18,13 @@ _TAIL_LINES = 30
 _STOP_SECONDS = 5.0
 _GENERATED = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfplan", "__pycache__", ".*_cache")
 
+# What modules/drivers runs.
+_LAYER = [
+    "tools/dev/layer.py",
+    "tools/requirements/layer.txt",
+    *(f"tools/rotation_lab/src/rotation_lab/{name}.py" for name in ("__init__", "zipping")),
+]
+
 
 class TerraformError(Exception):
     """A Terraform command failed. The message holds the command, the end of its output, and where all of it is."""
@@ -37,8 +44,12 @@ def checkout(destination: Path, root: Path = ROOT) -> Path:
     destination.mkdir(parents=True, exist_ok=True)
     for path in root.glob("*.tf"):
         shutil.copy2(path, destination)
-    for folder in ("bootstrap", "lambda_src", "examples", "tests"):
-        shutil.copytree(root / folder, destination / folder, ignore=_GENERATED, dirs_exist_ok=True)
+    for folder in ("bootstrap", "lambda_src", "examples", "modules", "tests"):
+        if (root / folder).exists():
+            shutil.copytree(root / folder, destination / folder, ignore=_GENERATED, dirs_exist_ok=True)
+    for name in filter(lambda name: (root / name).exists(), _LAYER):
+        (destination / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, destination / name)
     layer = root / "build/drivers.zip"
     if layer.exists():
         (destination / "build").mkdir(exist_ok=True)
@@ -51,11 +62,14 @@ class Terraform:
 
     ``environment`` is the whole environment of the commands (``providers.environment()`` and the AWS endpoint);
     TF_DATA_DIR, the state and ``terraform.log`` are in ``work``. Variables are a mapping of names to JSON values.
-    Every method but ``run`` raises ``TerraformError`` when its command fails.
+    ``program`` may be another version, or OpenTofu. Every method but ``run`` raises ``TerraformError`` when its
+    command fails.
     """
 
-    def __init__(self, directory: Path, environment: Mapping[str, str], work: Path) -> None:
-        self.directory = directory
+    def __init__(
+        self, directory: Path, environment: Mapping[str, str], work: Path, program: Path = Path("terraform")
+    ) -> None:
+        self.directory, self._program = directory, str(program)
         self.state_path = work / "terraform.tfstate"
         self.log_path = work / "terraform.log"
         self.data = work / "data"
@@ -126,7 +140,7 @@ class Terraform:
         return output
 
     def _run(self, *arguments: str) -> tuple[int, str, list[str]]:
-        command = ["terraform", *arguments, *([] if arguments[0] in ("output", "show") else ["-no-color"])]
+        command = [self._program, *arguments, *([] if arguments[0] in ("output", "show") else ["-no-color"])]
         # A group of its own: Ctrl-C reaches this process alone, which then ends Terraform with all its providers.
         with subprocess.Popen(
             command,

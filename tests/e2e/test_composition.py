@@ -1,0 +1,54 @@
+"""The module among others: beside a module that makes the secret, by count and with an alias, copied to odd places."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from rotation_lab.sandbox.client import Sandbox
+from tests.e2e.stack import applied
+from tools.dev.providers import ROOT
+
+CONFIGURATION = """
+provider "aws" {
+  alias = "here"
+}
+
+module "secrets_manager" {
+  source    = "./other modules/secrets manager"
+  for_each  = toset(["one", "two"])
+  providers = { aws = aws.here }
+
+  name                    = "composed/${each.key}"
+  recovery_window_in_days = 0
+}
+
+module "rotation" {
+  source    = "./other modules/secret rotation"
+  count     = 1
+  providers = { aws = aws.here }
+
+  name    = "composed-${count.index}"
+  secrets = { for key, secret in module.secrets_manager : key => secret.secret_arn }
+}
+
+output "secret_arns" {
+  value = { for key, secret in module.secrets_manager : key => secret.secret_arn }
+}
+"""
+
+
+def test_a_read_only_copy_in_a_folder_with_spaces_rotates_secrets_of_another_module(
+    aws: Sandbox, environment: dict[str, str], tree: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a root with spaces"
+    shutil.copytree(ROOT / "tests/fixtures/secrets_manager", folder / "other modules/secrets manager")
+    # As Terragrunt does: the module's folder is copied beside the configuration. Nothing may be written to it.
+    module = shutil.copytree(tree, folder / "other modules/secret rotation", ignore=shutil.ignore_patterns("examples"))
+    before = {path: path.stat().st_mtime_ns for path in module.rglob("*")}
+    (folder / "main.tf").write_text(CONFIGURATION)
+    with applied(folder, aws, environment, tmp_path / "data in another place") as stack:
+        for secret in stack.outputs["secret_arns"].values():
+            assert aws.settle(secret)["result"] == "ok", aws.logs("composed-0")
+        assert stack.terraform.plan() is False
+    assert {path: path.stat().st_mtime_ns for path in module.rglob("*")} == before
