@@ -18,9 +18,9 @@ variable "name" {
 }
 
 variable "secret" {
-  description = "Name of the secret: a JSON object with host, port, username and password of a Redis user."
+  description = "Name of the secret: a JSON object with host, port, dbname, username and password of a PostgreSQL role."
   type        = string
-  default     = "app/redis"
+  default     = "app/postgresql"
 }
 
 variable "subnet_ids" {
@@ -60,7 +60,7 @@ module "rotation" {
   keys    = ["password"]
 
   target = {
-    type     = "redis"
+    type     = "postgresql"
     settings = var.tls_ca == null ? {} : { tls_ca = var.tls_ca }
   }
 

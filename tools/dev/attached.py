@@ -18,7 +18,13 @@ _ADDRESS = re.compile(r"TF_REATTACH_PROVIDERS='(.*)'")
 
 @contextmanager
 def aws_provider(terraform: Terraform) -> Iterator[None]:
-    """Keeps hashicorp/aws running for the commands of ``terraform`` in the block. The folder is initialised."""
+    """Keeps hashicorp/aws running for the commands of ``terraform`` in the block. The folder is initialised.
+
+    Not for a configuration with several instances of the provider: in one process they would share one region.
+    """
+    if any(re.search(r"^\s*alias\s*=", path.read_text(), re.MULTILINE) for path in terraform.directory.glob("*.tf")):
+        yield
+        return
     before = terraform.environment
     (program,) = terraform.data.glob("providers/*/hashicorp/aws/*/*/terraform-provider-aws_*")
     # In the folder of the configuration, as Terraform starts it: a path of a zip is relative.

@@ -75,12 +75,19 @@ def _environment(name: str, work: Path) -> dict[str, str]:
     text = Path(environment["TF_CLI_CONFIG_FILE"]).read_text()
     for number, mirror in enumerate(re.findall(r'path = "([^"]+)"', text)):
         other = work / f"mirror-{number}"
-        other.mkdir(parents=True)
-        (other / _TOFU_HOST).symlink_to(Path(mirror) / providers.HOST)
+        _linked(Path(mirror) / providers.HOST, other / _TOFU_HOST)
         text = text.replace(f'"{mirror}"', f'"{other}"')
     path = work / "tofu.rc"
     path.write_text(text.replace(providers.HOST, _TOFU_HOST))
     return {**environment, "TF_CLI_CONFIG_FILE": str(path)}
+
+
+def _linked(mirror: Path, other: Path) -> None:
+    """The same packages in another mirror; of links only those to a package's own folder are followed."""
+    for package in mirror.glob("*/*/*/*"):
+        link = other / package.relative_to(mirror)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(package)
 
 
 def _initialised(root: Terraform) -> str:

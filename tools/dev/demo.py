@@ -41,6 +41,7 @@ from tools.dev.terraform import Terraform, TerraformError, checkout
 EXAMPLES = providers.ROOT / "examples"
 DEFAULT = ("plaintext", "key-value")
 ROTATIONS = 2
+RUNTIME = "python3.13"  # the module's default
 _LABEL_ORDER = ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
 
 
@@ -120,6 +121,7 @@ def _run(names: list[str], console: Console, logs: Path) -> None:
     with _part("installation", logs):
         _install(names)
     with ExitStack() as stack:
+        stack.callback(_runtime().terminate)
         with _part("sandbox", logs / "sandbox.log"):
             aws = stack.enter_context(Sandbox.start(log=logs / "sandbox.log"))
         console.line(f"sandbox: a local AWS at {aws.endpoint}")
@@ -128,6 +130,12 @@ def _run(names: list[str], console: Console, logs: Path) -> None:
             console.line(f"examples: all run at once, and are shown one after the other: {', '.join(names)}")
         _together([Demo(name, aws, Held(sys.stdout), environment, logs / name) for name in names])
     console.line(f"\n{console.style('demo: done', 'green')}, nothing is left running")
+
+
+def _runtime() -> subprocess.Popen[bytes]:
+    """Makes the function's interpreter, where it is not in the cache yet, while Terraform is busy."""
+    command = [sys.executable, "-m", "rotation_lab.sandbox.interpreters", RUNTIME]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
 def _together(demos: Sequence[Demo]) -> None:

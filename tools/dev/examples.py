@@ -200,7 +200,7 @@ def _connection_string(_: Sandbox) -> Iterator[Service]:
 
 
 TABLE: Mapping[str, Example] = {
-    "database-layer": Example("Redis", lambda aws: alone(redis_server.start(), may_change_itself=False), working=2),
+    "database-layer": Example("PostgreSQL", lambda aws: alone(postgresql.start())),
     "derived": Example("psql", _connection_string),
     "http": Example("RabbitMQ", lambda aws: alone(rabbitmq.start(), may_change_itself=False)),
     "iam_access_key": Example("STS", lambda aws: nullcontext(_AccessKeys(aws)), working=2),
