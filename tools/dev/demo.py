@@ -74,8 +74,8 @@ class Snapshot:
 
     @property
     def current(self) -> str:
-        """The value that applications get."""
-        return next(self.values[version] for version, labels in self.labels.items() if "AWSCURRENT" in labels)
+        """The value that applications get; of a secret that has none yet it is empty."""
+        return next((self.values[version] for version, labels in self.labels.items() if "AWSCURRENT" in labels), "")
 
 
 def main(arguments: list[str]) -> int:
@@ -222,7 +222,8 @@ class Demo:
             self.secret = outputs.get("secret_arn") or next(iter(outputs["secret_arns"].values()))
             self.function = outputs["function_name"]
         with self._step("first rotation (enabling rotation starts it)"):
-            self._settle()
+            if self.aws.settle(self.secret)["result"] is not None:  # else it waits for its schedule
+                self._settle()
 
     def _rotate(self, number: int) -> None:
         before = self._snapshot()
@@ -249,7 +250,7 @@ class Demo:
 
     def _snapshot(self) -> Snapshot:
         client = self.aws.client("secretsmanager")
-        labels = client.describe_secret(SecretId=self.secret)["VersionIdsToStages"]
+        labels = client.describe_secret(SecretId=self.secret).get("VersionIdsToStages", {})
         values = {
             version: client.get_secret_value(SecretId=self.secret, VersionId=version)["SecretString"]
             for version in labels
@@ -307,7 +308,7 @@ class Demo:
     def _settings(self) -> dict[str, str]:
         """The function's environment variables."""
         answer = self.aws.client("lambda").get_function_configuration(FunctionName=self.function)
-        return dict(answer["Environment"]["Variables"])
+        return dict(answer.get("Environment", {}).get("Variables", {}))
 
 
 def _leaves(text: str) -> dict[str, object]:
