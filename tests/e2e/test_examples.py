@@ -10,7 +10,7 @@ from rotation_lab.sandbox.client import Sandbox
 from tests.e2e.stack import applied
 from tools.dev import examples
 
-# The others are applied by test_copied_examples.py, as this one is: it is postgresql with a layer that Terraform builds.
+# test_copied_examples.py applies the others, and this one: it is postgresql with a layer that Terraform builds.
 TARGETS = sorted(examples.TABLE.keys() - {"database-layer"})
 
 
