@@ -97,7 +97,7 @@ locals {
   calls_given = length(local.given_calls) > 0
 
   # Every placeholder, with its place. Fields that are pointers into an answer have none.
-  placeholders = flatten([
+  call_placeholders = flatten([
     for request in local.requests : [
       for name in request.names : [
         for found in regexall("\\{\\{(.*?)\\}\\}", jsonencode(request.fields[name])) : {
@@ -142,19 +142,19 @@ locals {
       ]
     ]),
     [
-      for one in local.placeholders : "${one.place} has the unknown placeholder ${one.text}; allowed: pending, current, retired, login and admin, each alone, with .KEY or with ./json/pointer; session./json/pointer; rotation, mark, expires, expires|date, expires|epoch"
+      for one in local.call_placeholders : "${one.place} has the unknown placeholder ${one.text}; allowed: pending, current, retired, login and admin, each alone, with .KEY or with ./json/pointer; session./json/pointer; rotation, mark, expires, expires|date, expires|epoch"
       if !can(regex(local.placeholder, one.inner))
     ],
     [
-      for one in local.placeholders : "${one.place} has ${one.text}, which ${one.step} does not have; allowed: ${join(", ", local.call_steps[one.step].placeholders)}"
+      for one in local.call_placeholders : "${one.place} has ${one.text}, which ${one.step} does not have; allowed: ${join(", ", local.call_steps[one.step].placeholders)}"
       if can(regex(local.placeholder, one.inner)) && !contains(local.call_steps[one.step].placeholders, one.root)
     ],
     [
-      for one in local.placeholders : "${one.place} has ${one.text}: set target.settings.${local.call_needs[one.root]}"
+      for one in local.call_placeholders : "${one.place} has ${one.text}: set target.settings.${local.call_needs[one.root]}"
       if contains(keys(local.call_needs), one.root) && !contains(keys(var.target.settings), try(local.call_needs[one.root], ""))
     ],
     [
-      for one in local.placeholders : "${one.place} has ${one.text}: describe the request that logs in, in calls.session"
+      for one in local.call_placeholders : "${one.place} has ${one.text}: describe the request that logs in, in calls.session"
       if one.root == "session" && !contains(keys(local.given_calls), "session")
     ],
   )
