@@ -102,7 +102,7 @@ def test_what_is_issued_is_never_shown(world: World, capfd: pytest.CaptureFixtur
     world.function().rotate(world.arn)
     shown = "".join(capfd.readouterr())
     assert world.value()["value"] not in shown
-    assert "A credential is issued." in shown
+    assert "The service is asked for a credential." in shown
 
 
 def test_a_second_delivery_of_create_issues_no_second_key(world: World) -> None:
@@ -232,6 +232,15 @@ def test_a_quota_of_two_is_enough_without_names(running: issuer.Issuer) -> None:
     for _ in range(3):
         world.function().rotate(world.arn)
         assert len(world.ids()) == 2
+
+
+def test_where_nothing_can_be_revoked_the_refusal_of_the_service_says_why(running: issuer.Issuer) -> None:
+    world = World(running, lambda url, name: described.issued(url, name, names=False), most=2)
+    version = world.manager.client().get_secret_value(SecretId=world.arn)["VersionId"]
+    world.function().rotate(world.arn)
+    world.manager.put(world.arn, json.dumps({**world.value(), "value": "never-issued-value"}))
+    with refused(ConfigurationError, "calls.issue", "409", "AWSCURRENT", f"version {version}"):
+        world.function()("createSecret", world.arn, world.manager.rotate(world.arn))
 
 
 def test_an_administrator_issues_what_the_tested_key_proves(running: issuer.Issuer) -> None:

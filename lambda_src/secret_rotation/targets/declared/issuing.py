@@ -15,7 +15,15 @@ is enough. It ends nothing unless AWSCURRENT passes the test, and nothing that A
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from ...target import ConfigurationError, Context, Credential, NetworkError, RotationError, SecretError
+from ...target import (
+    AuthenticationError,
+    ConfigurationError,
+    Context,
+    Credential,
+    NetworkError,
+    RotationError,
+    SecretError,
+)
 from . import filling, items
 from .call import Call, Reply
 from .filling import Source
@@ -37,6 +45,10 @@ class Issuing:
 
     def __init__(self, plan: Plan, context: Context) -> None:
         self._plan, self._context, self._step = plan, context, Step(plan, context)
+        self._strangers: list[Item] = []
+        """What no version seems to hold, where it is not known what all of them hold."""
+        self._unproved: list[str] = []
+        """Versions whose credentials were not ended, since AWSCURRENT does not work."""
 
     def create(self) -> dict[str, str]:
         """End what is no longer used, and issue a new credential, if the service issues any."""
@@ -71,7 +83,7 @@ class Issuing:
         self._context.deadline.require((self._context.deadline.total or 0) / 3, "issue a credential and store it")
         pending = self._context.draft(tuple(call.fields["values"])) if "pending" in call.roots else None
         self._step.check(call, pending)
-        self._context.log.info("A credential is issued.", rotation=self._step.rotation)
+        self._context.log.info("The service is asked for a credential.", rotation=self._step.rotation)
         try:
             reply = self._step.must(call, pending)
         except NetworkError:
@@ -95,13 +107,19 @@ class Issuing:
         )
 
     def _refused(self, error: RotationError) -> RotationError:
-        """With the names of what was lost: where few are allowed, they may be why."""
-        if not self._lost:
+        """With what may be why, where the service allows few: what was lost, and what was not revoked."""
+        if isinstance(error, AuthenticationError):
             return error
-        return type(error)(
-            f"{error} Issued for this secret and never stored: {self._names(self._lost)}. If the service allows no "
-            "more, delete them there."
-        )
+        told = [str(error)]
+        if self._lost or self._strangers:
+            names = self._names([*self._lost, *self._strangers])
+            told.append(f"No version of the secret holds {names}: delete at the service what is not used.")
+        if self._unproved:
+            told.append(
+                f"Nothing was revoked, since AWSCURRENT does not pass the test; {named(self._unproved)} hold older "
+                "credentials. Put a working credential into the secret, or delete at the service what is not used."
+            )
+        return type(error)(" ".join(told))
 
     def _tell_left_behind(self) -> None:
         found = "The next rotations look for it." if self._plan.one("list") else "Delete it at the service."
@@ -119,13 +137,15 @@ class Issuing:
         self._step.check(call, None)
         shown = frozenset(call.fields["values"]) - {self._plan.value_key or ""}
         found = items.of(call, self._step.must(call).document, self._step.mark, shown)
-        if found and not self._is_accounted_for(call, found):
-            self._context.log.warning(
-                "A version of the secret cannot be read, or lacks the id that calls.list shows: what it holds may seem "
-                "to be lost. What was lost is not looked for. Put the id of the current credential into the secret."
-            )
-            return []
-        return [item for item in found if not self._step.register.holds(item.values)]
+        lost = [item for item in found if not self._step.register.holds(item.values)]
+        if not lost or self._is_accounted_for(call, found):
+            return lost
+        self._strangers = lost
+        self._context.log.warning(
+            "A version of the secret cannot be read, or lacks the id that calls.list shows: what it holds may seem to "
+            "be lost, so nothing of that is revoked. Put the id of the current credential into the secret."
+        )
+        return []
 
     def _is_accounted_for(self, call: Call, found: list[Item]) -> bool:
         """Whether what the secret uses is known. Where no name says whose an item is, it must be in the list."""
@@ -166,7 +186,10 @@ class Issuing:
         if not self._plan.calls["revoke"] or self._context.current is None:
             return
         retired, old = list(self._retired()), [item for item in lost if self._is_old(item)]
-        if not (retired or old) or not self._current_passes():
+        if not (retired or old):
+            return
+        if not self._current_passes():
+            self._unproved = [f"version {credential.version}" for credential in retired]
             return
         for credential in retired:
             self._end(self._values(credential), self._source(credential), f"version {credential.version}")

@@ -9,12 +9,13 @@ GET    /ACCOUNT/keys            {"keys": [{"id", "name", "created"}]}; 404 where
 POST   /ACCOUNT/keys            {"name": ...}: issue a key: {"key": {"id", "value"}}; 409 when there are too many
 DELETE /ACCOUNT/keys/ID         204, or 404
 PUT    /ACCOUNT/draft           {"value": ...}: prepare a value of the caller's ...
-POST   /ACCOUNT/apply           ... which replaces all keys now
+POST   /ACCOUNT/apply           ... which replaces all keys now; 409 where none is prepared
 GET, PUT /state/ACCOUNT         what the service keeps of an account, for tests
 """
 
 import contextlib
 import json
+import re
 import secrets
 import subprocess
 import sys
@@ -110,7 +111,9 @@ def _draft(account: Account, _: str, body: Any) -> tuple[int, Any]:
 
 
 def _apply(account: Account, _: str, __: Any) -> tuple[int, Any]:
-    account.keys = [_key(account.draft, "", "own")]
+    if not account.draft:
+        return 409, None
+    account.keys, account.draft = [_key(account.draft, "", "own")], ""
     return 204, None
 
 
@@ -198,10 +201,12 @@ class Owner(Service):
         self.issuer.put(self.name, state)
 
     def follow(self, message: str) -> bool:
-        """Delete the keys that the message names."""
+        """Delete the keys that the message names, or the oldest where it says to delete what is not used."""
         state = self.issuer.state(self.name)
-        words = message.replace(",", " ").replace(".", " ").split()
+        words = re.findall(r"[\w-]+", message)
         named = [key for key in state.keys if {key["name"], key["id"]} & {*words}]
+        if not named and "delete at the service" in message:
+            named = state.keys[:1]
         state.keys = [key for key in state.keys if key not in named]
         self.issuer.put(self.name, state)
         return bool(named)
