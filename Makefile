@@ -128,6 +128,15 @@ $(CHECKS)/.installed: tools/requirements/check.txt tools/dev/venv.sh
 	@bash tools/dev/venv.sh $(CHECKS) tools/requirements/check.txt
 	@touch $@
 
+# Needs no more than boto3 and the caller's AWS credentials; REPORT= adds options (python -m tools.dev.report --help).
+.PHONY: report
+report: install ## Write build/rotation-report.csv and .json: the secrets of a region for an auditor; REPORT="--prefix prod/".
+	@$(PYTHON) -m tools.dev.report $(REPORT)
+
+.PHONY: bench
+bench: install layer ## Measure cold starts, rotations and a fleet at AWS's quotas; TEMPLATES=folder, DOCS=1, SECRETS=1000.
+	@$(PYTHON) -m tools.dev.bench $(if $(TEMPLATES),--templates "$(TEMPLATES)") $(if $(SECRETS),--secrets $(SECRETS)) $(if $(DOCS),--docs)
+
 .PHONY: layer
 layer: build/drivers.zip ## Build build/drivers.zip, the Lambda layer with the database drivers.
 	@:

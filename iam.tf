@@ -56,6 +56,14 @@ locals {
         Resource = [local.log_group_arn, "${local.log_group_arn}:*"] # AWS checks both forms
       },
     ],
+    var.alarms == null ? [] : [
+      {
+        Sid      = "ListSecrets" # watch: the action has no resource, and no filter for a function
+        Effect   = "Allow"
+        Action   = "secretsmanager:ListSecrets"
+        Resource = "*"
+      },
+    ],
     [for statement in [
       {
         Sid       = "UseSecretKeys"
@@ -161,11 +169,15 @@ resource "aws_iam_role" "function" {
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
-    Statement = {
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { Service = "lambda.amazonaws.com" }
-    }
+    Statement = merge(
+      {
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Principal = { Service = "lambda.amazonaws.com" }
+      },
+      # Not by default: AWS does not document that Lambda sends the key, and without it no function starts.
+      !var.role.source_account ? {} : { Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } } },
+    )
   })
 }
 

@@ -1,6 +1,16 @@
 locals {
   # An ARN is no secret, even if its source marks all that it gives as sensitive.
   secrets = { for key, arn in nonsensitive(var.secrets) : key => nonsensitive(arn) }
+  # By the name, which is the same when the secret is made again; the six characters at the ARN's end are not.
+  secret_names = { for key, arn in local.secrets : key => replace(try(split(":", arn)[6], arn), "/-[^-]{6}$/", "") }
+  expressions = {
+    for key, name in local.secret_names : key => (
+      var.schedule.spread_hours == null ? var.schedule.expression : replace(
+        var.schedule.expression, "{hour}",
+        var.schedule.spread_hours[parseint(substr(sha256(name), 0, 8), 16) % length(var.schedule.spread_hours)],
+      )
+    )
+  }
 
   # What differs from the function's own defaults, which are the same: a plan is read by people.
   environment = merge(
@@ -111,6 +121,8 @@ resource "aws_lambda_function" "rotation" {
     content {
       subnet_ids         = vpc_config.value.subnet_ids
       security_group_ids = vpc_config.value.security_group_ids
+
+      ipv6_allowed_for_dual_stack = vpc_config.value.dual_stack
     }
   }
 
@@ -202,7 +214,7 @@ resource "aws_secretsmanager_secret_rotation" "this" {
 
   rotation_rules {
     automatically_after_days = var.schedule.days
-    schedule_expression      = var.schedule.expression
+    schedule_expression      = local.expressions[each.key]
     duration                 = var.schedule.duration
   }
 
@@ -211,6 +223,7 @@ resource "aws_secretsmanager_secret_rotation" "this" {
     aws_lambda_permission.secrets_manager,
     aws_iam_role_policy.function,
     aws_cloudwatch_log_group.function,
+    module.events, # on_success is for the first rotation too
   ]
 
   lifecycle {

@@ -50,3 +50,13 @@ output "package_hash" {
   description = "SHA-256, in base64, of the zip with the code that runs: of the layer, or of `package`."
   value       = local.own_code ? aws_lambda_layer_version.layer["code"].code_sha256 : aws_lambda_function.rotation.code_sha256
 }
+
+output "alarm_arns" {
+  description = "ARNs of the alarms, by what they tell: `needs-attention`, `overdue`, `not-watched`, `throttles`, `errors`, `dead-letters-events`. Empty without `alarms`."
+  value       = var.alarms == null ? {} : module.alarms[0].alarm_arns
+}
+
+output "event_rule_arns" {
+  description = "ARNs of the EventBridge rules `success` and `failure`, as far as they are used: for `aws:SourceArn` in the policy of a queue or topic."
+  value       = local.has_events ? module.events[0].rule_arns : {}
+}

@@ -7,11 +7,14 @@ variable "schedule" {
     - `days`: the number of days between two rotations.
     - `expression`: `rate(12 hours)`, `rate(30 days)` or `cron(0 8 1 * ? *)`, in UTC, at most every 4 hours.
     - `duration`: length of the rotation window in whole hours, such as `3h`.
+    - `spread_hours`: hours (UTC) over which a fleet is spread, for an expression with `{hour}`: `cron(0 {hour} ? * MON-THU *)`. Each secret gets one of them by a hash of its name, the same at every plan.
   EOT
   type = object({
     days       = optional(number)
     expression = optional(string)
     duration   = optional(string)
+
+    spread_hours = optional(list(number))
 
     rotate_immediately = optional(bool) # where it was before: dropped without a message, it would rotate at once
   })
@@ -26,6 +29,16 @@ variable "schedule" {
   validation {
     condition     = var.schedule.days == null || var.schedule.expression == null
     error_message = "schedule has both days and expression. Set only one of them."
+  }
+
+  validation {
+    condition     = (var.schedule.spread_hours == null) == !can(regex("\\{hour\\}", coalesce(var.schedule.expression, "-")))
+    error_message = "schedule.expression is ${jsonencode(var.schedule.expression)} and schedule.spread_hours is ${jsonencode(var.schedule.spread_hours)}. {hour} in the expression and spread_hours belong together: set both, for example expression = \"cron(0 {hour} ? * MON-THU *)\" and spread_hours = [1, 2, 3, 4], or neither."
+  }
+
+  validation {
+    condition     = var.schedule.spread_hours == null ? true : length(var.schedule.spread_hours) > 0 && alltrue([for hour in var.schedule.spread_hours : contains(range(24), hour)])
+    error_message = "schedule.spread_hours is ${jsonencode(var.schedule.spread_hours)}; allowed are whole numbers from 0 to 23, at least one."
   }
 
   validation {

@@ -483,10 +483,11 @@ variable "target" {
 }
 
 variable "network" {
-  description = "The VPC's subnets and security groups in which the function runs. Null: no VPC. In a VPC it needs a route to Secrets Manager: a VPC endpoint or a NAT gateway."
+  description = "The VPC's subnets and security groups in which the function runs. Null: no VPC. In a VPC it needs a route to Secrets Manager: a VPC endpoint or a NAT gateway. `dual_stack`: also IPv6, in subnets that have both."
   type = object({
     subnet_ids         = optional(list(string), [])
     security_group_ids = optional(list(string), [])
+    dual_stack         = optional(bool, false)
   })
   default = null
 
@@ -605,6 +606,7 @@ variable "role" {
       needs. `name`, `path` and `permissions_boundary` are then not used.
     - `name`: null for the function's name. Roles are global: the same module in two regions needs two names.
     - `path`, `permissions_boundary`: as of `aws_iam_role`.
+    - `source_account`: let Lambda assume the role for this account only (`aws:SourceAccount`). AWS does not document that Lambda sends that key: try it with a function of no importance first.
     - `statements`: further statements of its policy, for an own target: sid => statement. `conditions` is a map of
       operator => condition key => values.
   EOT
@@ -613,6 +615,7 @@ variable "role" {
     name                 = optional(string)
     path                 = optional(string, "/")
     permissions_boundary = optional(string)
+    source_account       = optional(bool, false)
     statements = optional(map(object({
       effect     = optional(string, "Allow")
       actions    = list(string)
@@ -657,6 +660,56 @@ variable "role" {
     condition     = var.role.arn == null || (var.role.name == null && var.role.path == "/" && var.role.permissions_boundary == null)
     error_message = "role.arn is set, and so are name, path or permissions_boundary, which are for a role that the module creates. Remove them, or role.arn."
   }
+}
+
+variable "alarms" {
+  description = <<-EOT
+    CloudWatch alarms, and an hourly look at the secrets that feeds them. Null: none.
+    - `alarm_actions`: ARNs of the SNS topics to notify. A topic encrypted by `alias/aws/sns` gets nothing.
+    - `ok_actions`: ARNs of the topics to notify when an alarm returns to OK.
+    - `interval_hours`: hours between two looks, 1 to 24.
+    - `events`: also send the events RotationFailed and RotationAbandoned to `alarm_actions`. They need a CloudTrail trail, and topics whose policy lets `events.amazonaws.com` publish.
+  EOT
+  type = object({
+    alarm_actions  = list(string)
+    ok_actions     = optional(list(string), [])
+    interval_hours = optional(number, 1)
+    events         = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = var.alarms == null ? true : length(var.alarms.alarm_actions) > 0
+    error_message = "alarms.alarm_actions is empty, so the alarms would notify nobody. Give the ARN of at least one SNS topic, or alarms = null."
+  }
+
+  validation {
+    condition     = var.alarms == null ? true : contains(range(1, 25), var.alarms.interval_hours)
+    error_message = "alarms.interval_hours is ${try(var.alarms.interval_hours, "null")}; allowed are whole numbers from 1 to 24."
+  }
+}
+
+variable "on_success" {
+  description = <<-EOT
+    Whom to tell when a secret has a new AWSCURRENT value, for example to restart what has read the old one: a name of your choice => the target. That is so after a rotation, and also when somebody puts a value or moves AWSCURRENT back.
+    - `arn`: of a Lambda function, SQS queue, SNS topic or Step Functions state machine.
+    - `function_name`: the function's name, if it is one; EventBridge is then allowed to invoke it.
+    - `role_arn`: the role with which a state machine is started.
+    - `input_paths`, `input_template`: what the target gets instead of the event.
+    - `retries`, `maximum_age`: how often, and for how many seconds, an event is tried that could not be delivered. Then it goes to a queue for dead letters.
+    For more than about 20 secrets call `modules/events` with `name_prefixes`.
+  EOT
+  type = map(object({
+    arn            = string
+    function_name  = optional(string)
+    role_arn       = optional(string)
+    input_paths    = optional(map(string))
+    input_template = optional(string)
+    retries        = optional(number, 24)
+    maximum_age    = optional(number, 3600)
+  }))
+  default  = {}
+  nullable = false
 }
 
 variable "package" {

@@ -250,3 +250,16 @@ run "the_actions_of_described_requests_are_allowed_on_their_resources" {
     error_message = "The function gets the requests as JSON."
   }
 }
+
+run "lambda_assumes_the_role_for_this_account_only_where_that_is_asked_for" {
+  command = plan
+
+  variables {
+    role = { source_account = true }
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.function[0].assume_role_policy).Statement.Condition == { StringEquals = { "aws:SourceAccount" = "123456789012" } }
+    error_message = "The trust policy must name the account."
+  }
+}

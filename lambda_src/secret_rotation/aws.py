@@ -6,6 +6,7 @@ log line. Its retry mode depends on the version that the runtime bundles.
 
 import functools
 import os
+import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -27,7 +28,8 @@ from .errors import (
     explained,
 )
 
-ATTEMPTS = 3
+ATTEMPTS, THROTTLED_ATTEMPTS = 3, 6
+_THROTTLED = {"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"}
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _BAD_CREDENTIAL = {
     "ExpiredToken",
@@ -54,10 +56,10 @@ def client(
     deadline: Deadline,
     *,
     endpoint_url: str | None = None,
-    attempts: int = ATTEMPTS,
+    attempts: int | None = None,
     **credentials: str,
 ) -> Any:
-    """A boto3 client each of whose ``attempts`` ends before the function does.
+    """A boto3 client each of whose ``attempts`` ends before the function does; None: three, more of a throttled call.
 
     What issues something has one attempt: a second one, after an answer that came too late, would issue another.
     ``credentials`` are boto3's ``aws_access_key_id`` and so on, to log in as somebody else than the function's role.
@@ -69,7 +71,7 @@ def client(
     config = Config(
         connect_timeout=connect,
         read_timeout=read,
-        retries={"mode": "standard", "total_max_attempts": attempts},
+        retries={"mode": "standard", "total_max_attempts": attempts or ATTEMPTS},
     )
     made = boto3.client(service, config=config, endpoint_url=endpoint_url, **credentials)  # type: ignore[call-overload]
 
@@ -77,7 +79,26 @@ def client(
         deadline.require(connect + read, f"call {service}")
 
     made.meta.events.register("before-send", check)  # before each attempt, retries included
+    if attempts is None:
+        made.meta.events.register_last("needs-retry", _patient(deadline, connect + read))
     return made
+
+
+def _patient(deadline: Deadline, needed: float) -> Callable[..., float | None]:
+    """After boto3's last attempt: the pause before a further one, for a call that was throttled, if there is time.
+
+    A fleet that rotates at once is throttled at the service's quotas. There, to wait is all that it takes; of a network
+    that does not answer, more attempts would only be told later.
+    """
+
+    def pause(response: Any = None, attempts: int = 0, **_: Any) -> float | None:
+        code = response[1].get("Error", {}).get("Code") if response else None
+        if code not in _THROTTLED or not ATTEMPTS <= attempts < THROTTLED_ATTEMPTS:
+            return None
+        seconds = random.uniform(1, 2 ** (attempts - 1))  # noqa: S311 - so that not all come back at once
+        return seconds if deadline.remaining() > seconds + needed else None
+
+    return pause
 
 
 def clients(deadline: Deadline, manager_url: str | None) -> Callable[..., Any]:
@@ -89,11 +110,11 @@ def clients(deadline: Deadline, manager_url: str | None) -> Callable[..., Any]:
     _limit_resolver(deadline.total or deadline.remaining())
 
     @functools.cache
-    def own(service: str, attempts: int) -> Any:
+    def own(service: str, attempts: int | None) -> Any:
         url = manager_url if service == "secretsmanager" else None
         return client(service, deadline, endpoint_url=url, attempts=attempts)
 
-    def make(service: str, *, attempts: int = ATTEMPTS, **credentials: str) -> Any:
+    def make(service: str, *, attempts: int | None = None, **credentials: str) -> Any:
         # A target logs in with another credential at each rotation: none of them is kept.
         return client(service, deadline, attempts=attempts, **credentials) if credentials else own(service, attempts)
 

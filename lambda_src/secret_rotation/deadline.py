@@ -12,6 +12,9 @@ MARGIN = 0.5
 class LambdaContext(Protocol):
     """The part of Lambda's context object that this function uses."""
 
+    invoked_function_arn: str
+    """With the version or alias, if the invocation named one."""
+
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda kills the invocation."""
 

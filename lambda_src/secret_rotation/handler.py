@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws, diagnose, errors, loading, settings
+from . import aws, diagnose, errors, loading, settings, watch
 from .deadline import Deadline, LambdaContext
 from .errors import InternalError, MalformedEventError, RotationError, TargetError, UnknownStepError
 from .logs import Log, silence_libraries
@@ -44,7 +44,8 @@ class Event(NamedTuple):
 def lambda_handler(event: object, context: LambdaContext) -> diagnose.Report | None:
     """Run one step. Raises a ``RotationError``, which Secrets Manager takes as a failed step.
 
-    A diagnosis, which people and Terraform ask for, has an answer; the steps of a rotation have none.
+    A diagnosis, which people and Terraform ask for, and a watch, which a schedule asks for, have an answer; the steps
+    of a rotation have none.
 
     The exception is a new one, without a cause: neither its text nor what would be chained to it holds a value.
     """
@@ -55,6 +56,9 @@ def lambda_handler(event: object, context: LambdaContext) -> diagnose.Report | N
         if diagnose.is_asked(event):
             log = Log(step=diagnose.STEP)
             report = _diagnose(event, context, log)
+        elif watch.is_asked(event):
+            log = Log(step=watch.STEP)
+            report = _watch(event, context, log)
         else:
             parsed = parse(event)
             log = Log(step=parsed.step, secret_arn=parsed.secret_id, version_id=parsed.token)
@@ -98,6 +102,12 @@ def _diagnose(event: Any, context: LambdaContext, log: Log) -> diagnose.Report:
     request = diagnose.parse(event)
     _DEADLINE.start(context)
     return diagnose.run(request, _function(), log, lambda error: _presentable(error, log))
+
+
+def _watch(event: Any, context: LambdaContext, log: Log) -> watch.Report:
+    request = watch.parse(event, context.invoked_function_arn)
+    _DEADLINE.start(context)
+    return watch.run(request, _function(), log)
 
 
 def _run(event: Event, context: LambdaContext, log: Log) -> None:

@@ -60,6 +60,17 @@ class Version:
     created: datetime
 
 
+def _description(answer: Mapping[str, Any], labels: Mapping[str, Collection[str]] | None) -> Description:
+    return Description(
+        bool(answer.get("RotationEnabled")),
+        {version: frozenset(found) for version, found in (labels or {}).items()},
+        last_rotated=answer.get("LastRotatedDate"),
+        next_rotation=answer.get("NextRotationDate"),
+        deleted=answer.get("DeletedDate"),
+        rules=answer.get("RotationRules") or {},
+    )
+
+
 class Secrets:
     """Any secrets that the function's role may use, by their ARNs. ``client`` makes a boto3 client for a service."""
 
@@ -111,6 +122,19 @@ class Secrets:
                 return
             more = {"NextToken": answer["NextToken"]}
 
+    def of_function(self, arn: str) -> Iterator[tuple[str, Description]]:
+        """The ARN and description of each secret of the region whose rotation function is ``arn``."""
+        more: Mapping[str, str] = {}
+        while True:
+            with aws.calling("secretsmanager:ListSecrets"):
+                answer = self.client.list_secrets(MaxResults=100, **more)
+            for found in answer["SecretList"]:
+                if found.get("RotationLambdaARN") == arn:
+                    yield found["ARN"], _description(found, found.get("SecretVersionsToStages"))
+            if not answer.get("NextToken"):
+                return
+            more = {"NextToken": answer["NextToken"]}
+
     def hide(self, *texts: str) -> None:
         """Never show these texts in the log."""
         self._log.hide(*texts)
@@ -150,15 +174,7 @@ class Store:
         """DescribeSecret."""
         with aws.calling("secretsmanager:DescribeSecret"):
             answer = self.secrets.client.describe_secret(SecretId=self.secret_id)
-        labels = {version: frozenset(found) for version, found in answer.get("VersionIdsToStages", {}).items()}
-        return Description(
-            bool(answer.get("RotationEnabled")),
-            labels,
-            last_rotated=answer.get("LastRotatedDate"),
-            next_rotation=answer.get("NextRotationDate"),
-            deleted=answer.get("DeletedDate"),
-            rules=answer.get("RotationRules") or {},
-        )
+        return _description(answer, answer.get("VersionIdsToStages"))
 
     def value(self, version: str) -> Credential | None:
         """The value of a version, by its id, since a label may lag behind; None where it has none.

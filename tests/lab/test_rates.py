@@ -62,7 +62,7 @@ def test_every_action_has_a_quota(action: str) -> None:
 
 @own("the flag")
 def test_rates_are_on_by_a_flag_only(tmp_path: Path, make_secret: Callable[..., Secret]) -> None:
-    with Sandbox.start(rates=True, log=tmp_path / "log") as limited:
+    with Sandbox.start(rates=1, log=tmp_path / "log") as limited:
         assert throttled(Secret(limited, "s", limited.client("secretsmanager").create_secret(Name="s")["ARN"]))
     assert not throttled(make_secret())
 

@@ -10,7 +10,7 @@ from io import StringIO
 from typing import Any
 from unittest import mock
 
-from rotation_lab.model.secrets_manager import STEPS, Hook, SecretsManager
+from rotation_lab.model.secrets_manager import ACCOUNT, REGION, STEPS, Hook, SecretsManager
 from secret_rotation import aws, diagnose, handler
 from secret_rotation.errors import AuthenticationError, RotationError
 from secret_rotation.target import Context, Credential
@@ -54,6 +54,7 @@ class LambdaContext:
     """Lambda's context object, with so many seconds left."""
 
     seconds: float = 30.0
+    invoked_function_arn: str = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:rotation"
 
     def get_remaining_time_in_millis(self) -> int:
         return round(self.seconds * 1000)

@@ -250,7 +250,45 @@ TEMPLATES = [
     ),
 ]
 
+MONITORING = [
+    rejected("alarms notify somebody", "alarms.alarm_actions is empty", "SNS topic", alarms={"alarm_actions": []}),
+    *(
+        rejected(
+            f"a look at the secrets is not every {hours} hours",
+            f"alarms.interval_hours is {hours}",
+            "from 1 to 24",
+            alarms={"alarm_actions": ["arn:aws:sns:eu-central-1:123456789012:alarms"], "interval_hours": hours},
+        )
+        for hours in (0, 25, 1.5)
+    ),
+]
+
+SPREAD = [
+    rejected(
+        "hours to spread over need a place in the expression",
+        'schedule.expression is "cron(0 8 * * ? *)" and schedule.spread_hours is [1]',
+        "set both",
+        schedule={"expression": "cron(0 8 * * ? *)", "spread_hours": [1]},
+    ),
+    rejected(
+        "a place for an hour needs hours",
+        "schedule.spread_hours is null",
+        "set both",
+        schedule={"expression": "cron(0 {hour} * * ? *)"},
+    ),
+    *(
+        rejected(
+            f"hours to spread over are not {hours}",
+            "schedule.spread_hours is [",
+            "from 0 to 23",
+            schedule={"expression": "cron(0 {hour} * * ? *)", "spread_hours": hours},
+        )
+        for hours in ([], [24], [1.5])
+    ),
+]
+
 SCHEDULES = [
+    *SPREAD,
     rejected(
         "rotate_immediately is no attribute of a schedule",
         "schedule.rotate_immediately",
@@ -465,7 +503,7 @@ ROLE = [
 ]
 
 REJECTED = [
-    *NAME_AND_SECRETS, *KEYS, *PASSWORDS, *GENERATORS, *TEMPLATES, *SCHEDULES, *TARGETS, *FUNCTION, *ROLE
+    *NAME_AND_SECRETS, *KEYS, *PASSWORDS, *GENERATORS, *TEMPLATES, *SCHEDULES, *TARGETS, *FUNCTION, *ROLE, *MONITORING,
 ]  # fmt: skip
 
 ACCEPTED: dict[str, dict[str, Any]] = {
@@ -490,6 +528,10 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "1000 days, the most of Secrets Manager": {"schedule": {"days": 1000}},
     "the first cron of AWS's own examples": {"schedule": {"expression": "cron(0 /8 * * ? *)"}},
     "a cron with lists, names and a week": {"schedule": {"expression": "cron(0 0,4,20-23/4 ? JAN-DEC MON#1 *)"}},
+    "a fleet over three hours, from Monday to Thursday": {
+        "schedule": {"expression": "cron(0 {hour} ? * MON-THU *)", "spread_hours": [1, 2, 3]}
+    },
+    "alarms": {"alarms": {"alarm_actions": ["arn:aws:sns:eu-central-1:123456789012:alarms"]}},
     "what AWS alone can refuse": {"schedule": {"expression": "cron(5 8 32 * MON 2030)", "duration": "90m"}},
     "an access key": {
         "keys": ["access_key_id", "secret_access_key"],

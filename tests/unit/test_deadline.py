@@ -1,14 +1,18 @@
 """The time that is left, and what calls make of it."""
 
+import io
+import json
 import os
 import socket
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import NoCredentialsError, NoRegionError, ParamValidationError
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError, ParamValidationError
 
 from rotation_lab.model.secrets_manager import REGION
 from secret_rotation import aws, errors
@@ -23,10 +27,11 @@ def started(seconds: float) -> Deadline:
     return deadline
 
 
-def client(deadline: Deadline, port: int = 1) -> Any:
+def client(deadline: Deadline, port: int = 1, **options: int) -> Any:
     return aws.client(
         "secretsmanager",
         deadline,
+        attempts=options.get("attempts"),
         endpoint_url=f"http://127.0.0.1:{port}",
         region_name=REGION,
         aws_access_key_id="testing",
@@ -82,6 +87,50 @@ def test_what_issues_something_is_sent_once() -> None:
     make = aws.clients(started(30), None)
     assert make("iam", attempts=1).meta.config.retries["total_max_attempts"] == 1
     assert make("iam").meta.config.retries["total_max_attempts"] == 3
+
+
+class Body(io.BytesIO):
+    """The body of an answer, as urllib3 has it."""
+
+    def stream(self, *_: object, **__: object) -> Iterator[bytes]:
+        yield self.read()
+
+
+def attempts_at(code: str, seconds: float, monkeypatch: pytest.MonkeyPatch, **options: int) -> int:
+    """How often a call is sent that Secrets Manager always answers with this code; pauses take their time."""
+    context, sent = LambdaContext(60), 0
+    deadline = Deadline()
+    deadline.start(context)
+    made = client(deadline, **options)
+    context.seconds = seconds
+
+    def sleep(pause: float) -> None:
+        context.seconds -= pause
+
+    def answer(request: Any, **_: object) -> AWSResponse:
+        nonlocal sent
+        sent += 1
+        body = Body(json.dumps({"__type": code}).encode())
+        return AWSResponse(request.url, 500 if code.startswith("Internal") else 400, {}, body)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("time.sleep", sleep)
+    made.meta.events.register_last("before-send", answer)
+    with pytest.raises((ClientError, errors.DeadlineError)) as caught:
+        made.describe_secret(SecretId="x")
+    assert isinstance(caught.value, ClientError), "it is not told what AWS answered"
+    return sent
+
+
+def test_a_throttled_call_is_sent_again_while_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda least, most: most)
+    assert attempts_at("ThrottlingException", 60, monkeypatch) == 6
+    assert attempts_at("ThrottlingException", 25, monkeypatch) == 4
+    assert attempts_at("InternalServiceError", 60, monkeypatch) == 3
+    assert attempts_at("InvalidRequestException", 60, monkeypatch) == 1
+
+
+def test_what_is_sent_once_is_sent_once_when_it_is_throttled_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert attempts_at("ThrottlingException", 60, monkeypatch, attempts=1) == 1
 
 
 def test_a_call_that_would_outlast_the_function_is_not_begun() -> None:

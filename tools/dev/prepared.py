@@ -81,12 +81,35 @@ def _rotation(aws: Sandbox) -> Iterator[Variables]:
         functions.delete_function(FunctionName="other-function")
 
 
+@contextlib.contextmanager
+def _service(aws: Sandbox) -> Iterator[Variables]:
+    """An ECS service without tasks."""
+    ecs = aws.client("ecs")
+    ecs.create_cluster(clusterName="cluster")
+    container = {"name": "app", "image": "app", "memory": 128}
+    ecs.register_task_definition(family="app", containerDefinitions=[container])
+    ecs.create_service(cluster="cluster", serviceName="service", taskDefinition="app", desiredCount=0)
+    yield {"cluster": "cluster", "service": "service"}
+
+
+@contextlib.contextmanager
+def _fleet(aws: Sandbox) -> Iterator[Variables]:
+    client, names = aws.client("secretsmanager"), [f"fleet/{number}" for number in range(3)]
+    for name in names:
+        client.create_secret(Name=name, SecretString="first")
+    yield {}
+    for name in names:
+        client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+
+
 PREPARED: Mapping[str, Callable[[Sandbox], AbstractContextManager[Variables]]] = {
     "complete": network.start,
     "custom-endpoint": _endpoint,
     "existing-role": _role,
     "existing-secret": _existing_secret,
+    "fleet": _fleet,
     "import-rotation": _rotation,
+    "on-success": _service,
     "prebuilt-package": _zip,
 }
 """Folder of ``examples/`` → what is there before it is applied; the variables that name it."""

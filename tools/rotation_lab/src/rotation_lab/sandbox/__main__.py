@@ -71,7 +71,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--attempts", type=int, default=3, help="attempts of a failing rotation (default: 3)")
     parser.add_argument("--backoff", type=float, default=0.2, help="seconds before the second one (default: 0.2)")
     parser.add_argument("--idle", type=float, default=300, help="seconds that an idle function stays warm (300)")
-    parser.add_argument("--rates", action="store_true", help="throttle Secrets Manager at AWS's quotas")
+    throttled = "throttle Secrets Manager at AWS's quotas, or at a part of them, such as 0.1"
+    parser.add_argument("--rates", type=float, nargs="?", const=1.0, help=throttled)
     parser.add_argument("--log", type=Path, help="a file for the log (default: standard error)")
     parser.add_argument("--ready-descriptor", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -73,13 +73,13 @@ class Sandbox:
         backoff: float = 0.2,
         log: Path | None = None,
         *,
-        rates: bool = False,
+        rates: float | None = None,
         idle: float = 300,
     ) -> Self:
         """Starts a process and waits until it serves.
 
         ``port`` 0 is a free one. A failing rotation has ``attempts``; ``backoff`` seconds before the second, twice
-        that before the third. With ``rates``, Secrets Manager throttles at AWS's quotas.
+        that before the third. With ``rates``, Secrets Manager throttles at this part of AWS's quotas.
         A function's environment ends after so many ``idle`` seconds. Without ``log``, the log is gone with the sandbox.
         Raises ``SandboxError`` with the end of the log.
         """
@@ -88,7 +88,7 @@ class Sandbox:
         reader, writer = os.pipe()
         command = [sys.executable, "-m", "rotation_lab.sandbox", "--ready-descriptor", str(writer)]
         command += [text for name, value in options.items() for text in (f"--{name}", str(value))]
-        command += ["--rates"] if rates else []
+        command += ["--rates", str(rates)] if rates else []
         with path.open("ab") as file:
             process = subprocess.Popen(
                 command,

@@ -39,20 +39,24 @@ _GROUPS = {action: (rate, group) for group, (rate, actions) in enumerate(_TOGETH
 
 
 class Rates:
-    """One bucket for each quota: it holds a second's requests, and fills as time goes by."""
+    """One bucket for each quota: it holds a second's requests, and fills as time goes by.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    ``part`` of the quotas: a machine that is not quick enough to reach them reaches a part of them.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, part: float = 1.0) -> None:
+        self._clock, self._part = clock, part
         self._buckets: dict[tuple[str, str, int], tuple[float, float]] = {}
 
     def take(self, account: str, region: str, action: str) -> None:
         """``ServiceError`` when the quota of an action is used up."""
         if action not in _GROUPS:
             return
-        rate, group = _GROUPS[action]
+        whole, group = _GROUPS[action]
+        rate = whole * self._part
         now, key = self._clock(), (account, region, group)
-        left, since = self._buckets.get(key, (float(rate), now))
-        left = min(float(rate), left + (now - since) * rate)
+        left, since = self._buckets.get(key, (rate, now))
+        left = min(rate, left + (now - since) * rate)
         if left < 1:
             raise ServiceError("ThrottlingException", "Rate exceeded")
         self._buckets[key] = (left - 1, now)

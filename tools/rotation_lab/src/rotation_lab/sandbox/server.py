@@ -38,9 +38,12 @@ _GRACE_SECONDS = 0.3  # for answers that are being written when it stops
 
 @dataclass(frozen=True)
 class Options:
-    """``rates``: throttle Secrets Manager; ``idle``: seconds after which a function's idle environment ends."""
+    """``rates``: the part of the quotas at which Secrets Manager throttles, or None.
 
-    rates: bool
+    ``idle``: seconds after which a function's idle environment ends.
+    """
+
+    rates: float | None
     idle: float
 
 
@@ -53,7 +56,7 @@ class Server:
         self._pool = Pool(Interpreters(), self._reaper, options.idle)
         secrets = Secrets(clock)
         self._rotations = Rotations(secrets, policy)
-        patches.apply(secrets, self._pool, Rates() if options.rates else None)
+        patches.apply(secrets, self._pool, Rates(part=options.rates) if options.rates else None)
         additions.apply()
         self._timers, self._metrics = Timers(clock), Metrics(clock)
         for part in (self._timers, self._metrics, alarms, delivery):

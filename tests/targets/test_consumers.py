@@ -1,0 +1,177 @@
+"""What consumers of a secret notice of a rotation, at every call that the function makes; and the table of the page.
+
+WRITE=1 python -m pytest tests/targets/test_consumers.py     # writes the table of docs/consumers.md
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pymysql
+import pytest
+import redis
+from pg8000 import native
+
+from rotation_lab.model.secrets_manager import CURRENT, PENDING, STEPS, SecretsManager
+from rotation_lab.services import mariadb, postgresql, redis_server
+from rotation_lab.services.base import Service, alone, document
+from tests.support.function import RotationFunction
+
+PAGE = Path(__file__).parents[2] / "docs/consumers.md"
+BEGIN, END = "<!-- table -->", "<!-- end of table -->"
+
+Session = Callable[[], object]
+"""Uses a connection that was opened before the rotation; raises when it is dead."""
+
+
+def _postgres(user: str, password: str, port: int) -> Session:
+    connection = native.Connection(user, password=password, host="localhost", port=port, database="postgres")
+    return lambda: connection.run("SELECT 1")
+
+
+def _mysql(user: str, password: str, port: int) -> Session:
+    connection = pymysql.connect(user=user, password=password, host="localhost", port=port)
+    return lambda: connection.ping(reconnect=False)
+
+
+def _redis(user: str, password: str, port: int) -> Session:
+    client = redis.Redis(host="localhost", port=port, username=user, password=password, single_connection_client=True)
+    client.ping()
+    return client.ping
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A target and a strategy."""
+
+    name: str
+    target: str
+    start: Callable[[], AbstractContextManager[Service]]
+    session: Callable[[str, str, int], Session]
+    alternating: bool = False
+
+
+KINDS = (
+    Kind("postgresql, one user", "postgresql", lambda: alone(postgresql.start()), _postgres),
+    Kind("mysql, one user (MariaDB)", "mysql", lambda: alone(mariadb.start()), _mysql),
+    Kind("postgresql, alternating", "postgresql", lambda: alone(postgresql.start()), _postgres, alternating=True),
+    Kind("mysql, alternating (MariaDB)", "mysql", lambda: alone(mariadb.start()), _mysql, alternating=True),
+    Kind("redis", "redis", lambda: alone(redis_server.start(tls=False)), _redis),
+)
+WAYS = (
+    "cached value",
+    "AWSCURRENT read again",
+    "AWSCURRENT, then AWSPENDING",
+    "open connection",
+    "restart by on_success",
+)
+
+
+@dataclass
+class Consumers:
+    """One consumer of each way, each of which logs in whenever the function has called Secrets Manager."""
+
+    service: Service
+    manager: SecretsManager
+    arn: str
+    session: Session
+    cached: str = field(init=False)
+    restarted: str = field(init=False)
+    tries: int = 0
+    refused: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WAYS, 0))
+
+    def __post_init__(self) -> None:
+        self.cached = self.restarted = str(self._value(CURRENT))
+
+    def look(self, moment: str, action: str) -> None:
+        """A hook of the manager."""
+        if moment == "after":
+            self.log_in()
+            if action == "UpdateSecretVersionStage":  # the event Secret Label Updated
+                self.restarted = str(self._value(CURRENT))
+
+    def log_in(self) -> None:
+        """Everybody, once."""
+        current, pending = self._value(CURRENT), self._value(PENDING)
+        self.tries += 1
+        for way, texts in (
+            (WAYS[0], [self.cached]),
+            (WAYS[1], [current]),
+            (WAYS[2], [current, pending]),
+            (WAYS[4], [self.restarted]),
+        ):
+            self.refused[way] += not any(text and self.service.opens(text) for text in texts)
+        try:
+            self.session()
+        except Exception:  # noqa: BLE001 - each driver has its own
+            self.refused[WAYS[3]] += 1
+
+    def _value(self, label: str) -> str | None:
+        secret = self.manager.secrets[self.arn]
+        holder = secret.holder(label)
+        return secret.versions[holder].text if holder else None
+
+
+def rotated(kind: Kind) -> Consumers:
+    """What consumers have noticed of the second rotation: with two users the first one makes the other one."""
+    with kind.start() as service:
+        manager = SecretsManager()
+        port = (service.upstream or ("", 0))[1]
+        arn = manager.create(document(service, service.reset()))
+        settings = {"tls": "disable"}
+        if kind.alternating:
+            text = json.dumps(service.others("localhost", port)["admin"])
+            settings["admin_secret_arn"] = manager.create(text, "admin", rotation_enabled=False)
+            settings["strategy"] = "alternating"
+        variables = {"SECRET_KEYS": '["password"]', "TARGET": kind.target, "TARGET_SETTINGS": json.dumps(settings)}
+        function = RotationFunction(manager, **variables)
+        function.rotate(arn)
+        value = json.loads(str(manager.secrets[arn].versions[str(manager.secrets[arn].holder(CURRENT))].text))
+        consumers = Consumers(service, manager, arn, kind.session(value["username"], value["password"], port))
+        manager.hooks.append(consumers.look)
+        token = manager.rotate(arn)
+        for step in STEPS:
+            function(step, arn, token)
+            consumers.log_in()
+        return consumers
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, Consumers]:
+    return {kind.name: rotated(kind) for kind in KINDS}
+
+
+def table(found: dict[str, Consumers]) -> str:
+    rows = [["target", "logins each", *WAYS], ["---"] * (2 + len(WAYS))]
+    rows += [[name, str(one.tries), *map(str, one.refused.values())] for name, one in found.items()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+@pytest.mark.parametrize("name", ["postgresql, alternating", "mysql, alternating (MariaDB)", "redis"])
+def test_two_values_at_a_time_refuse_nobody(measured: dict[str, Consumers], name: str) -> None:
+    assert set(measured[name].refused.values()) == {0}
+
+
+@pytest.mark.parametrize("name", ["postgresql, one user", "mysql, one user (MariaDB)"])
+def test_with_one_user_only_who_also_reads_the_pending_value_is_never_refused(
+    measured: dict[str, Consumers], name: str
+) -> None:
+    refused = measured[name].refused
+    assert refused["AWSCURRENT, then AWSPENDING"] == refused["open connection"] == 0
+    assert refused["cached value"] > refused["AWSCURRENT read again"] > 0
+    assert refused["restart by on_success"] >= refused["AWSCURRENT read again"]
+
+
+def test_the_table_of_the_page_is_what_was_measured(measured: dict[str, Consumers]) -> None:
+    text = PAGE.read_text()
+    written = f"{BEGIN}\n\n{table(measured)}\n\n{END}"
+    if os.environ.get("WRITE"):
+        PAGE.write_text(re.sub(f"{BEGIN}.*{END}", written, text, flags=re.DOTALL))
+        return
+    assert written in text, "run it with WRITE=1"

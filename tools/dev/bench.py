@@ -1,0 +1,327 @@
+"""``make bench``: what a rotation, a cold start and a fleet take, beside something that everybody knows.
+
+    python -m tools.dev.bench [--secrets 1000] [--rounds 9] [--templates FOLDER] [--docs]
+
+Each figure has a ratio to what was measured in the same run, since machines differ and are busy: a cold start to one
+that imports boto3 and makes a client, a rotation to that of AWS's generic template, if its folder is given. It is in
+``build/bench.json``; ``--docs`` also writes the table and the plot of ``docs/benchmarks.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rotation_lab.bench import Use
+from rotation_lab.sandbox.client import Sandbox
+from rotation_lab.zipping import zip_bytes
+from tools.dev.providers import ROOT
+
+RESULT, PAGE, PLOT = ROOT / "build/bench.json", ROOT / "docs/benchmarks.md", ROOT / "docs/benchmarks.svg"
+RUNTIME = "python{}.{}".format(*sys.version_info[:2])
+_BARE = """
+import boto3
+from botocore.config import Config
+boto3.client("secretsmanager", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"}))
+"""
+_OURS = """
+import lambda_function
+from secret_rotation import handler
+class Context:
+    def get_remaining_time_in_millis(self): return 30000
+handler._DEADLINE.start(Context())
+handler._function().client("secretsmanager")
+"""
+_MEASURED = """
+import resource
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+"""
+_GOALS = {"none": 1.05, "postgresql": 1.15, "redis": 1.25}
+_KEYS = {"SECRET_KEYS": '["password"]'}
+_CLIENTS, _LOOK_SECONDS = 16, 0.5
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One thing that was measured; ``ratio`` is to what stands beside it, ``goal`` the most that it should be."""
+
+    what: str
+    value: float
+    unit: str
+    ratio: float | None = None
+    goal: float | None = None
+
+    def cells(self) -> list[str]:
+        """The cells of its row."""
+        ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
+        return [self.what, f"{self.value:g} {self.unit}".strip(), ratio, "" if self.goal is None else f"{self.goal:g}"]
+
+
+def main() -> int:
+    """Measure, print, and keep the result."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--secrets", type=int, default=1000, help="how many rotate at AWS's quotas (default: 1000)")
+    parser.add_argument("--rounds", type=int, default=9, help="cold starts for a median (default: %(default)s)")
+    parser.add_argument("--templates", type=Path, help="a checkout of aws-secrets-manager-rotation-lambdas")
+    parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md and its plot")
+    arguments = parser.parse_args()
+    figures = [*cold_starts(arguments.rounds), *sizes(), *rotations(arguments.templates), *fleet(arguments.secrets)]
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
+    print(table(figures))
+    if arguments.docs:
+        PAGE.write_text(page(figures))
+        PLOT.write_text(plot(figures))
+    return 0
+
+
+# Cold starts: CPU time and memory of a new interpreter, without bytecode, as Lambda starts one.
+
+
+def cold_starts(rounds: int) -> Iterator[Figure]:
+    """What the function adds to boto3, for each driver."""
+    with tempfile.TemporaryDirectory() as folder:
+        code, layer = _unpacked(Path(folder))
+        cases: dict[str, tuple[str, str, Mapping[str, str]]] = {"boto3 alone": (_BARE, "", {})}
+        for target in ("none", "postgresql", "mysql", "redis"):
+            own = {} if target == "none" else {"TARGET": target, **_KEYS}
+            cases[target] = (_OURS, f"{code}{os.pathsep}{layer}", own)
+        runs: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
+        for _ in range(rounds):  # in turn: a machine that gets busy is so for all
+            for name, case in cases.items():
+                runs[name].append(_cold_start(*case))
+    seconds = {name: statistics.median(cpu for cpu, _ in found) for name, found in runs.items()}
+    memory = {name: statistics.median(megabytes for _, megabytes in found) for name, found in runs.items()}
+    for name in cases:
+        ratio = None if name == "boto3 alone" else seconds[name] / seconds["boto3 alone"]
+        yield Figure(f"cold start, {name}", round(seconds[name] * 1000), "ms CPU", ratio, _GOALS.get(name))
+    for name in cases:
+        ratio = None if name == "boto3 alone" else memory[name] / memory["boto3 alone"]
+        yield Figure(f"memory after it, {name}", round(memory[name]), "MB", ratio)
+
+
+def _unpacked(folder: Path) -> tuple[Path, Path]:
+    """The function's code and the drivers' layer, as Lambda lays them out: no bytecode."""
+    code = folder / "code"
+    for name, content in code_files().items():
+        (code / name).parent.mkdir(parents=True, exist_ok=True)
+        (code / name).write_bytes(content)
+    layer = ROOT / "build/drivers.zip"
+    if layer.exists():
+        with zipfile.ZipFile(layer) as archive:
+            archive.extractall(folder / "layer")
+    return code, folder / "layer/python"
+
+
+def _cold_start(code: str, path: str, variables: Mapping[str, str]) -> tuple[float, float]:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "AWS_DEFAULT_REGION": "us-east-1", **variables}
+    command = [sys.executable, "-B", "-c", code + _MEASURED]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    seconds, megabytes = map(float, done.stdout.split())
+    return seconds, megabytes
+
+
+def code_files() -> dict[str, bytes]:
+    """The files of the function's code."""
+    source = ROOT / "lambda_src"
+    files = (path for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(source)): path.read_bytes() for path in files}
+
+
+def sizes() -> Iterator[Figure]:
+    """The zip with our code, and the layer with the drivers."""
+    with tempfile.TemporaryFile() as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in code_files().items():
+            archive.writestr(name, content)
+        archive.close()
+        yield Figure("zip of the code", round(file.tell() / 1024), "KB")
+    layer = ROOT / "build/drivers.zip"
+    if layer.exists():
+        yield Figure("layer with all drivers", round(layer.stat().st_size / 1024), "KB")
+
+
+# Rotations, through the sandbox.
+
+
+def rotations(templates: Path | None) -> Iterator[Figure]:
+    """Calls and CPU time of a rotation of plain text: ours, and that of AWS's generic template."""
+    ours = _rotation(code_files())
+    theirs = None
+    if templates is not None:
+        source = (templates / "SecretsManagerRotationTemplate/lambda_function.py").read_text()
+        # Its two empty steps raise NotImplementedError; everything else is as it is.
+        edited = source.replace("raise NotImplementedError", "return  # ")
+        theirs = _rotation({"lambda_function.py": edited.encode()})
+    for index, (what, unit) in enumerate((("calls of a rotation", ""), ("time of a warm rotation", "ms"))):
+        other = None if theirs is None else theirs[index]
+        if other is not None:
+            yield Figure(f"{what}, AWS's generic template", round(other, 1), unit)
+        yield Figure(what, round(ours[index], 1), unit, None if other is None else ours[index] / other)
+
+
+def _rotation(files: Mapping[str, bytes]) -> tuple[float, float]:
+    with Sandbox.start(attempts=1) as aws:
+        function, secret = make_function(aws, files), _secrets(aws, 1)[0]
+        times = [_timed(aws, secret, function) for _ in range(12)][2:]
+        aws.reset_calls()
+        _timed(aws, secret, function)
+        calls = sum(call["n"] for call in aws.calls() if call["function"] == _NAME)
+    return calls, statistics.median(times) * 1000
+
+
+def _timed(aws: Sandbox, secret: str, function: str) -> float:
+    started = time.perf_counter()
+    aws.client("secretsmanager").rotate_secret(SecretId=secret, RotationLambdaARN=function)
+    result = aws.settle(secret, poll=0.001)["result"]
+    if result != "ok":
+        raise RuntimeError(f"the rotation failed: {result}")
+    return time.perf_counter() - started
+
+
+_NAME = "bench"
+
+
+def make_function(aws: Sandbox, files: Mapping[str, bytes]) -> str:
+    """A rotation function that Secrets Manager may call; its ARN."""
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
+    iam, client = aws.client("iam"), aws.client("lambda")
+    role = iam.create_role(RoleName=_NAME, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
+    allowed = {"Effect": "Allow", "Action": ["secretsmanager:*", "logs:*"], "Resource": "*"}
+    iam.put_role_policy(RoleName=_NAME, PolicyName=_NAME, PolicyDocument=_policy(allowed))
+    function = client.create_function(
+        FunctionName=_NAME,
+        Role=role,
+        Runtime=RUNTIME,
+        Handler="lambda_function.lambda_handler",
+        Timeout=60,
+        MemorySize=256,
+        Environment={"Variables": {"SECRETS_MANAGER_ENDPOINT": aws.endpoint}},
+        Code={"ZipFile": zip_bytes(files)},
+    )
+    principal = "secretsmanager.amazonaws.com"
+    client.add_permission(FunctionName=_NAME, StatementId="a", Action="lambda:InvokeFunction", Principal=principal)
+    return str(function["FunctionArn"])
+
+
+def _policy(statement: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def _secrets(aws: Sandbox, number: int) -> list[str]:
+    create = aws.client("secretsmanager").create_secret
+    return [str(create(Name=f"bench/{n}", SecretString="first")["ARN"]) for n in range(number)]
+
+
+# A fleet, at AWS's quotas.
+
+
+def fleet(number: int, part: float = 1.0) -> Iterator[Figure]:
+    """So many secrets that rotate at once, with Secrets Manager throttled at a part of AWS's quotas."""
+    with Sandbox.start(attempts=3, backoff=1, rates=part) as aws:
+        function, secrets = make_function(aws, code_files()), _created(aws, number)
+        aws.reset_calls()
+        with Use().watch(aws.pid) as use:
+            started = time.perf_counter()
+            with ThreadPoolExecutor(_CLIENTS) as pool:
+                list(pool.map(lambda arn: _ordered(aws, arn, function), secrets))
+            while any((states := aws.states())[arn]["rotating"] for arn in secrets):
+                time.sleep(_LOOK_SECONDS)
+            seconds = time.perf_counter() - started
+        calls = [call for call in aws.calls() if call["function"] == _NAME]
+        values = _values(calls)
+    failed = sum(states[arn]["result"] != "ok" for arn in secrets)
+    repeated = sum(
+        entry["attempt"] > 1 and entry["step"] == "createSecret" for arn in secrets for entry in states[arn]["log"]
+    )
+    of = f"{number} secrets at the quotas"
+    yield Figure(f"{of}: time", round(seconds), "s")
+    yield Figure(f"{of}: failed", failed, "", goal=0)
+    yield Figure(f"{of}: rotations that Secrets Manager repeated", repeated, "")
+    yield Figure(f"{of}: calls per rotation", round(sum(call["n"] for call in calls) / number, 1), "")
+    throttled = sum(call["n"] for call in calls if call["error"] == "ThrottlingException")
+    yield Figure(f"{of}: throttled calls", throttled, "")
+    yield Figure(f"{of}: most memory of all environments", round(use.megabytes), "MB")
+    yield Figure(f"{of}: values stored per rotation", round(values / number, 2), "", goal=1)
+
+
+def _values(calls: Iterable[Mapping[str, Any]]) -> int:
+    """How many values were stored: one for each rotation, or a token has had two."""
+    return sum(c["n"] for c in calls if c["action"] == "PutSecretValue" and c["error"] is None)
+
+
+def _created(aws: Sandbox, number: int) -> list[str]:
+    """Secrets, made at the rate that AWS allows."""
+    client = aws.client("secretsmanager", config=_patient())
+    return [str(client.create_secret(Name=f"fleet/{n}", SecretString="first")["ARN"]) for n in range(number)]
+
+
+def _patient() -> Any:
+    from botocore.config import Config
+
+    return Config(retries={"total_max_attempts": 20, "mode": "adaptive"}, read_timeout=120)
+
+
+def _ordered(aws: Sandbox, arn: str, function: str) -> None:
+    client = aws.client("secretsmanager")
+    for pause in (0.5, 1, 2, 4, 8, 16):
+        try:
+            client.rotate_secret(SecretId=arn, RotationLambdaARN=function)
+        except client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] != "ThrottlingException":
+                raise
+            time.sleep(pause)
+        else:
+            return
+    raise RuntimeError("RotateSecret was throttled to the end")
+
+
+# What is shown.
+
+
+def table(figures: Iterable[Figure]) -> str:
+    """A table in Markdown."""
+    rows = [["what", "value", "ratio", "goal"], ["---"] * 4, *(figure.cells() for figure in figures)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def page(figures: Iterable[Figure]) -> str:
+    """``docs/benchmarks.md``."""
+    head, _, rest = PAGE.read_text().partition("<!-- figures -->")
+    _, _, tail = rest.partition("<!-- end of figures -->")
+    return f"{head}<!-- figures -->\n\n{table(figures)}\n\n<!-- end of figures -->{tail}"
+
+
+def plot(figures: Iterable[Figure]) -> str:
+    """The cold starts as bars, beside boto3 alone."""
+    bars = [figure for figure in figures if figure.what.startswith("cold start")]
+    most = max(figure.value for figure in bars)
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="{34 * len(bars) + 10}" font-family="sans-serif" '
+        'font-size="14">'
+    ]
+    for row, figure in enumerate(bars):
+        top, width = 34 * row + 8, 380 * figure.value / most
+        ratio = "" if figure.ratio is None else f", {figure.ratio:.2f} x"
+        lines += [
+            f'<text x="150" y="{top + 17}" text-anchor="end" fill="#555">{figure.what.partition(", ")[2]}</text>',
+            f'<rect x="160" y="{top}" width="{width:.0f}" height="24" fill="#4a7ebb"/>',
+            f'<text x="{165 + width:.0f}" y="{top + 17}" fill="#555">{figure.value:g} ms{ratio}</text>',
+        ]
+    return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
