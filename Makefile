@@ -78,6 +78,16 @@ faults: install debian ## Break the function at every call it makes; TARGET=name
 		$(if $(TARGET),--case "$(TARGET)") $(if $(ALL),--all) $(if $(QUICK),--quick) $(if $(DOCS),--json build/faults.json)
 	@$(if $(DOCS),$(PYTHON) -m tools.dev.safety build/faults.json)
 
+# MySQL itself, which Debian does not have, comes from Maven (34 MB). Its suite is that of MariaDB, and more.
+.PHONY: mysql
+mysql: install debian layer .cache/mysql ## Run the tests of mysql on MySQL 8.0, its crash tests and its example.
+	@MYSQL8=1 $(PYTHON) -m pytest --quiet -p no:xdist tests/targets/test_mysql.py tests/targets/test_mysql_dual.py $(PYTEST)
+	@$(PYTHON) -m rotation_lab.crash --function lambda_src --cases tests.faults.mysql8
+	@$(PYTHON) -m tools.dev.demo mysql-dual-passwords
+
+.cache/mysql:
+	@$(PYTHON) -m tools.dev.maven mysql
+
 # PyGreSQL is built here: it needs a C compiler and libpq (Debian: gcc, libpq-dev, python3-dev for Debian's Python).
 .PHONY: templates
 templates: install debian ## Rotate twice with AWS's own templates; TEMPLATES=checkout of aws-secrets-manager-rotation-lambdas.
@@ -150,7 +160,7 @@ package: ## Build the files of a release in build/release: function, layer, bill
 	@$(or $(wildcard $(PYTHON)),python3) tools/dev/package.py $(VERSION)
 
 .PHONY: examples
-examples: install debian layer ## Apply, rotate and destroy each example, copied away from the repository; EXAMPLE=name.
+examples: install debian layer .cache/mysql ## Apply, rotate and destroy each example, copied away from the repository; EXAMPLE=name.
 	@EXAMPLES="$(or $(EXAMPLE),all)" $(PYTHON) -m pytest --quiet -n 2 tests/e2e/test_copied_examples.py tests/e2e/test_aws_check.py $(PYTEST)
 
 # Built from source once, which takes about 15 minutes of two cores.

@@ -58,7 +58,7 @@ PORTS, SECRETS, URLS = "from 1 to 65535", ":secretsmanager:", "https://api.examp
 REJECTED = [
     *_each("postgresql", "strategy", "single, alternating", "both", "Single", "", "single\n"),
     *_each("postgresql", "superusers", "reject, allow", "true", "", "Allow"),
-    *_each("mysql", "strategy", "single, alternating", "multi"),
+    *_each("mysql", "strategy", "single, dual, alternating", "multi"),
     *_each("postgresql", "tls", "verify, disable", "off", "", "prefer"),
     *_each("redis", "tls", "verify, disable", "false"),
     *_each("http", "tls", "verify, disable", "no"),

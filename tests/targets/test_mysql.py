@@ -1,5 +1,6 @@
-"""The mysql target, against a MariaDB server with TLS."""
+"""The mysql target, against a MariaDB server with TLS; against MySQL itself, where MYSQL8 is set: `make mysql`."""
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,7 +11,7 @@ from unittest import mock
 import pytest
 
 from rotation_lab.model.secrets_manager import SecretsManager
-from rotation_lab.services import mariadb
+from rotation_lab.services import mariadb, mysql
 from rotation_lab.services.base import ADMIN_PASSWORD, FIRST
 from rotation_lab.services.mariadb import MariaDB
 from secret_rotation.errors import AuthenticationError, ConfigurationError, LockedError, NetworkError, RotationError
@@ -23,14 +24,17 @@ from tests.target_contract import Installation, InWorlds, TargetContract
 
 context = contexts.of("mysql")
 
+ON_MYSQL = "MYSQL8" in os.environ
+mariadb_alone = pytest.mark.skipif(ON_MYSQL, reason="MySQL has nothing like it")
 
-WORLDS = tuple(world for world in mariadb.Account.misbehaviours if "certificate" not in world)
+
+WORLDS = tuple(world for world in (mysql if ON_MYSQL else mariadb).Account.misbehaviours if "certificate" not in world)
 """A client's certificate has tests of its own, since it is a setting as well."""
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[MariaDB]:
-    with mariadb.start() as running:
+    with (mysql if ON_MYSQL else mariadb).start() as running:
         yield running
 
 
@@ -43,6 +47,8 @@ class Account(Installation):
         super().__init__(server.credential(self.name, self.admin), needs, **settings)
         server.run("GRANT SELECT, INSERT ON `app``s`.* TO %s@'%%'", self.name)
         server.run("GRANT SELECT, INSERT ON `app``s`.* TO %s@'%%' WITH GRANT OPTION", self.admin)
+        if ON_MYSQL and settings.get("strategy") != "dual":
+            server.run("REVOKE APPLICATION_PASSWORD_ADMIN ON *.* FROM %s@'%%'", self.name)
 
 
 class TestSingle(TargetContract):
@@ -137,7 +143,7 @@ def grants(account: Account, name: str) -> set[str]:
 @pytest.mark.parametrize(
     ("statement", "kind", "told"),
     [
-        ("ALTER USER %s@'%%' ACCOUNT LOCK", LockedError, "4151"),
+        ("ALTER USER %s@'%%' ACCOUNT LOCK", LockedError, "3118" if ON_MYSQL else "4151"),
         ("ALTER USER %s@'%%' WITH MAX_CONNECTIONS_PER_HOUR 1", NetworkError, "1226"),
     ],
 )
@@ -221,6 +227,7 @@ def test_a_password_that_has_expired_is_changed(account: Account, by_administrat
 WAYS = "mysql_native_password USING PASSWORD('first-kX81vB6nRw3z') OR unix_socket"
 
 
+@mariadb_alone
 @pytest.mark.parametrize("ways", [WAYS, "unix_socket OR mysql_native_password USING PASSWORD('first-kX81vB6nRw3z')"])
 @pytest.mark.parametrize("by_administrator", [False, True])
 def test_the_other_ways_to_log_in_stay(account: Account, ways: str, by_administrator: bool) -> None:
@@ -236,6 +243,7 @@ def test_the_other_ways_to_log_in_stay(account: Account, ways: str, by_administr
     target.test_secret(given)
 
 
+@mariadb_alone
 def test_an_unknown_user_that_is_answered_for_another_account_gets_its_clone(account: Account) -> None:
     """Lest it tell which users exist, the server takes another account's way to log in: by no password, perhaps."""
     decoys = [f"decoy{n}" for n in range(20)]
@@ -254,6 +262,7 @@ def test_an_unknown_user_that_is_answered_for_another_account_gets_its_clone(acc
             account.server.run("DROP USER %s@localhost", name)
 
 
+@mariadb_alone
 @pytest.mark.parametrize("by_administrator", [False, True])
 def test_a_server_that_judges_passwords_sees_them_while_it_logs_none(account: Account, by_administrator: bool) -> None:
     def change(pending: str, current: str) -> None:
@@ -283,7 +292,7 @@ def test_a_change_whose_answer_is_lost_is_not_made_twice(account: Account, by_ad
         sent(session, username, password)
         raise NetworkError("The answer is lost.")
 
-    with account.service.misbehave("judges passwords and takes none twice"):
+    with account.service.misbehave("takes no password twice" if ON_MYSQL else "judges passwords and takes none twice"):
         given = (administered if by_administrator else step)(account, "second")
         with mock.patch.object(target.MysqlSession, "change_password", lost):
             target.set_secret(given)
@@ -291,6 +300,7 @@ def test_a_change_whose_answer_is_lost_is_not_made_twice(account: Account, by_ad
         target.test_secret(given)
 
 
+@mariadb_alone
 def test_a_lock_out_ends_the_search(account: Account) -> None:
     with account.service.misbehave("locked after three wrong passwords"):
         older = [version(account, f"wrong{n}") for n in range(3)]
@@ -348,6 +358,7 @@ def test_an_administrator_does_not_change_who_can_change_accounts(account: Accou
     assert account.server.accepts(account.name, "second")
 
 
+@mariadb_alone
 def test_a_galera_node_that_serves_nothing_is_not_ready_now() -> None:
     with mariadb.start(**GALERA) as running:
         account = Account(running)
@@ -402,8 +413,9 @@ def test_the_clone_has_to_use_tls_where_the_original_has_to(account: Account) ->
 @pytest.mark.parametrize(
     "protection",
     [
-        "REQUIRE ISSUER '/CN=it''s \\\\ 100%' CIPHER 'A'",
-        "WITH MAX_USER_CONNECTIONS 4 MAX_STATEMENT_TIME 2.000000",
+        # MySQL 8.0.15 shows an apostrophe in a certificate's name as it is, and cannot read that itself.
+        "REQUIRE ISSUER '/CN=it is 100%' CIPHER 'A'" if ON_MYSQL else "REQUIRE ISSUER '/CN=it''s \\\\ 100%' CIPHER 'A'",
+        "WITH MAX_USER_CONNECTIONS 4" if ON_MYSQL else "WITH MAX_USER_CONNECTIONS 4 MAX_STATEMENT_TIME 2.000000",
         "REQUIRE SSL WITH MAX_QUERIES_PER_HOUR 1000 PASSWORD EXPIRE INTERVAL 3 DAY",
         "PASSWORD EXPIRE NEVER",
     ],
@@ -415,9 +427,10 @@ def test_what_protects_the_original_protects_the_clone(account: Account, protect
     with closing(session), mock.patch.object(certificate, "of"):
         session.prepare_clone(f"{account.name}_clone", account.name)
     shown = account.server.run("SHOW CREATE USER %s@'%%'", f"{account.name}_clone")[0][0]
-    assert shown.endswith(f" {protection}")
+    assert f" {protection}" in shown
 
 
+@mariadb_alone
 def test_the_clone_gets_the_default_role_or_the_statement_for_it_is_named(account: Account) -> None:
     role, clone = f"role`of {account.admin} %", f"{account.name}_clone"
     quoted = f"`{role.replace('`', '``').replace('%', '%%')}`"
@@ -526,6 +539,7 @@ def test_what_protects_the_original_no_more_does_not_stop_the_clone(account: Acc
     assert account.server.accepts(f"{account.name}_clone", "third")
 
 
+@mariadb_alone
 def test_an_account_that_only_a_way_without_a_known_password_opens_gets_no_clone(account: Account) -> None:
     account.server.run("ALTER USER %s@'%%' IDENTIFIED VIA unix_socket", account.name)
     with pytest.raises(ConfigurationError, match="unix_socket"):
@@ -561,7 +575,7 @@ def test_a_clone_that_was_left_half_made_is_finished(account: Account) -> None:
 
 
 def test_a_name_that_is_too_long_is_told_by_the_server(account: Account) -> None:
-    long = secrets.token_hex(63)  # 126 characters
+    long = secrets.token_hex(15 if ON_MYSQL else 63)  # two characters less than there may be
     given = administered(account, "second", strategy="alternating")
     account.server.run("CREATE USER %s@'%%' IDENTIFIED BY %s", long, FIRST)
     given = replace(given, pending_or_none=version(account, "second", f"{long}_clone"))
@@ -590,20 +604,20 @@ class Recorder:
         return self.answers.pop(0) if self.answers else ()
 
 
-def mysql(*answers: object) -> tuple[target.MysqlSession, Recorder]:
+def recorded(*answers: object) -> tuple[target.MysqlSession, Recorder]:
     """A session with MySQL, as the user ``app``."""
     recorder = Recorder(*answers)
     return target.MysqlSession(context(None), Server("localhost", 3306, ""), ("app", "old"), recorder), recorder
 
 
 def test_a_mysql_user_changes_its_own_password_with_alter_user() -> None:
-    session, recorder = mysql()
+    session, recorder = recorded()
     session.change_password("app", "new")
     assert recorder.statements == [("ALTER USER CURRENT_USER() IDENTIFIED BY %s", ("new",))]
 
 
 def test_a_mysql_administrator_names_the_account() -> None:
-    session, recorder = mysql((("10.%", ""),), (), (("CREATE USER `other`@`10.%` REQUIRE NONE",),))
+    session, recorder = recorded((("10.%", ""),), (), (("CREATE USER `other`@`10.%` REQUIRE NONE",),))
     with mock.patch.object(target, "connect") as connect:
         session.change_password("other", "new")
     assert connect.call_args.args[2:] == ("other", "new"), "it is tried"
@@ -620,7 +634,9 @@ def test_mysqls_grants_are_given_to_the_clone(quote: str) -> None:
     ]
     lines = [(line,) for line in shown]
     made = [("CREATE USER `app`@`%` IDENTIFIED WITH 'caching_sha2_password' AS 'x' REQUIRE NONE",)]
-    session, recorder = mysql((("%", ""),), lines, [("GRANT USAGE ON *.* TO `reader`@`%`",)], made, (), (), lines)
+    session, recorder = recorded(
+        (), (("%", ""),), lines, [("GRANT USAGE ON *.* TO `reader`@`%`",)], made, (), (), lines
+    )
     session.prepare_clone("app_clone", "app")
     clone = ("app_clone", "%")
     *_, first, second = recorder.statements

@@ -25,7 +25,7 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 
 from rotation_lab.sandbox.client import Sandbox
-from rotation_lab.services import data_api, door, mariadb, network, postgresql, rabbitmq, redis_server, stored
+from rotation_lab.services import data_api, door, mariadb, mysql, network, postgresql, rabbitmq, redis_server, stored
 from rotation_lab.services.base import FIRST, USER, Service, Values, alone, document
 from tools.dev.prepared import PREPARED
 from tools.dev.providers import ROOT
@@ -206,6 +206,7 @@ TABLE: Mapping[str, Example] = {
     "iam_access_key": Example("STS", lambda aws: nullcontext(_AccessKeys(aws)), working=2),
     "key-pair": Example("OpenSSL", lambda aws: nullcontext(_KeyPairs()), working=None),
     "mysql": Example("MariaDB", lambda aws: alone(mariadb.start())),
+    "mysql-dual-passwords": Example("MySQL", lambda aws: alone(mysql.start()), working=2),
     "postgresql": Example("PostgreSQL", lambda aws: alone(postgresql.start())),
     "postgresql-alternating": Example("PostgreSQL", lambda aws: alone(postgresql.start()), working=2),
     "python": Example("the service door", lambda aws: alone(door.start())),

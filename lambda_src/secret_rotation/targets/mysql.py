@@ -1,15 +1,14 @@
-"""MySQL and MariaDB: the password of an account. The two strategies are in ``secret_rotation.sql``.
+"""MySQL and MariaDB: the password of an account. Its strategies: ``strategies.py``, and MySQL's own ``mysql_dual.py``.
 
 An account is a user name and the hosts that it may come from. Who changes the own password changes that of the account
 that the server took it for. An administrator changes the account with the user's name: there must be one only, or the
 setting 'user_host' says which.
 """
 
-import hashlib
 import secrets
 import ssl
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -22,12 +21,14 @@ from ..target import (
     LockedError,
     NetworkError,
     RotationError,
+    SecretError,
     TargetError,
     ValueRefusedError,
     explained,
 )
 from .databases import mysql_accounts as accounts
-from .databases import strategies
+from .databases import mysql_dual as dual
+from .databases import mysql_hashes, strategies
 from .databases.strategies import Server, Session, identity, issued_keys
 
 try:
@@ -46,7 +47,8 @@ _CONFIGURATION = {
     ER.DBACCESS_DENIED_ERROR: "does not let the user use the database 'dbname', or the administrator grant rights",
     ER.BAD_DB_ERROR: "has no such database: correct 'dbname'",
     ER.HOST_NOT_PRIVILEGED: "does not admit the function's address",
-    ER.SPECIFIC_ACCESS_DENIED_ERROR: "does not let the user that is logged in do this: grant it CREATE USER",
+    ER.SPECIFIC_ACCESS_DENIED_ERROR: "does not let the user that is logged in do this: grant it CREATE USER, and "
+    "WITH GRANT OPTION what the user has",
     ER.TABLEACCESS_DENIED_ERROR: "does not let the administrator read mysql.user: grant it SELECT",
     ER.CANNOT_USER: "could not change the account: it is not there, the administrator lacks CREATE USER, or a "
     "password policy refuses the new password (`password`)",
@@ -55,6 +57,7 @@ _CONFIGURATION = {
     1184: "ends the session at its start: correct 'init_connect', which fails for this user (SHOW GLOBAL VARIABLES)",
     1470: "does not take so long a user name: '_clone' is added to it",
     1820: "says that the password has expired: it has to be changed before anything else",
+    3638: "has a password history that refuses the new password (password_history, password_reuse_interval)",
     1862: "says that the password has expired: only an administrator ('admin_secret_arn') can change it",
     CR.CR_AUTH_PLUGIN_CANNOT_LOAD: "has another way for the account to log in than by a password that is known here",
 }
@@ -67,7 +70,6 @@ _LOCKED = {
     4151: "has locked the account: ALTER USER ... ACCOUNT UNLOCK",
 }
 """MySQL's numbers from 3000, MariaDB's from 4000. No further password is tried."""
-MISSING_CURRENT_PASSWORD = 3892
 _REFUSED = {ER.ACCESS_DENIED_ERROR, 1698}
 """MariaDB's 1698: the last of several ways, or that of another account when there is no such user, has no password."""
 _EXPIRED_MAY_LOG_IN = 1 << 22
@@ -131,8 +133,10 @@ class MysqlSession(Session):
 
     def change_password(self, username: str, password: str) -> None:
         """One statement, which keeps the account's rights and its other ways to log in."""
+        if self._is_dual and self._is_mariadb:
+            dual.refuse_mariadb(self._server)
         if username == self._username:
-            self._change_own(password)
+            (self._retain_own if self._is_dual else self._change_own)(password)
             return
         host = self._account(username)
         self._refuse_superuser(username, host)
@@ -141,6 +145,8 @@ class MysqlSession(Session):
         if self._is_mariadb:
             before, after = map(accounts.escaped, there.around_native())
             self._set(f"ALTER USER %s@%s {before}", password, username, host, tail=after)
+        elif self._is_dual:
+            self._retain(username, host, password)
         else:
             self._run("ALTER USER %s@%s IDENTIFIED BY %s", username, host, password)
         self._prove((username, host), password, there)
@@ -151,6 +157,7 @@ class MysqlSession(Session):
         Its rights, and what protects it: TLS, certificate, limits, expiry. Never the other way: a right that was taken
         from the original must not come back from the clone.
         """
+        self._use_all_roles()
         host = self._account(original)
         self._refuse_superuser(original, host)
         there = self._definition(original, host)
@@ -196,10 +203,36 @@ class MysqlSession(Session):
 
     def _put_back(self, account: tuple[str, str], before: accounts.Definition) -> None:
         current = self._context.current
+        if self._is_dual:  # so the former one still works
+            return
         if self._is_mariadb:  # which shows the hash as text
             self._run(f"ALTER USER %s@%s {accounts.escaped(before.identified)}", *account)
         elif current is not None and strategies.user_of(self._context, current) == account[0]:
             self._run("ALTER USER %s@%s IDENTIFIED BY %s", *account, current.value)
+
+    @property
+    def _is_dual(self) -> bool:
+        return self._context.setting("strategy") == "dual"
+
+    def _retain_own(self, password: str) -> None:
+        others = (each.value for each in self._context.candidates())
+        with self._explained():
+            dual.change_own(self._execute, password, self._password, others, self._check_current)
+
+    def _retain(self, username: str, host: str, password: str) -> None:
+        current, account = self._context.current, (username, host)
+        known = current.value if current and current.is_usable else None
+        with self._explained():
+            dual.lock(self._execute, account, self._context.deadline.share() / 2)
+            dual.change(self._execute, account, password, known, self._check_current)
+
+    def _check_current(self) -> None:
+        """Whether the value that is kept is still that of the consumers. Raises ``SecretError``."""
+        now, known = self._context.secrets.read(self._context.secret_id), self._context.current
+        if now and known and now.text != known.text:
+            raise SecretError(
+                "AWSCURRENT has moved since this step began: another rotation has ended meanwhile. Nothing was changed."
+            )
 
     def _change_own(self, password: str) -> None:
         if self._is_mariadb:  # whose ALTER USER needs CREATE USER for oneself too
@@ -210,7 +243,7 @@ class MysqlSession(Session):
             try:
                 self._execute(own, password)
             except pymysql.MySQLError as error:
-                if error.args[0] != MISSING_CURRENT_PASSWORD:
+                if error.args[0] not in dual.MISSING_CURRENT_PASSWORD:
                     raise
                 self._execute(f"{own} REPLACE %s", password, self._password)
 
@@ -222,6 +255,11 @@ class MysqlSession(Session):
         else:
             start = f"CREATE USER IF NOT EXISTS %s@%s IDENTIFIED WITH {there.plugins[0]} BY %s"
             self._run(start, clone, host, nobody_knows)
+
+    def _use_all_roles(self) -> None:
+        """Who may give a role (WITH ADMIN OPTION) may do so in MySQL only while that role is active."""
+        with suppress(pymysql.MySQLError):  # there are no roles, or one of them is mandatory or gone
+            self._execute("SET ROLE ALL")
 
     def _give_default_role(self, statement: tuple[str, ...], clone: str, host: str) -> None:
         """MariaDB lists it among the grants, and demands more of who gives it."""
@@ -247,7 +285,7 @@ class MysqlSession(Session):
         """
         with self._explained():
             try:
-                self._execute(f"{start}%s{tail}", *names, _hash(password))
+                self._execute(f"{start}%s{tail}", *names, mysql_hashes.native(password))
             except pymysql.MySQLError as error:
                 if error.args[0] not in _MAY_WANT_TO_SEE or not self._judges_passwords():
                     raise
@@ -346,11 +384,6 @@ def connect(context: Context, server: Server, username: str, password: str) -> M
         )
         connection.connect(network.connect(server.host, server.port, limit))
     return MysqlSession(context, server, (username, password), connection, limit)
-
-
-def _hash(password: str) -> str:
-    once = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
-    return "*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()
 
 
 def _explain(error: Exception, server: Server, username: str = "", waited: float = 0) -> RotationError:

@@ -103,7 +103,8 @@ def _is_privileged(grant: str) -> bool:
     found = _ON.match(grant)
     if not found:
         return False
-    rights, everywhere, database = set(found[1].split(", ")), bool(found[2]), found[3] or ""
+    # MySQL puts a blank after the comma where the right is an old one, and none where it is a dynamic one.
+    rights, everywhere, database = set(re.split(", ?", found[1])), bool(found[2]), found[3] or ""
     if everywhere:
         return bool(rights & (_GLOBAL | _WRITES))
     return _like(database, "mysql") and not rights <= {"EXECUTE", "USAGE"}

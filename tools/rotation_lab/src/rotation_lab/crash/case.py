@@ -58,6 +58,8 @@ class Case:
     goes_back: str = ""
     """A staging label that asks the function to go back to its version: it is attached to AWSPREVIOUS, after a rotation
     without a fault; empty: the function makes a new value."""
+    keeps: bool = False
+    """Whether it accepts two values at a time, so that AWSCURRENT is to open it at every moment."""
     quick: bool = True
     """Whether ``--quick`` includes it."""
     thin: bool = False

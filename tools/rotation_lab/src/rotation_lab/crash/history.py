@@ -11,7 +11,7 @@ from rotation_lab.points import Point
 
 from .document import Document
 
-AT_REST, MOVED, END = "at rest", "moved", "end"
+AT_REST, MOVED, END, KEPT = "at rest", "moved", "end", "kept"
 """When versions are looked at: after a step, when a call has moved AWSCURRENT, and when no more is to come."""
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from .history import AT_REST, END, MOVED, History, Outcome
+from .history import AT_REST, END, KEPT, MOVED, History, Outcome
 
 STORED = "some stored version opens the service"
 """At every moment: a value that the service accepts is never only in the memory of a function."""
 VERIFIED = "AWSCURRENT moves only to a value that the service accepts"
 CURRENT = "in the end AWSCURRENT opens the service"
+ALWAYS = "AWSCURRENT opens the service at every moment"
+"""Where two values are accepted at a time, and no person has put one."""
 CONVERGES = "the rotation goes on after the fault"
 ONE_VALUE = "no token has two values"
 """Neither stored, nor issued by the service once one is stored."""
@@ -54,6 +56,10 @@ def _verified(history: History) -> Iterator[str]:
 
 def _current(history: History) -> Iterator[str]:
     return ("it does not" for seen in history.seen(END) if not any(seen.opens.values()))
+
+
+def _always(history: History) -> Iterator[str]:
+    return (f"not {seen.when}" for seen in history.seen(KEPT) if not any(seen.opens.values()))
 
 
 def _converges(history: History) -> Iterator[str]:
@@ -105,6 +111,7 @@ CHECKS: Mapping[str, Callable[[History], Iterator[str]]] = {
     STORED: _stored,
     VERIFIED: _verified,
     CURRENT: _current,
+    ALWAYS: _always,
     CONVERGES: _converges,
     ONE_VALUE: _one_value,
     UNCHANGED: _unchanged,

@@ -79,6 +79,7 @@ def run(case: Case, function: Function, choice: Choice, tell: Callable[[str], No
             others={name: json.dumps(text) if text else None for name, text in service.others(HOST, port).items()},
             explains=case.explains,
             goes_back=case.goes_back,
+            keeps=case.keeps,
         )
         _warm(service)
         return examine(case.name, subject, choice, tell)

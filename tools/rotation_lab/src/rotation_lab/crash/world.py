@@ -16,7 +16,7 @@ from rotation_lab.services.base import Ages, Answers, Follows, Issues, Service
 from .document import Document
 from .environment import Environment, Handler
 from .faults import PERSON, SECOND, Fault
-from .history import AT_REST, END, MOVED, Ended, History, Outcome, Seen, Stuck
+from .history import AT_REST, END, KEPT, MOVED, Ended, History, Outcome, Seen, Stuck
 from .invocation import Invocation
 from .proxy import Link, Listener
 
@@ -40,6 +40,8 @@ class Subject:
     """The class of the exceptions that say what to do (see ``History``)."""
     goes_back: str = ""
     """The label of the version to go back to (see ``Case``)."""
+    keeps: bool = False
+    """Whether AWSCURRENT is to open the service at every moment (see ``Case``)."""
 
 
 class _Manager(SecretsManager):
@@ -73,7 +75,7 @@ class World:
         self._apis = {"secretsmanager": amazon.secrets_manager(self.manager)}
         if isinstance(subject.service, Answers):
             self._apis |= subject.service.apis(self._read)
-        self._changed = True
+        self._changed, self._keeps = True, subject.keeps
 
     # What the service and people do.
 
@@ -98,7 +100,7 @@ class World:
     def put_by_hand(self, *, in_service: bool) -> None:
         """A person puts another value, which the service accepts only if the person sets it there too."""
         values = self.subject.service.change() if in_service else self._mistyped()
-        self._changed = True
+        self._changed, self._keeps = True, False
         self.manager.put(self.arn, self.subject.document.text(values))
         self._current = self._secret.holder(CURRENT)
 
@@ -147,6 +149,8 @@ class World:
         if self._changed:
             self._changed = False
             self._note(AT_REST, when, self._texts())
+            if self._keeps:
+                self._note(KEPT, when, [self._secret.text(CURRENT)])
 
     def look_at_end(self) -> None:
         """Note whether the current value opens the service, when everything has come to rest."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 
@@ -24,9 +24,15 @@ class Authority:
         return self.ca.read_text()
 
 
-def make(folder: Path) -> Authority:
-    """Make an authority, and a certificate that is valid for the host name ``localhost`` and no address."""
-    ca_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+def make(folder: Path, *, with_rsa: bool = False) -> Authority:
+    """Make an authority, and a certificate that is valid for the host name ``localhost`` and no address.
+
+    ``with_rsa``: for a server that is too old for elliptic curves.
+    """
+    ca_key, server_key = _key(with_rsa=with_rsa), _key(with_rsa=with_rsa)
     ca = _certificate("Test authority", ca_key, None, ca_key)
     server = _certificate("localhost", server_key, ca, ca_key)
     made = Authority(folder / "ca.pem", folder / "server.pem", folder / "server.key")
@@ -40,9 +46,11 @@ def make(folder: Path) -> Authority:
     return made
 
 
-def _certificate(
-    name: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Certificate | None, signer: ec.EllipticCurvePrivateKey
-) -> x509.Certificate:
+def _key(*, with_rsa: bool) -> Key:
+    return rsa.generate_private_key(65537, 2048) if with_rsa else ec.generate_private_key(ec.SECP256R1())
+
+
+def _certificate(name: str, key: Key, issuer: x509.Certificate | None, signer: Key) -> x509.Certificate:
     now = datetime.datetime.now(datetime.UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
@@ -66,5 +74,6 @@ def _certificate(
 def _usage(*, is_ca: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not is_ca, key_cert_sign=is_ca, crl_sign=is_ca, content_commitment=False,
-        key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+        key_encipherment=not is_ca, data_encipherment=False, key_agreement=False, encipher_only=False,
+        decipher_only=False,
     )  # fmt: skip

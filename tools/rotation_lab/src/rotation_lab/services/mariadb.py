@@ -38,7 +38,7 @@ performance-schema = off
 """
 _CERTIFICATE = {"ca": "ca.pem", "cert": "server.pem", "key": "server.key"}
 """The server's own one, which a client may show as well."""
-_TLS = """\
+TLS = """\
 ssl-cert = {folder}/server.pem
 ssl-key = {folder}/server.key
 ssl-ca = {folder}/ca.pem
@@ -212,7 +212,7 @@ class Account(Login):
     def do(self, statements: tuple[str, ...]) -> None:
         for statement in statements:
             with self.server.owner.cursor() as cursor:
-                cursor.execute(statement, {"name": self.name})
+                cursor.execute(statement, {"name": self.name, "first": FIRST})
 
     def _run(self, statement: str, *values: str) -> None:
         with self.server.owner.cursor() as cursor:
@@ -232,7 +232,7 @@ def start(*, tls: bool = True, **settings: str) -> Iterator[MariaDB]:
     folder, port = Path(tempfile.mkdtemp(prefix="mariadb-")), process.free_port()
     try:
         made = authority.make(folder)
-        configuration = _CONFIGURATION + f"port = {port}\n" + (_TLS if tls else "skip-ssl\n")
+        configuration = _CONFIGURATION + f"port = {port}\n" + (TLS if tls else "skip-ssl\n")
         more = "".join(f"{name} = {value}\n" for name, value in settings.items())
         (folder / "my.cnf").write_text(configuration.format(folder=folder) + more)
         (folder / "start.sql").write_text(
@@ -241,17 +241,17 @@ def start(*, tls: bool = True, **settings: str) -> Iterator[MariaDB]:
         )
         (folder / "output.log").touch()  # as its own file: a server that may not write its log turns the log off
         for path in (folder, *folder.iterdir()):
-            shutil.chown(path, _user() or getpass.getuser())
+            shutil.chown(path, user() or getpass.getuser())
         options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
         with (folder / "output.log").open("ab") as output:
             subprocess.run(
                 [install, f"--defaults-file={folder}/my.cnf", *options],
-                cwd=folder, user=_user(), env=_environment(), stdout=output, stderr=output, check=True,
+                cwd=folder, user=user(), env=_environment(), stdout=output, stderr=output, check=True,
             )  # fmt: skip
         command = [server, f"--defaults-file={folder}/my.cnf", f"--init-file={folder}/start.sql"]
         running = MariaDB(folder, port, made.pem)
-        with process.running(command, folder, user=_user(), environment=_environment()) as started:
-            process.wait("MariaDB", lambda: _ready(running), started, running.log)
+        with process.running(command, folder, user=user(), environment=_environment()) as started:
+            process.wait("MariaDB", lambda: ready(running), started, running.log)
             yield running
             running.close()
     finally:
@@ -265,7 +265,8 @@ def _program(name: str) -> str:
     return found
 
 
-def _user() -> str | None:
+def user() -> str | None:
+    """Whom the server runs as, when root starts it."""
     # MariaDB does not run as root; the package has made a user for it.
     return "mysql" if os.geteuid() == 0 else None
 
@@ -274,7 +275,8 @@ def _environment() -> dict[str, str]:
     return {"PATH": f"{os.environ['PATH']}:/usr/sbin", "LC_ALL": "C.UTF-8"}
 
 
-def _ready(server: MariaDB) -> bool:
+def ready(server: MariaDB) -> bool:
+    """Whether it answers."""
     try:
         server.run("SELECT 1")
     except pymysql.OperationalError:
