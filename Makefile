@@ -147,6 +147,13 @@ report: install ## Write build/rotation-report.csv and .json: the secrets of a r
 bench: install layer ## Measure cold starts, rotations and a fleet at AWS's quotas; TEMPLATES=folder, DOCS=1, SECRETS=1000.
 	@$(PYTHON) -m tools.dev.bench $(if $(TEMPLATES),--templates "$(TEMPLATES)") $(if $(SECRETS),--secrets $(SECRETS)) $(if $(DOCS),--docs)
 
+# What is not in Debian comes from PyPI and, with Go, from the Go module proxy, into .cache/recipes.
+.PHONY: recipes
+recipes: install debian ## Run the recipes of docs/recipes that have a server here, and write their table; PYTEST=.
+	@bash tools/dev/recipe_servers.sh
+	@RECIPES=docs/results/recipes.json $(PYTHON) -m pytest --quiet -p no:xdist tests/recipes/test_proofs.py $(PYTEST)
+	@$(PYTHON) -m tools.dev.recipes_page
+
 .PHONY: layer
 layer: build/drivers.zip ## Build build/drivers.zip, the Lambda layer with the database drivers.
 	@:

@@ -13,6 +13,8 @@ declare -A package=(
     [rabbitmq-server]='/usr/lib/rabbitmq/bin/rabbitmq-server /usr/sbin/rabbitmq-server'
     [openssl]='/usr/bin/openssl'
 )
+# Those that only recipes are run against.
+[ "${1:-}" != recipes ] || package+=([etcd-server]=/usr/bin/etcd [influxdb]=/usr/bin/influxd)
 
 missing=()
 for name in "${!package[@]}"; do

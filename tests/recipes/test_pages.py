@@ -1,0 +1,55 @@
+"""Every recipe is accepted by the plan and by the function, which checks requests to AWS against botocore's models."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from secret_rotation import loading, settings
+from tests.recipes import pages
+
+PAGES = pages.read()
+SECTIONS = (
+    "The secret",
+    "What consumers see",
+    "What a crash may leave",
+    "What the administrator's credential must be allowed",
+)
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return pages.planned(tmp_path_factory.mktemp("recipes"))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_plan_accepts_a_recipe(name: str, given: dict[str, Any]) -> None:
+    assert given[name]["problems"] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_function_accepts_a_recipe(name: str, given: dict[str, Any]) -> None:
+    with mock.patch.dict(os.environ, AWS_REGION="eu-central-1"):
+        found = settings.read(pages.environment(given[name]))
+        loading.load(str(found.target), found.given)  # raises what is wrong
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_recipe_names_what_the_role_may_call(name: str, given: dict[str, Any]) -> None:
+    found = given[name]
+    assert bool(found["actions"]) == bool(found["target"]["resource_arns"])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_says_what_a_reader_has_to_know(name: str) -> None:
+    text = (pages.FOLDER / f"{name}.md").read_text("utf-8")
+    assert [section for section in SECTIONS if f"\n## {section}\n\n" not in text] == []
+    assert "\nSource: " in text
+    assert "to-be-rotated" in text
+
+
+def test_there_are_thirty_services_and_more() -> None:
+    assert len(PAGES) >= 30
