@@ -55,7 +55,7 @@ class Settings:
     @property
     def given(self) -> Given:
         """What the target is loaded with."""
-        return Given(self.keys, self.target_settings, self.password_key, self.target_calls)
+        return Given(self.keys, self.target_settings, self.password_key, self.target_calls, tuple(self.templates.of))
 
 
 def read(environment: Mapping[str, str]) -> Settings:

@@ -240,6 +240,8 @@ class Given:
     """The one of the keys that a target logs in with, where that is clear."""
     calls: Mapping[str, Any] = field(default_factory=dict)
     """The described requests."""
+    derived: Collection[str] = ()
+    """Keys whose values follow from those of others."""
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,21 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from email.message import Message
+from unittest import mock
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from rotation_lab.model.secrets_manager import SecretsManager
 from secret_rotation import errors
 from secret_rotation.credential import Credential
 from secret_rotation.derived import Template, Templates
 from secret_rotation.document import MAX_BYTES, Document
+from secret_rotation.kit import http_client
+from secret_rotation.kit.http_client import Answer, Request
 from tests.messages import refused
+from tests.support.function import RotationFunction
 
 DOCUMENT = """{"username": "app", "password": "s3cret/@:é %", "host": "db", "port": 5432, "tls": true, "ratio": 1.0e2,
   "nothing": null, "empty": "", "half": "\\ud800", "nested": {"list": ["s3cret", {"a":  1}]}, "URL": "old"}"""
@@ -124,6 +130,39 @@ def credential(text: str, **of: str) -> Credential:
 def test_a_secret_with_another_value_has_what_follows_from_it() -> None:
     found = credential('{"password": "old", "URL": "x:old"}', URL="x:{{password}}")
     assert found.with_value("new").text == '{"password": "new", "URL": "x:new"}'
+
+
+def test_a_request_may_send_what_follows_from_the_value(manager: SecretsManager) -> None:
+    """It is another value in each version, and so says nothing of whose credential it is."""
+    accepted, sent = ["x-old"], list[str]()
+
+    def answer(_: object, request: Request, *__: object) -> Answer:
+        if request.method == "PUT":
+            accepted.append(request.headers["X-New"])
+        sent.append(request.headers["X-Key"])
+        return Answer(200 if sent[-1] in accepted[-1:] or request.method == "PUT" else 401, Message(), b"")
+
+    arn = manager.create('{"password": "old", "header": "x-old"}')
+    calls = {
+        "set": {"url": "https://a.b/c", "headers": {"X-New": "{{pending.header}}", "X-Key": "{{login.header}}"}},
+        "test": {"url": "https://a.b/c", "headers": {"X-Key": "{{login.header}}"}},
+    }
+    function = RotationFunction(
+        manager,
+        TARGET="calls",
+        TARGET_CALLS=json.dumps(calls),
+        SECRET_KEYS='["password"]',
+        GENERATORS=json.dumps({"header": {"type": "template", "template": "x-{{password}}"}}),
+    )
+    with mock.patch.object(http_client, "send", answer):
+        function.rotate(arn)
+    found = json.loads(str(manager.secrets[arn].text()))
+    assert found["header"] == f"x-{found['password']}" == accepted[-1] == sent[-1]
+
+
+@pytest.fixture
+def manager() -> SecretsManager:
+    return SecretsManager()
 
 
 def test_what_follows_counts_for_the_size_before_a_service_issues_a_value() -> None:

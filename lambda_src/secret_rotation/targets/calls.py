@@ -50,7 +50,7 @@ def _plan(given: Given) -> Plan:
     described = check.check(given)
     calls = {step: tuple(_call(each, given.settings) for each in requests) for step, requests in described.items()}
     keys = given.keys or ()
-    plan = Plan(calls, keys, _value_key(given, calls), tuple(sorted(_fixed(calls, keys))))
+    plan = Plan(calls, keys, _value_key(given, calls), tuple(sorted(_fixed(calls, (*keys, *given.derived)))))
     _check_value_key(plan)
     return plan
 
