@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 from unittest import mock
@@ -10,6 +11,8 @@ import pytest
 
 from secret_rotation import loading, settings
 from tests.recipes import pages
+from tests.recipes.proofs import PROOFS
+from tools.dev import recipes_page
 
 PAGES = pages.read()
 SECTIONS = (
@@ -49,6 +52,19 @@ def test_a_page_says_what_a_reader_has_to_know(name: str) -> None:
     assert [section for section in SECTIONS if f"\n## {section}\n\n" not in text] == []
     assert "\nSource: " in text
     assert "to-be-rotated" in text
+
+
+def test_pages_and_table_say_what_was_run_and_no_more() -> None:
+    results = json.loads(recipes_page.RESULTS.read_text("utf-8"))
+    for name, text in recipes_page.rendered(results).items():
+        assert (pages.FOLDER / name).read_text("utf-8") == text, f"{name}: run `make recipes`"
+    assert results.keys() <= PROOFS.keys() <= PAGES.keys()
+
+
+@pytest.mark.parametrize("name", PROOFS)
+def test_a_recipe_that_is_run_says_whether_two_values_work(name: str) -> None:
+    results = json.loads(recipes_page.RESULTS.read_text("utf-8"))
+    assert (PAGES[name].overlap == "yes") is results[name]["previous"]
 
 
 def test_there_are_thirty_services_and_more() -> None:
