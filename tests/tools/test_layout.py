@@ -4,6 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 # bootstrap: the function's own zip, a part of the module (docs/decisions/0014-packaging.md).
 FOLDERS = {"bootstrap", "lambda_src", "examples", "modules", "tests", "docs", "tools", ".ci", ".github"}
@@ -32,3 +34,14 @@ def test_each_folder_of_tests_is_in_the_map() -> None:
     described = re.findall(r"`tests/(\w+)`", (ROOT / "CONTRIBUTING.md").read_text())
     folders = {path.parts[1] for path in tracked() if path.parts[0] == "tests" and len(path.parts) > 2}
     assert folders == set(described)
+
+
+@pytest.mark.parametrize("folder", [ROOT, *sorted(path for path in ROOT.glob("modules/*"))], ids=lambda path: path.name)
+def test_no_name_is_defined_twice_in_a_module(folder: Path) -> None:
+    # Terraform says so too, but only when it runs: two changes that met would first be seen in the slow tests.
+    text = "\n".join(path.read_text() for path in sorted(folder.glob("*.tf")))
+    bodies = re.findall(r"^locals \{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL)
+    names = [f"local {name}" for body in bodies for name in re.findall(r"^  (\w+) +=", body, re.MULTILINE)]
+    names += re.findall(r'^((?:variable|output|module|resource|data) "\w+"(?: "\w+")?)', text, re.MULTILINE)
+    assert len(names) > 1
+    assert [name for name in set(names) if names.count(name) > 1] == []
