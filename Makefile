@@ -65,12 +65,12 @@ unit: install ## Run the unit and property tests alone: seconds, and nothing but
 	@$(PYTHON) -m pytest --quiet -p no:xdist --hypothesis-profile quick tests/unit tests/property $(PYTEST)
 
 .PHONY: doctor
-doctor: install ## Say what state rotations are in, and the next command; SECRET=name, FUNCTION=name, OPTIONS=--json.
-	@$(PYTHON) -m tools.dev.doctor $(SECRET) $(if $(FUNCTION),--function $(FUNCTION)) $(OPTIONS)
+doctor: $(SMALL)/.installed ## Say what state rotations are in, and the next command; SECRET=name, FUNCTION=name, OPTIONS=--json.
+	@$(SMALL)/bin/python -m tools.dev.doctor $(SECRET) $(if $(FUNCTION),--function $(FUNCTION)) $(OPTIONS)
 
 .PHONY: revoke
-revoke: install ## Rotate until the value that a secret has now opens nothing any more; SECRET=name, OPTIONS=--after-consumers.
-	@$(PYTHON) -m tools.dev.revoke $(or $(SECRET),$(error say which secret: make revoke SECRET=name)) $(OPTIONS)
+revoke: $(SMALL)/.installed ## Rotate until the value that a secret has now opens nothing any more; SECRET=name, OPTIONS=--after-consumers.
+	@$(SMALL)/bin/python -m tools.dev.revoke $(or $(SECRET),$(error say which secret: make revoke SECRET=name)) $(OPTIONS)
 
 .PHONY: faults
 faults: install debian ## Break the function at every call it makes; TARGET=name, FUNCTION=folder of another one, ALL=1, QUICK=1.

@@ -50,8 +50,8 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        scope = nodeid if nodeid.startswith("tests/e2e/test_examples.py") else super()._split_scope(nodeid)
-        return str(scope)
+        alone = nodeid.startswith(("tests/e2e/test_examples.py", "tests/e2e/test_copied_examples.py"))
+        return str(nodeid if alone else super()._split_scope(nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
