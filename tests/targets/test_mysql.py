@@ -153,7 +153,19 @@ def test_other_faults_are_not_told_as_a_wrong_password(
     account.server.run(statement, account.name)
     with pytest.raises(kind, match=told):  # noqa: PT012  # the second connection is one too many
         target.test_secret(step(account, FIRST))
-        target.test_secret(step(account, FIRST))
+        target.set_secret(step(account, "second"))
+
+
+@pytest.mark.parametrize("limit", ["MAX_CONNECTIONS_PER_HOUR 1", "MAX_USER_CONNECTIONS 1"])
+def test_connections_of_the_application_are_not_in_the_way_of_a_test(account: Account, limit: str) -> None:
+    """The server looks at the limit after the password. The test would fail as long as the application runs."""
+    account.server.run(f"ALTER USER %s@'%%' WITH {limit}", account.name)
+    application = account.server._connect(account.name, FIRST)
+    with application:
+        target.set_secret(administered(account, "second"))
+        target.test_secret(step(account, "second"))
+        with pytest.raises(AuthenticationError):
+            target.test_secret(step(account, "third"))
 
 
 @pytest.mark.parametrize(("database", "told"), [("nowhere", "1044|1049"), ("mysql", "1044")])

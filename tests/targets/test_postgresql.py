@@ -220,6 +220,16 @@ def test_other_faults_are_not_told_as_a_wrong_password(
         target.set_secret(step(role, "second"))
 
 
+def test_connections_of_the_application_are_not_in_the_way_of_a_test(role: Role) -> None:
+    """The server looks at the limit after the password. The test would fail as long as the application runs."""
+    role.server.run_quoted("ALTER ROLE %I CONNECTION LIMIT 1", role.name)
+    with contextlib.closing(role.server._connect(role.name, FIRST, "postgres")):
+        target.set_secret(administered(role, version(role, "second")))
+        target.test_secret(step(role, "second", "second"))
+        with pytest.raises(AuthenticationError):
+            target.test_secret(step(role, "third", "third"))
+
+
 def test_an_unknown_database_is_named_as_the_cause(role: Role) -> None:
     with pytest.raises(ConfigurationError, match="dbname"):
         target.test_secret(step(role, FIRST, dbname="nowhere"))

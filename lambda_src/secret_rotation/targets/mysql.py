@@ -93,6 +93,8 @@ _NOT_NOW = {
     ER.USER_LIMIT_REACHED: "the user's limit of resources",
     ER.LOCK_WAIT_TIMEOUT: "a lock",
 }
+_LIMITS_OF_USERS = {ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED}
+"""Looked at after the password: who reaches them has the right one."""
 _NETWORK = {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST}
 
 
@@ -190,7 +192,8 @@ class MysqlSession(Session):
         """Log in as the user, while the change can still be undone: applications have the old value."""
         server = replace(self._server, client=certificate.of(self._context))
         try:
-            connect(self._context, server, account[0], password).close()
+            with suppress(strategies.FullError):  # the password was right
+                connect(self._context, server, account[0], password).close()
         except AuthenticationError as error:
             self._put_back(account, before)
             if isinstance(error, LockedError):
@@ -365,6 +368,8 @@ def connect(context: Context, server: Server, username: str, password: str) -> M
 
     def explain(error: Exception) -> RotationError:
         problem = _explain(error, server, username, limit.waited())
+        if _number(error) in _LIMITS_OF_USERS:
+            return strategies.FullError(str(problem))
         same = _refused_as_well(server, has_tls=security is not None)
         return AuthenticationError(f"{problem}{same}") if type(problem) is AuthenticationError else problem
 
@@ -392,12 +397,16 @@ def _explain(error: Exception, server: Server, username: str = "", waited: float
     original = getattr(error, "original_exception", None)
     if isinstance(original, ssl.SSLError):
         return tls.problem(str(server), original)
-    number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    number = _number(error)
     if number in _REFUSED and username:
         return AuthenticationError(f"{server} refused the password of {username!r}.")
     if number in _NETWORK:
         return network.unanswered(str(server), f"error {number}", waited)
     return _by_number(number, server)
+
+
+def _number(error: Exception) -> int:
+    return error.args[0] if error.args and isinstance(error.args[0], int) else 0
 
 
 def _refused_as_well(server: Server, *, has_tls: bool) -> str:

@@ -139,7 +139,7 @@ class PostgresqlSession(Session):
         return login.probe(self._context, self._users_server, username)
 
     def _try(self, username: str, password: str) -> None:
-        with suppress(login.FullError):  # the password was right, and this session may be in the way
+        with suppress(strategies.FullError):  # the password was right, and this session may be in the way
             login.connect(self._context, self._users_server, username, password)[1].close()
 
     def _verifier(self, role: str, password: str, way: login.Way) -> str:

@@ -60,10 +60,6 @@ class ConflictError(NetworkError):
     """Another session changes the same role at this moment."""
 
 
-class FullError(NetworkError):
-    """The server accepted the password, and then had no place for the connection."""
-
-
 @dataclass
 class Way:
     """How the server asked for the password."""
@@ -104,7 +100,7 @@ def _open(
 
     def explain_login(error: Exception) -> RotationError:
         problem = explain(error, server, username, limit.waited(), is_login=True, has_tls=security is not None)
-        return FullError(str(problem)) if way.accepted and _state(error).startswith("53") else problem
+        return strategies.FullError(str(problem)) if way.accepted and _state(error).startswith("53") else problem
 
     with explained(explain_login, native.Error, ScramError, OSError):
         channel: Channel = network.connect(server.host, server.port, limit)
