@@ -73,10 +73,10 @@ revoke: $(SMALL)/.installed ## Rotate until the value that a secret has now open
 	@$(SMALL)/bin/python -m tools.dev.revoke $(or $(SECRET),$(error say which secret: make revoke SECRET=name)) $(OPTIONS)
 
 .PHONY: faults
-faults: install debian ## Break the function at every call it makes; TARGET=name, FUNCTION=folder of another one, ALL=1, QUICK=1.
+faults: install debian ## Break the function at every call it makes; TARGET=name, FUNCTION=folder of another one, ALL=1, QUICK=1, REST=1.
 	@$(PYTHON) -m rotation_lab.crash --function "$(or $(FUNCTION),lambda_src)" $(if $(FUNCTION),,--cases tests/faults/cases.py) \
-		$(if $(TARGET),--case "$(TARGET)") $(if $(ALL),--all) $(if $(QUICK),--quick) $(if $(DOCS),--json build/faults.json)
-	@$(if $(DOCS),$(PYTHON) -m tools.dev.safety build/faults.json)
+		$(if $(TARGET),--case "$(TARGET)") $(if $(ALL),--all) $(if $(QUICK),--quick) $(if $(REST),--rest) $(if $(DOCS),--json build/faults.json)
+	@$(if $(DOCS),$(PYTHON) -m tools.dev.safety $(if $(REST),--rest) build/faults.json)
 
 # MySQL itself, which Debian does not have, comes from Maven (34 MB). Its suite is that of MariaDB, and more.
 .PHONY: mysql

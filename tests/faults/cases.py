@@ -190,8 +190,9 @@ PLAIN = (
 
 WORLDS: Mapping[str, tuple[str, ...]] = {
     "postgresql": tuple(postgresql.Role.misbehaviours),
-    # A client certificate needs TLS, which the harness does not look into.
-    "mysql": tuple(name for name in mariadb.Account.misbehaviours if "certificate" not in name),
+    # A client certificate needs TLS, which the harness does not look into. Where three wrong passwords lock, a person
+    # has to unlock the user before each further candidate: the contract suite goes there.
+    "mysql": tuple(name for name in mariadb.Account.misbehaviours if name not in (mariadb.CERTIFICATE, mariadb.LOCKS)),
     "http": tuple(name for name in door.User.misbehaviours if "six seconds" not in name),
     "iam_access_key": (iam.UNKNOWN,),
 }

@@ -35,3 +35,9 @@ def test_the_documentation_shows_the_results_file() -> None:
 
 def test_the_results_file_has_every_case_of_the_tests_without_a_breach() -> None:
     assert {case["case"]: case["breaches"] for case in FIGURES["cases"]} == dict.fromkeys(map(name, QUICK), 0)
+
+
+def test_the_results_file_has_no_breach_in_the_other_cases_and_no_case_that_is_gone() -> None:
+    others = {name(case) for case in CASES if not case.quick}
+    assert {case["case"] for case in FIGURES["rest"]} <= others
+    assert [case["case"] for case in FIGURES["rest"] if case["breaches"]] == []

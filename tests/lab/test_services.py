@@ -136,10 +136,23 @@ def test_an_account_that_needs_a_certificate_refuses_the_password_alone(account:
 def test_three_wrong_passwords_lock_the_account(account: mariadb.Account) -> None:
     account.reset()
     with account.misbehave("locked after three wrong passwords"):
-        assert not any(account.accepts(USER, "wrong") for _ in range(3))
+        assert not any(account.server.accepts(USER, "wrong") for _ in range(3))
         with pytest.raises(pymysql.OperationalError, match=r"4151|4150"):
-            account.accepts(USER, FIRST)
-    assert account.accepts(USER, FIRST)
+            account.server.accepts(USER, FIRST)
+        assert account.accepts(USER, FIRST), "the password is right"
+        assert not account.accepts(USER, "wrong")
+        assert not account.follow("Put another value.")
+        assert account.follow("Unlock it: FLUSH PRIVILEGES.")
+        assert account.server.accepts(USER, FIRST)
+
+
+def test_a_password_is_taken_once_until_the_account_is_reset(account: mariadb.Account) -> None:
+    with account.misbehave("judges passwords and takes none twice"):
+        for _ in range(2):
+            account.reset()
+            account.change()
+            with pytest.raises(pymysql.OperationalError, match="1396"):
+                account.change()
 
 
 @pytest.mark.parametrize(

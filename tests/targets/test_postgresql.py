@@ -235,6 +235,16 @@ def test_an_unknown_database_is_named_as_the_cause(role: Role) -> None:
         target.test_secret(step(role, FIRST, dbname="nowhere"))
 
 
+def test_a_role_that_replicates_is_said_to_need_a_superuser(role: Role) -> None:
+    role.server.run_quoted("ALTER ROLE %I REPLICATION", role.name)
+    if int(role.server.run("SHOW server_version_num")[0][0]) < 160000:
+        with pytest.raises(ConfigurationError, match="REPLICATION"):
+            target.set_secret(step(role, "second"))
+    else:
+        target.set_secret(step(role, "second"))
+        assert role.server.accepts(role.name, "second")
+
+
 def test_an_administrator_without_the_right_is_told_so(role: Role) -> None:
     role.server.run_quoted("ALTER ROLE %I NOCREATEROLE", role.admin)
     with pytest.raises(ConfigurationError, match="42501"):

@@ -1,6 +1,7 @@
 """The figures of ``docs/safety.md``: ``make faults QUICK=1 DOCS=1`` writes a results file, and the tables from it.
 
-    python -m tools.dev.safety RESULTS     # the file that ``rotation-lab crash --json`` has written
+    python -m tools.dev.safety RESULTS            # the file that ``rotation-lab crash --json`` has written
+    python -m tools.dev.safety --rest RESULTS     # of the cases that QUICK leaves out: in addition to those there are
 
 The results file holds counts and no run: what was found is for whoever runs it, and a table needs no more.
 """
@@ -23,9 +24,10 @@ Results = Sequence[Mapping[str, Any]]
 Figures = Mapping[str, Any]
 
 
-def main(file: Path) -> None:
+def main(file: Path, *, is_rest: bool = False) -> None:
     """Keep the figures of the results in ``file``, and write the tables."""
-    figures = summary(json.loads(file.read_text("utf-8")))
+    known, found = json.loads(RESULTS.read_text("utf-8")), json.loads(file.read_text("utf-8"))
+    figures = {**known, "rest": _merged(known.get("rest", []), found)} if is_rest else {**known, **summary(found)}
     RESULTS.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     DOCUMENT.write_text(rendered(DOCUMENT.read_text("utf-8"), figures), "utf-8")
 
@@ -41,10 +43,21 @@ def summary(results: Results) -> Figures:
     }
 
 
+def _merged(known: Results, found: Results) -> list[Any]:
+    """A case that was examined again has its new figures; these cases take hours, and are run in parts."""
+    by_name = {case["case"]: case for case in [*known, *map(_figures, found)]}
+    return [by_name[name] for name in sorted(by_name)]
+
+
 def rendered(document: str, figures: Figures) -> str:
     """The document with the tables of these figures in their places."""
-    for name, made in (("points", _points(figures)), ("outcomes", _outcomes(figures))):
-        start, end = f"<!-- {name}: made by `make faults QUICK=1 DOCS=1` -->\n", f"<!-- end of {name} -->"
+    tables = {
+        ("points", "QUICK"): _points(figures["cases"]),
+        ("outcomes", "QUICK"): _outcomes(figures),
+        ("rest", "REST"): _points(figures["rest"]),
+    }
+    for (name, which), made in tables.items():
+        start, end = f"<!-- {name}: made by `make faults {which}=1 DOCS=1` -->\n", f"<!-- end of {name} -->"
         before, _, rest = document.partition(start)
         document = f"{before}{start}\n{made}\n\n{end}{rest.partition(end)[2]}"
     return document
@@ -56,8 +69,8 @@ def _figures(result: Mapping[str, Any]) -> dict[str, Any]:
     return {"case": result["case"], **counts, "breaches": broken, "by a person": len(result["helped"])}
 
 
-def _points(figures: Figures) -> str:
-    rows = [HEAD, ["---"] * len(HEAD), *(list(case.values()) for case in figures["cases"])]
+def _points(cases: Sequence[Mapping[str, Any]]) -> str:
+    rows = [HEAD, ["---"] * len(HEAD), *(list(case.values()) for case in cases)]
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
@@ -71,4 +84,4 @@ def _outcomes(figures: Figures) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[-1]), is_rest="--rest" in sys.argv)

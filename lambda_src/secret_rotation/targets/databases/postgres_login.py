@@ -41,7 +41,8 @@ _CONFIGURATION = {
     "28000": "does not admit the user: it may not log in, pg_hba.conf has no line for it with this TLS setting, or the "
     "line asks for a client's certificate ('tls_client_secret_arn')",
     "3D000": "has no such database: correct 'dbname'",
-    "42501": "does not let the user that is logged in do this: grant it, or give another administrator's secret",
+    "42501": "does not let the user that is logged in do this: an administrator needs CREATEROLE and, from version 16 "
+    "on, the role WITH ADMIN OPTION; up to version 15 only a superuser changes a role with REPLICATION, even its own",
     "42704": "has no such role: the one that '_clone' is added to must be there",
 }
 """What the server's SQLSTATE means for the operator."""

@@ -56,6 +56,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--case", action="append", default=[], help='such as "key-value", or the first part of a name')
     parser.add_argument("--all", action="store_true", help="each fault with each way of going on, not one in turn")
     parser.add_argument("--quick", action="store_true", help="fewer faults at a point, and fewer cases")
+    parser.add_argument("--rest", action="store_true", help="what --quick leaves out, with one fault at each point")
     parser.add_argument("--only", metavar="TEXT", help='only runs whose description has the text; "" for a clean run')
     parser.add_argument("--jobs", type=int, default=2, help="cases examined at the same time (default: 2)")
     parser.add_argument("--json", metavar="FILE", help="write the results there too")
@@ -69,18 +70,26 @@ def _cases(options: argparse.Namespace) -> list[Case]:
         names = ", ".join(case.name for case in known)
         raise CasesError(f"Say with --case which secret the function rotates: {names}.")
     found = chosen(known, options.case)
-    return [case for case in found if case.quick or not options.quick or case.name in options.case]
+    return [case for case in found if case.name in options.case or _is_wanted(case, options)]
+
+
+def _is_wanted(case: Case, options: argparse.Namespace) -> bool:
+    return not case.quick if options.rest else case.quick or not options.quick
 
 
 def _alone(case: Case, function: Function, options: argparse.Namespace) -> None:
     """The process for one case: progress goes to stderr, the result to a file."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that its servers are stopped
-    choice = Choice(options.all or options.only is not None, options.quick and case.thin, options.only)
+    choice = Choice(options.all or options.only is not None, _is_thin(case, options), options.only)
     result = run(case, function, choice, tell=lambda text: print(text, file=sys.stderr, flush=True))
     summary: dict[str, Any] = asdict(result)
     summary["outcomes"] = [[*key, count] for key, count in sorted(result.outcomes.items())]
     summary["by_invariant"] = dict(result.by_invariant())
     Path(options.json).write_text(json.dumps(summary))
+
+
+def _is_thin(case: Case, options: argparse.Namespace) -> bool:
+    return options.rest or (options.quick and case.thin)
 
 
 def _all(cases: list[Case], options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -108,6 +117,7 @@ def _start(case: Case, options: argparse.Namespace, file: Path) -> subprocess.Po
     command += ["--function", options.function, "--handler", options.handler, "--cases", options.cases]
     command += [text for variable in options.env for text in ("--env", variable)]
     command += ["--quick"] if options.quick else []
+    command += ["--rest"] if options.rest else []
     command += ["--all"] if options.all else []
     command += ["--only", options.only] if options.only is not None else []
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)

@@ -98,7 +98,7 @@ class Invocation:
         return Outcome(self.step, result, tuple(kinds.split()), message), everything
 
     def _has_short_timeouts(self) -> bool:
-        return self.nested or (self.fault is not None and self.fault.way == TIMEOUT and not self.fault.point.is_aws)
+        return self.nested or (self.fault is not None and self.fault.way == TIMEOUT)
 
     def _serve(self) -> tuple[str, str, str, str]:
         """Answer the calls until the step ends."""

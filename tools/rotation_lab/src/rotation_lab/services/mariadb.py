@@ -45,6 +45,13 @@ ssl-ca = {folder}/ca.pem
 """
 
 
+REUSE, LOCKS, CERTIFICATE = (
+    "judges passwords and takes none twice",
+    "locked after three wrong passwords",
+    "a client certificate is required",
+)
+
+
 def _ways(before: str) -> str:
     """Make a statement that gives the user these ways to log in before the password that it has."""
     return (
@@ -142,7 +149,7 @@ class Account(Login):
             tuple(f"CREATE USER stock{n}@localhost IDENTIFIED VIA unix_socket" for n in range(20)),
             tuple(f"DROP USER stock{n}@localhost" for n in range(20)),
         ),
-        "judges passwords and takes none twice": Misbehaviour(
+        REUSE: Misbehaviour(
             ("SET GLOBAL general_log = 0", "INSTALL SONAME 'password_reuse_check'"),
             (
                 "UNINSTALL SONAME 'password_reuse_check'",
@@ -154,11 +161,11 @@ class Account(Login):
             ("SET GLOBAL disconnect_on_expired_password = 1",),
             ("SET GLOBAL disconnect_on_expired_password = DEFAULT",),
         ),
-        "locked after three wrong passwords": Misbehaviour(
+        LOCKS: Misbehaviour(
             ("SET GLOBAL max_password_errors = 3",),
             ("SET GLOBAL max_password_errors = DEFAULT", "FLUSH PRIVILEGES"),
         ),
-        "a client certificate is required": Misbehaviour(
+        CERTIFICATE: Misbehaviour(
             ("ALTER USER %(name)s@'%%' REQUIRE X509",),
             ("ALTER USER %(name)s@'%%' REQUIRE NONE",),
         ),
@@ -166,7 +173,7 @@ class Account(Login):
 
     def __init__(self, server: MariaDB, name: str, admin: str | None) -> None:
         super().__init__(name, admin)
-        self.server, self._before, self._certificate = server, len(server.log()), False
+        self.server, self._before, self._world = server, len(server.log()), ""
         self._run("CREATE USER %s@'%%' IDENTIFIED BY %s", name, FIRST)
         self._run("CREATE USER %s@'%%' IDENTIFIED BY %s", self.admin, ADMIN_PASSWORD)
         self._run("GRANT CREATE USER ON *.* TO %s@'%%'", self.admin)
@@ -183,13 +190,26 @@ class Account(Login):
     def reset(self) -> Values:
         """The first passwords; an account that a rotation made is dropped."""
         self._run("DROP USER IF EXISTS %s@'%%'", f"{self.name}_clone")
+        if self._world == REUSE:
+            self._run("DROP TABLE IF EXISTS mysql.password_reuse_check_history")  # made again by the server
         return super().reset()
 
     def set_password(self, name: str, password: str) -> None:
         self._run("ALTER USER %s@'%%' IDENTIFIED BY %s", name, password)
 
     def accepts(self, username: str, password: str) -> bool:
-        return self.server.accepts(username, password, certificate=self._certificate)
+        """Log in; who may be locked, for whom a login would count, is looked up."""
+        if self._world != LOCKS:
+            return self.server.accepts(username, password, certificate=self._world == CERTIFICATE)
+        kept = "SELECT authentication_string = PASSWORD(%s) FROM mysql.user WHERE User = %s"
+        return bool(self._ask(kept, password, username) == ((1,),))
+
+    def follow(self, message: str) -> bool:
+        """A person unlocks the user."""
+        is_locked = "FLUSH PRIVILEGES" in message
+        if is_locked:
+            self._run("FLUSH PRIVILEGES")
+        return is_locked
 
     def logs(self) -> str:
         return self.server.log()[self._before :]
@@ -197,11 +217,11 @@ class Account(Login):
     @contextlib.contextmanager
     def misbehave(self, name: str) -> Iterator[None]:
         with super().misbehave(name):
-            self._certificate = name == "a client certificate is required"
+            self._world = name
             try:
                 yield
             finally:
-                self._certificate = False
+                self._world = ""
 
     @contextlib.contextmanager
     def without_tls(self) -> Iterator[Address]:
@@ -215,8 +235,12 @@ class Account(Login):
                 cursor.execute(statement, {"name": self.name, "first": FIRST})
 
     def _run(self, statement: str, *values: str) -> None:
+        self._ask(statement, *values)
+
+    def _ask(self, statement: str, *values: str) -> Any:
         with self.server.owner.cursor() as cursor:
             cursor.execute(statement, values)
+            return cursor.fetchall()
 
 
 def version() -> str:

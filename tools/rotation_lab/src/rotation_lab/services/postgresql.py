@@ -24,6 +24,8 @@ PROGRAMS = "/usr/lib/postgresql/*/bin"
 INSTALL = "apt-get install postgresql"
 SUPERUSER, PASSWORD = "postgres", "superuser-password"
 
+ADMIN_OPTION_SINCE = 160000
+"""The version from which on CREATEROLE is not enough to change a role that another one has created."""
 MD5, CLEAR, TLS_ONLY, TEAM = "md5_logins", "clear_logins", "tls_logins", "team"
 """Roles whose members log in in this way; and one that others act as."""
 _ACCESS = f"""\
@@ -158,6 +160,8 @@ class Role(Login):
         self.server, self.port, self._before = server, port, len(server.log())
         self._run("CREATE ROLE %I LOGIN PASSWORD %L", name, FIRST)
         self._run("CREATE ROLE %I LOGIN CREATEROLE PASSWORD %L", self.admin, ADMIN_PASSWORD)
+        if int(server.owner.run("SHOW server_version_num")[0][0]) >= ADMIN_OPTION_SINCE:
+            self._run("GRANT %I TO %I WITH ADMIN TRUE, INHERIT FALSE, SET FALSE", name, self.admin)
         # The same verifiers at each reset, so that the answers to the same logins are known already.
         self._kept = {password: self._state(of)[0] for of, password in ((name, FIRST), (self.admin, ADMIN_PASSWORD))}
         self._asked: dict[tuple[Any, ...], bool] = {}
