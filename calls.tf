@@ -120,6 +120,10 @@ locals {
       if !contains(local.call_actions, action)
     ],
     [
+      for request in local.requests : "${request.place}.target is ${jsonencode(request.fields.target)}; allowed: ${join(", ", local.test_targets)}"
+      if request.kinds == ["target"] && !contains(local.test_targets, try(request.fields.target, ""))
+    ],
+    [
       for target in local.call_test_targets : "target.calls.test is made by a target that needs the driver ${coalesce(target.driver, "none")}, and function.layers is empty. Build the layer with `make layer`, publish build/drivers.zip (aws_lambda_layer_version) and give its ARN in function.layers"
       if target.driver != null && length(var.function.layers) == 0 && var.package == null
     ],
@@ -158,7 +162,8 @@ locals {
       if one.root == "session" && !contains(keys(local.given_calls), "session")
     ],
   )
-  call_needs = { admin = "admin_secret_arn", expires = "lifetime_days" }
+  test_targets = setsubtract(keys(local.catalogue.targets), ["calls", "http", "none", "python"])
+  call_needs   = { admin = "admin_secret_arn", expires = "lifetime_days" }
 
   # What the role may do, and what the function needs besides.
   call_actions      = distinct([for request in local.requests : request.fields.action if request.kinds == ["action"]])

@@ -62,5 +62,6 @@ REJECTED: list[tuple[dict[str, Any], list[str]]] = [
         ({**OURS, "list": LIST}, ["calls.list", "'issue'", "'revoke'"]),
         ({**OURS, "set": {"target": "redis"}}, ["calls.set.target", "'set'"]),
         ({**OURS, "set": {"action": "elasticache"}}, ["calls.set.action", "elasticache:ModifyUser"]),
+        (with_field("test", OURS, url=None, auth=None, target="reddis"), ["calls.test.target", "redis"]),
 ]  # fmt: skip
 """Description → what the message names, at plan and in the function."""

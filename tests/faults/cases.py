@@ -68,7 +68,7 @@ def _pooled() -> Iterator[Service]:
         yield pooler.credential()
 
 
-def _issued(name: str, *, names: bool = True, lists: bool = True, **options: Any) -> Case:
+def _issued(name: str, *, names: bool = True, lists: bool = True, quick: bool = True, **options: Any) -> Case:
     """A key that a service issues, and its id."""
     return case(
         f"calls/{name}",
@@ -77,6 +77,7 @@ def _issued(name: str, *, names: bool = True, lists: bool = True, **options: Any
         _no_tls(),
         calls=lambda url, account: described.issued(url, account, names=names, lists=lists),
         public=("account", "id"),
+        quick=quick,
         thin=True,
     )
 
@@ -167,7 +168,7 @@ PLAIN = (
     case("redis/an administrator", PASSWORD, _administered(redis_server), _no_tls(**ADMIN), quick=False),
     _issued("issued with names"),
     _issued("issued, two at most, without names", names=False, most=2),
-    _issued("issued without a list", lists=False),
+    _issued("issued without a list", lists=False, quick=False),
     case(
         "calls/two requests set it",
         ("value",),

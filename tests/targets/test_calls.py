@@ -252,6 +252,17 @@ def test_an_administrator_issues_what_the_tested_key_proves(running: issuer.Issu
     assert world.account.opens(json.dumps(world.value()))
 
 
+def test_the_certificate_of_the_service_is_verified() -> None:
+    with issuer.start(tls=True) as secure:
+        world = World(secure)
+        world.settings = {}
+        with refused(ConfigurationError, "'tls_ca'"):
+            world.function()("createSecret", world.arn, world.manager.rotate(world.arn))
+        world.settings = {"tls_ca": secure.ca}
+        world.function().rotate(world.arn)
+        assert world.account.opens(json.dumps(world.value()))
+
+
 def test_two_requests_set_a_value_of_ours_and_may_be_repeated(running: issuer.Issuer) -> None:
     world = World(running, described.ours, ("value",), ours=True)
     function, token = world.function(), world.manager.rotate(world.arn)

@@ -25,7 +25,18 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 
 from rotation_lab.sandbox.client import Sandbox
-from rotation_lab.services import data_api, door, mariadb, mysql, network, postgresql, rabbitmq, redis_server, stored
+from rotation_lab.services import (
+    data_api,
+    door,
+    issuer,
+    mariadb,
+    mysql,
+    network,
+    postgresql,
+    rabbitmq,
+    redis_server,
+    stored,
+)
 from rotation_lab.services.base import FIRST, USER, Service, Values, alone, document
 from tools.dev.prepared import PREPARED
 from tools.dev.providers import ROOT
@@ -202,6 +213,7 @@ def _connection_string(_: Sandbox) -> Iterator[Service]:
 TABLE: Mapping[str, Example] = {
     "database-layer": Example("PostgreSQL", lambda aws: alone(postgresql.start())),
     "derived": Example("psql", _connection_string),
+    "calls-issued": Example("the service issuer", lambda aws: alone(issuer.start(tls=True)), working=2),
     "http": Example("RabbitMQ", lambda aws: alone(rabbitmq.start(), may_change_itself=False)),
     "iam_access_key": Example("STS", lambda aws: nullcontext(_AccessKeys(aws)), working=2),
     "key-pair": Example("OpenSSL", lambda aws: nullcontext(_KeyPairs()), working=None),

@@ -28,7 +28,6 @@ FUNCTION_ONLY: list[tuple[dict[str, Any], list[str]]] = [
         (with_field("issue", body="{{pending.value}}"), ["calls.issue.body", "{{pending.value}}", "generated"]),
         (with_field("issue", values={"value": "/value"}), ["calls.list.values", "'id'"]),
         (with_field("set", OURS, auth="sigv4"), ["calls.set.auth", "'sigv4_region'"]),
-        (with_field("test", OURS, url=None, auth=None, target="reddis"), ["calls.test.target", "redis"]),
         (
             {**OURS, "test": {"target": "redis", "settings": {"hots": "a"}}},
             ["calls.test.settings", "'hots'", "host"],

@@ -17,19 +17,23 @@ import contextlib
 import json
 import re
 import secrets
+import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from rotation_lab.leaks import made
 
+from . import authority
 from .base import ADMIN_PASSWORD, CHANGED, FIRST, LOST, USER, Address, Service, Values
 
 
@@ -134,8 +138,10 @@ def _key(value: str, name: str, key_id: str) -> dict[str, Any]:
 class Issuer:
     """A service that is running."""
 
-    def __init__(self, port: int) -> None:
-        self.port, self.url = port, f"http://localhost:{port}"
+    def __init__(self, port: int, ca: str = "") -> None:
+        self.port, self.ca = port, ca
+        self.url = f"{'https' if ca else 'http'}://localhost:{port}"
+        self._trust = ssl.create_default_context(cadata=ca) if ca else None
 
     def credential(self, name: str = USER, *, most: int = 100, lists: bool = True, ours: bool = False) -> "Owner":
         """An account of its own. ``most``: how many keys it may have. ``ours``: the value is not issued but set."""
@@ -143,15 +149,16 @@ class Issuer:
 
     def state(self, name: str) -> Account:
         """What it keeps of an account."""
-        with urllib.request.urlopen(f"{self.url}/state/{name}", timeout=20) as answer:
-            return Account(**json.loads(answer.read()))
+        return Account(**json.loads(self._ask(urllib.request.Request(f"{self.url}/state/{name}"))))
 
     def put(self, name: str, state: Account) -> None:
         """Make an account, or change what is kept of it."""
         data = json.dumps(asdict(state)).encode()
-        urllib.request.urlopen(
-            urllib.request.Request(f"{self.url}/state/{name}", data, method="PUT"), timeout=20
-        ).close()
+        self._ask(urllib.request.Request(f"{self.url}/state/{name}", data, method="PUT"))
+
+    def _ask(self, request: urllib.request.Request) -> bytes:
+        with urllib.request.urlopen(request, timeout=20, context=self._trust) as answer:
+            return bytes(answer.read())
 
 
 class Owner(Service):
@@ -165,6 +172,10 @@ class Owner(Service):
     @property
     def upstream(self) -> Address:
         return "127.0.0.1", self.issuer.port
+
+    @property
+    def ca(self) -> str:
+        return self.issuer.ca
 
     def known(self, host: str, port: int) -> Mapping[str, Any]:
         return {"engine": "api", "host": host, "port": port, "account": self.name}
@@ -218,20 +229,27 @@ class Owner(Service):
 
 
 @contextlib.contextmanager
-def start(port: int = 0) -> Iterator[Issuer]:
+def start(port: int = 0, *, tls: bool = False) -> Iterator[Issuer]:
     """Run it until the block ends, on a free port unless one is given."""
-    command = [sys.executable, "-m", __name__, str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield Issuer(int(process.stdout.readline().split()[0].rpartition(":")[2]))
-        finally:
-            process.terminate()
+    with tempfile.TemporaryDirectory() as folder:
+        made = authority.make(Path(folder)) if tls else None
+        command = [sys.executable, "-m", __name__, str(port), *([str(made.certificate), str(made.key)] if made else [])]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                found = int(process.stdout.readline().split()[0].rpartition(":")[2])
+                yield Issuer(found, made.pem if made else "")
+            finally:
+                process.terminate()
 
 
 if __name__ == "__main__":
     _accounts["app"] = Account(keys=[_key("first-key", "", "id0")])
     server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 8098), _Handler)
+    if len(sys.argv) > 2:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*sys.argv[2:4])
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     print(f"http://localhost:{server.server_port} has an account app, key first-key; Ctrl-C ends it", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()
