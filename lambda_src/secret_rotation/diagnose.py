@@ -53,11 +53,6 @@ class Request(NamedTuple):
     fail: bool = False
 
 
-def is_asked(event: object) -> bool:
-    """Whether the event asks for a report and not for a step of a rotation."""
-    return isinstance(event, dict) and event.get("Step") == STEP
-
-
 def parse(event: Mapping[str, Any]) -> Request:
     """Check the event. Raises ``MalformedEventError``, which names the member."""
     for name in event.keys() - {"Step", "SecretIds"}:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws, diagnose, errors, loading, settings, watch
+from . import aws, errors, loading, settings
 from .deadline import Deadline, LambdaContext
 from .errors import InternalError, MalformedEventError, RotationError, TargetError, UnknownStepError
 from .logs import Log, silence_libraries
@@ -24,6 +24,8 @@ STEPS: Mapping[str, Callable[[Rotation], None]] = {
     "testSecret": Rotation.test_secret,
     "finishSecret": Rotation.finish_secret,
 }
+Report = Mapping[str, Any]
+"""What is answered to who asks for a report: JSON without a value."""
 _DEADLINE = Deadline()
 _CODE = Path(__file__).parents[1]
 _TARGETS = Path(__file__).parent / "targets"
@@ -41,7 +43,7 @@ class Event(NamedTuple):
     rotation_token: str | None
 
 
-def lambda_handler(event: object, context: LambdaContext) -> diagnose.Report | None:
+def lambda_handler(event: object, context: LambdaContext) -> Report | None:
     """Run one step. Raises a ``RotationError``, which Secrets Manager takes as a failed step.
 
     A diagnosis, which people and Terraform ask for, and a watch, which a schedule asks for, have an answer; the steps
@@ -51,14 +53,11 @@ def lambda_handler(event: object, context: LambdaContext) -> diagnose.Report | N
     """
     started, log = time.monotonic(), Log()
     failure: RotationError | None = None
-    report: diagnose.Report | None = None
+    report: Report | None = None
     try:
-        if diagnose.is_asked(event):
-            log = Log(step=diagnose.STEP)
-            report = _diagnose(event, context, log)
-        elif watch.is_asked(event):
-            log = Log(step=watch.STEP)
-            report = _watch(event, context, log)
+        if isinstance(event, dict) and event.get("Step") in ("diagnose", "watch"):
+            log = Log(step=event["Step"])
+            report = _looked(event, context, log)
         else:
             parsed = parse(event)
             log = Log(step=parsed.step, secret_arn=parsed.secret_id, version_id=parsed.token)
@@ -98,16 +97,17 @@ def _text(event: Mapping[str, object], name: str, allowed: re.Pattern[str], what
     )
 
 
-def _diagnose(event: Any, context: LambdaContext, log: Log) -> diagnose.Report:
+def _looked(event: Mapping[str, Any], context: LambdaContext, log: Log) -> Report:
+    """The report that an event asks for. Imported here: no rotation waits until that has been compiled."""
+    from . import diagnose, watch
+
+    if event["Step"] == watch.STEP:
+        wanted = watch.parse(event, context.invoked_function_arn)
+        _DEADLINE.start(context)
+        return watch.run(wanted, _function(), log)
     request = diagnose.parse(event)
     _DEADLINE.start(context)
     return diagnose.run(request, _function(), log, lambda error: _presentable(error, log))
-
-
-def _watch(event: Any, context: LambdaContext, log: Log) -> watch.Report:
-    request = watch.parse(event, context.invoked_function_arn)
-    _DEADLINE.start(context)
-    return watch.run(request, _function(), log)
 
 
 def _run(event: Event, context: LambdaContext, log: Log) -> None:

@@ -40,11 +40,6 @@ class Request(NamedTuple):
     is_own: bool
 
 
-def is_asked(event: object) -> bool:
-    """Whether the event asks for a look at all secrets."""
-    return isinstance(event, dict) and event.get("Step") == STEP
-
-
 def parse(event: Mapping[str, Any], own: str) -> Request:
     """Check the event. Raises ``MalformedEventError``, which names the member."""
     unknown = event.keys() - {"Step", "Function", "Now"}

@@ -94,3 +94,47 @@ def test_a_failed_rotation_is_told_once_and_so_is_its_end(aws: Sandbox, watched:
     eventually(lambda: "not-watched INSUFFICIENT_DATA" in hear(), "nobody looks")
     aws.client("events").enable_rule(Name=f"{watched.function}-watch")
     assert not watched.terraform.plan()
+
+
+# Events, by the module alone: it serves secrets that no function of ours rotates. The root's call of it is applied by
+# `make examples` (on-success): Terraform waits a minute for the queue that it makes there.
+
+
+def test_each_new_value_is_told_and_what_cannot_be_delivered_is_a_dead_letter(
+    aws: Sandbox, environment: dict[str, str], tree: Path, tmp_path: Path
+) -> None:
+    told, dead = (Queue(aws, f"events-{name}", "events.amazonaws.com") for name in ("told", "dead"))
+    closed = Queue(aws, "events-closed", "sns.amazonaws.com")
+    template = {"input_paths": {"secret": "$.resources[0]"}, "input_template": '{"secret": <secret>}'}
+    call = {
+        "source": "../modules/events",
+        "name": "events",
+        "name_prefixes": ["events/"],
+        "dead_letter_queue_arn": dead.arn,
+        "on_success": {"told": {"arn": told.arn, **template}, "closed": {"arn": closed.arn}},
+    }
+    (tree / "events").mkdir()
+    configuration = {"provider": {"aws": {}}, "module": {"events": call}}
+    (tree / "events/main.tf.json").write_text(json.dumps(configuration))
+    manager = aws.client("secretsmanager")
+    with applied(tree / "events", aws, environment, tmp_path) as stack:
+        assert not stack.terraform.plan()
+        arn = manager.create_secret(Name="events/app", SecretString="first")["ARN"]
+        first = manager.describe_secret(SecretId=arn)["VersionIdsToStages"].popitem()[0]
+        assert [json.loads(message["Body"]) for message in eventually(told.messages, "a new secret")] == [
+            {"secret": arn}
+        ]
+        second = manager.put_secret_value(SecretId=arn, SecretString="by-a-person")["VersionId"]
+        eventually(told.messages, "a value put by a person")
+        labels = {"MoveToVersionId": first, "RemoveFromVersionId": second}
+        manager.update_secret_version_stage(SecretId=arn, VersionStage="AWSCURRENT", **labels)
+        eventually(told.messages, "AWSCURRENT moved back")
+
+        letters = dead.messages()
+        assert {letter["MessageAttributes"]["ERROR_CODE"]["StringValue"] for letter in letters} == {"NO_PERMISSIONS"}
+        assert {json.loads(letter["Body"])["resources"][0] for letter in letters} == {arn}
+        assert len(letters) == 3
+        assert closed.messages() == []
+
+        manager.create_secret(Name="other", SecretString="first")
+        assert told.messages() == []
