@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pg8000.native
@@ -207,3 +208,11 @@ def test_each_server_says_its_version() -> None:
     lines = dict(line.split(": ", 1) for line in servers.versions())
     assert set(lines) == {"mariadb", "postgresql", "rabbitmq", "redis_server"}
     assert all(version[0].isdigit() for version in lines.values())
+
+
+def test_another_version_of_postgresql_is_named_by_its_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "postgres"
+    program.write_text("#!/bin/sh\necho postgres '(PostgreSQL)' 99.1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv(postgresql.CHOSEN, str(tmp_path))
+    assert postgresql.version() == "99.1"

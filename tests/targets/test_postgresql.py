@@ -647,6 +647,7 @@ def test_a_clone_that_owns_something_keeps_its_rights_to_it(role: Role) -> None:
     """Clones of former versions, and of AWS's templates, act as themselves."""
     clone, schema = f"{role.name}_clone", f"schema of {role.admin}"
     role.server.run_quoted("CREATE ROLE %I LOGIN", clone)
+    role.server.run_quoted("GRANT %I TO %I WITH ADMIN OPTION", clone, role.admin)  # from version 16 on it is needed
     role.server.run_quoted("CREATE SCHEMA %I AUTHORIZATION %I", schema, clone)
     try:
         target.set_secret(administered(role, version(role, "second", clone), strategy="alternating"))

@@ -21,6 +21,8 @@ from . import authority, process
 from .base import ADMIN_PASSWORD, FIRST, USER, Address, BusyError, Login, Misbehaviour, Values
 
 PROGRAMS = "/usr/lib/postgresql/*/bin"
+CHOSEN = "POSTGRESQL_BIN"
+"""The environment variable that names the folder of another version's programs."""
 INSTALL = "apt-get install postgresql"
 SUPERUSER, PASSWORD = "postgres", "superuser-password"
 
@@ -270,6 +272,9 @@ def start(**settings: str) -> Iterator[PostgreSQL]:
 
 
 def _program(name: str) -> str:
+    chosen = os.environ.get(CHOSEN)
+    if chosen:
+        return str(Path(chosen, name).resolve(strict=True))
     folders = sorted(Path("/").glob(f"{PROGRAMS[1:]}/{name}"), key=lambda path: float(path.parts[4]))
     if not folders:
         raise RuntimeError(f"PostgreSQL is not installed. Install it: {INSTALL}")
