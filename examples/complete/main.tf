@@ -66,12 +66,17 @@ resource "aws_secretsmanager_secret_version" "first" {
   }
 }
 
+# Not encrypted by alias/aws/sns: CloudWatch cannot use that key, and its alarms would get lost.
+resource "aws_sns_topic" "alarms" {
+  name = "${var.name}-alarms"
+}
+
 data "aws_iam_policy_document" "boundary" {
   statement {
     #checkov:skip=CKV_AWS_111:A boundary grants nothing; it limits what the role's own policy may grant.
     #checkov:skip=CKV_AWS_356:A boundary grants nothing; it limits what the role's own policy may grant.
     #checkov:skip=CKV_AWS_108:A boundary grants nothing; it limits what the role's own policy may grant.
-    actions   = ["secretsmanager:*", "kms:*", "logs:*", "xray:*", "ec2:*", "sns:Publish"]
+    actions   = ["secretsmanager:*", "kms:*", "logs:*", "xray:*", "ec2:*", "cloudwatch:*", "sns:Publish"]
     resources = ["*"]
   }
 }
@@ -103,6 +108,13 @@ module "rotation" {
   # When.
   schedule           = { expression = "cron(0 3 ? * MON-THU *)", duration = "3h" }
   rotate_immediately = true
+
+  # Who hears of a rotation that fails.
+  alarms = {
+    alarm_actions  = [aws_sns_topic.alarms.arn]
+    ok_actions     = [aws_sns_topic.alarms.arn]
+    interval_hours = 1
+  }
 
   # The function.
   function = {

@@ -43,6 +43,8 @@ def arns(outputs: Mapping[str, Any]) -> list[str]:
 def test_an_example_that_is_copied_away_applies_rotates_and_has_nothing_left_to_do(
     name: str, aws: Sandbox, environment: dict[str, str], tree: Path, tmp_path: Path
 ) -> None:
+    if name == "mysql-dual-passwords" and "MYSQL8" not in os.environ:
+        pytest.skip("MySQL is not in Debian: `make mysql` brings it; then MYSQL8=1 make examples")
     copy = copied(name, tree, tmp_path)
     if name in NOT_APPLIED:
         terraform = Terraform(copy, environment, tmp_path / "work")
