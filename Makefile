@@ -115,7 +115,7 @@ lint: install ## Check style, types, Terraform, shell, links and spelling: what 
 	$(call phase,Terraform: fmt and validate)
 	@$(PYTHON) -m tools.dev.validate
 
-SPELLED := *.md *.tf Makefile .github docs examples lambda_src tools tests
+SPELLED := *.md *.tf Makefile .github docs examples lambda_src modules tools tests
 CHECKS  := .cache/checks
 GO_TOOL = "$$($(PYTHON) -m tools.dev.go_tools $(1))"
 
