@@ -217,6 +217,15 @@ def test_without_an_id_nothing_is_revoked(world: World, capfd: pytest.CaptureFix
     assert "no value for id" in capfd.readouterr().out
 
 
+def test_what_all_keys_have_in_common_keeps_none_of_them(world: World) -> None:
+    world.keys, world.settings["password_key"] = ("value", "id", "at"), "value"
+    world.arn = world.manager.create(json.dumps({**world.value(), "at": "own"}))
+    world.calls["issue"]["values"]["at"] = "/at"
+    for _ in range(2):
+        world.function().rotate(world.arn)
+    assert world.ids() == ["id1", "id2"]
+
+
 @pytest.mark.parametrize("wrong", ["", "to-be-rotated"])
 def test_what_current_may_hold_is_not_taken_for_lost_where_its_id_is_not_known(
     running: issuer.Issuer, wrong: str

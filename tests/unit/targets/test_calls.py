@@ -22,6 +22,9 @@ def load(described: Any, keys: tuple[str, ...] | None = KEYS, **given: str) -> A
 
 
 FUNCTION_ONLY: list[tuple[dict[str, Any], list[str]]] = [
+        (with_field("issue", values={"value": "key.value", "id": "/id"}), ["calls.issue.values", "'key.value'"]),
+        (with_field("issue", values={"value": "/a~2b", "id": "/id"}), ["calls.issue.values", "~"]),
+        (with_field("set", OURS, match={"state": "active"}), ["calls.set.match", "'state'"]),
         ({**OURS, "set": "PUT"}, ["calls.set", "object"]),
         (with_field("set", OURS, headers={"a b": "1"}), ["calls.set.headers", "'a b'"]),
         (with_field("set", OURS, url="http://api.example.com/"), ["calls.set.url", "tls"]),

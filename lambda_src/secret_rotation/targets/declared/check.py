@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ... import catalogue
+from ...pointers import place
 from ...target import ConfigurationError, Given, SettingError, explained
 from . import filling
 from .filling import Placeholder
@@ -37,6 +38,7 @@ def check(given: Given) -> dict[str, tuple[Described, ...]]:
     found = {step: tuple(_described(step, given.calls.get(step), about["most"])) for step, about in steps.items()}
     for each in _all(found):
         _check_fields(each)
+        _check_pointers(each)
         _check_together(each)
         _check_placeholders(each, given)
     _check_steps(found, given)
@@ -126,6 +128,19 @@ def _check_together(each: Described) -> None:
 
 def _listed(names: list[str]) -> str:
     return " and ".join(names) or "none"
+
+
+def _check_pointers(each: Described) -> None:
+    """Those into the answer; the catalogue has looked at the others."""
+    for field in ("values", "match"):
+        given = each.fields.get(field, {})
+        for pointer in given.values() if field == "values" else given:
+            if not isinstance(pointer, str) or (pointer and not pointer.startswith("/")):
+                raise SettingError(
+                    f"{each.place}.{field} has {pointer!r}, which is not a JSON pointer such as /result/id."
+                )
+            with explained(_at(f"{each.place}.{field}"), SettingError):
+                place(pointer)
 
 
 def _check_placeholders(each: Described, given: Given) -> None:

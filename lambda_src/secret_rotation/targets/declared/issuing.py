@@ -137,7 +137,7 @@ class Issuing:
         self._step.check(call, None)
         shown = frozenset(call.fields["values"]) - {self._plan.value_key or ""}
         found = items.of(call, self._step.must(call).document, self._step.mark, shown)
-        lost = [item for item in found if not self._step.register.holds(item.values)]
+        lost = [item for item in found if not self._step.register.holds(self._telling(item.values))]
         if not lost or self._is_accounted_for(call, found):
             return lost
         self._strangers = lost
@@ -212,6 +212,11 @@ class Issuing:
         keys = {key for call in self._plan.calls["revoke"] for key in call.keys("retired")}
         return {key or self._plan.value_key or "" for key in keys} & set(self._plan.keys or ("",))
 
+    def _telling(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """Those of the values that say which credential it is: its id and the value itself, and not its URL or user."""
+        telling = {key: text for key, text in values.items() if key in {*self._ids, self._plan.value_key}}
+        return telling or values
+
     def _values(self, credential: Credential) -> dict[str, str]:
         keys = self._plan.keys or ("",)
         return {key: text for key in keys if (text := filling.peek(credential, key))}
@@ -236,7 +241,7 @@ class Issuing:
             self._context.log.warning(f"Not revoked: {what} has no value for {named(ids)}.")
             return False
         try:
-            if self._step.register.protects(values):
+            if self._step.register.protects(self._telling(values)):
                 return False
             for call in self._plan.calls["revoke"]:
                 self._step.must(call, None, retired)

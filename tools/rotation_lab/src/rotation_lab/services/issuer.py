@@ -6,7 +6,7 @@ Whoever asks logs in with a key of the account, as the bearer, or with the accou
 
 GET    /ACCOUNT                 200 for a key that works, else 401
 GET    /ACCOUNT/keys            {"keys": [{"id", "name", "created"}]}; 404 where keys are not listed
-POST   /ACCOUNT/keys            {"name": ...}: issue a key: {"key": {"id", "value"}}; 409 when there are too many
+POST   /ACCOUNT/keys            {"name": ...}: issue a key: {"key": {"id", "value"}, "at"}; 409 when there are too many
 DELETE /ACCOUNT/keys/ID         204, or 404
 PUT    /ACCOUNT/draft           {"value": ...}: prepare a value of the caller's ...
 POST   /ACCOUNT/apply           ... which replaces all keys now; 409 where none is prepared
@@ -101,7 +101,7 @@ def _issue(account: Account, _: str, body: Any) -> tuple[int, Any]:
     account.issued += 1
     made = _key(f"key{account.issued}-{secrets.token_hex(16)}", body.get("name", ""), f"id{account.issued}")
     account.keys.append(made)
-    return 201, {"key": {"id": made["id"], "value": made["value"]}}
+    return 201, {"key": {"id": made["id"], "value": made["value"]}, "at": "eu"}
 
 
 def _delete(account: Account, key_id: str, _: Any) -> tuple[int, Any]:
