@@ -1,5 +1,6 @@
 """Whatever a value of the secret is, only the places of its placeholders change in a described request."""
 
+import contextlib
 import json
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secret_rotation.catalogue import defaults
-from secret_rotation.errors import RotationError, SecretError
+from secret_rotation.errors import ConfigurationError, SecretError
 from secret_rotation.target import Credential
 from secret_rotation.targets.declared import filling, web
 from secret_rotation.targets.declared.check import Described
@@ -66,9 +67,7 @@ def test_a_header_has_one_line_or_is_refused(value: str) -> None:
 
 @given(st.text(max_size=20))
 def test_any_text_within_the_braces_is_a_placeholder_or_refused(inner: str) -> None:
-    try:
+    found: list[filling.Placeholder] = []
+    with contextlib.suppress(ConfigurationError):
         found = list(filling.names(f"{{{{{inner}}}}}"))
-    except RotationError as error:
-        assert "allowed" in str(error)
-    else:
-        assert all(one.root in (*filling.FROM_SECRET, "session", *filling.NAMES, "expires") for one in found)
+    assert all(one.root in (*filling.FROM_SECRET, "session", *filling.NAMES, "expires") for one in found)
