@@ -33,7 +33,8 @@ class Log:
         self._texts: set[str] = set()
         self._hidden: set[str] = set()
         self._longest_first: list[str] = []
-        self._threshold = _LEVELS.get(os.environ.get("AWS_LAMBDA_LOG_LEVEL", "INFO").upper(), 20)
+        self._level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "INFO").upper()
+        self._threshold = _LEVELS.get(self._level, 20)
 
     def hide(self, *texts: str) -> None:
         """Never show these texts, in any of the forms in which a value travels."""
@@ -66,11 +67,15 @@ class Log:
         self._write("ERROR", message, fields)
 
     def metrics(self, namespace: str, dimensions: Mapping[str, str], values: Mapping[str, int]) -> None:
-        """Counts, as a line in CloudWatch's embedded metric format; whatever the log level is, they are metrics."""
+        """Counts, as a line in CloudWatch's embedded metric format.
+
+        Its level is the function's: Lambda takes a line without one for INFO, and drops what is below.
+        """
         metrics = [{"Name": name, "Unit": "Count"} for name in values]
         directive = {"Namespace": namespace, "Dimensions": [list(dimensions)], "Metrics": metrics}
         about = {"Timestamp": round(time.time() * 1000), "CloudWatchMetrics": [directive]}
-        print(json.dumps({"_aws": about, **dimensions, **values}), flush=True)
+        line = {"_aws": about, **dimensions, **values, "timestamp": _now(), "level": self._level}
+        print(json.dumps(line), flush=True)
 
     def _write(self, level: str, message: str, fields: Mapping[str, Any]) -> None:
         if _LEVELS[level] < self._threshold:

@@ -72,6 +72,15 @@ def test_the_metrics_are_a_line_in_the_embedded_format(world: World) -> None:
     assert line["FunctionName"] == "rotation"
 
 
+@pytest.mark.parametrize("level", ["DEBUG", "ERROR", "FATAL"])
+def test_the_metrics_have_the_level_of_the_log_so_that_lambda_drops_them_at_none(
+    world: World, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_LOG_LEVEL", level)
+    world.watch()
+    assert world.metrics()["level"] == level
+
+
 def test_a_failed_rotation_needs_attention_and_no_value_is_read(world: World) -> None:
     arn, _ = world.manager.create(OLD), world.manager.create(OLD)
     world.fail(arn)
