@@ -10,7 +10,15 @@ locals {
   # it without a cycle.
   function_arn  = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${var.name}"
   log_group_arn = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/lambda/${var.name}"
-  secret_arns   = "arn:${local.partition}:secretsmanager:${local.region}:${local.account_id}:secret:*"
+
+  # Which secrets the policy names (docs/security.md). Listed while they are few: a policy has a limit, and a long one is
+  # read by no one. Where none is known, or others are many, the condition AllowRotationLambdaArn alone decides: it is
+  # true for exactly the secrets whose rotation function this is.
+  known_secrets       = concat(values(local.secrets), var.role.secret_arns)
+  lists_secrets       = length(local.known_secrets) > 0 && length(local.known_secrets) <= 20 && length(join("", local.known_secrets)) <= 4000
+  secret_arns         = local.lists_secrets ? sort(local.known_secrets) : [local.any_secret]
+  via_secrets_manager = "secretsmanager.${local.region}.*" # China has another domain
+  any_secret          = "arn:${local.partition}:secretsmanager:${local.region}:${local.account_id}:secret:*"
 
   # sid => what the generators in use are granted; several of one sid share a statement.
   generator_permissions = merge([
@@ -19,8 +27,7 @@ locals {
     }
   ]...)
 
-  # One statement for each reason. The size does not depend on the number of secrets: AllowRotationLambdaArn is true
-  # for exactly the secrets whose rotation function this is.
+  # One statement for each reason.
   module_statements = concat(
     [
       {
@@ -66,17 +73,24 @@ locals {
     ],
     [for statement in [
       {
-        Sid       = "UseSecretKeys"
-        Effect    = "Allow"
-        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
-        Resource  = var.kms_key_arns
-        Condition = { StringLike = { "kms:EncryptionContext:SecretARN" = local.secret_arns } }
+        Sid      = "UseSecretKeys"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = var.kms_key_arns
+        # By Secrets Manager alone, and for these secrets.
+        Condition = {
+          StringLike = {
+            "kms:EncryptionContext:SecretARN" = local.secret_arns
+            "kms:ViaService"                  = local.via_secrets_manager
+          }
+        }
       },
       {
-        Sid      = "DescribeSecretKeys" # apart: DescribeKey has no encryption context and would never match
-        Effect   = "Allow"
-        Action   = "kms:DescribeKey"
-        Resource = var.kms_key_arns
+        Sid       = "DescribeSecretKeys" # apart: DescribeKey has no encryption context and would never match
+        Effect    = "Allow"
+        Action    = "kms:DescribeKey"
+        Resource  = var.kms_key_arns
+        Condition = { StringLike = { "kms:ViaService" = local.via_secrets_manager } }
       },
     ] : statement if length(var.kms_key_arns) > 0],
     [

@@ -607,6 +607,9 @@ variable "role" {
     - `name`: null for the function's name. Roles are global: the same module in two regions needs two names.
     - `path`, `permissions_boundary`: as of `aws_iam_role`.
     - `source_account`: let Lambda assume the role for this account only (`aws:SourceAccount`). AWS does not document that Lambda sends that key: try it with a function of no importance first.
+    - `secret_arns`: ARNs, or patterns with `*`, of secrets that rotate by this function and are not in `secrets`, such as
+      those of another Terraform state. The policy names them and `secrets`, up to 20 together. More than 20, or none at
+      all: the policy allows every secret whose rotation function this is.
     - `statements`: further statements of its policy, for an own target: sid => statement. `conditions` is a map of
       operator => condition key => values.
   EOT
@@ -616,6 +619,7 @@ variable "role" {
     path                 = optional(string, "/")
     permissions_boundary = optional(string)
     source_account       = optional(bool, false)
+    secret_arns          = optional(list(string), [])
     statements = optional(map(object({
       effect     = optional(string, "Allow")
       actions    = list(string)
@@ -634,6 +638,11 @@ variable "role" {
   validation {
     condition     = can(regex("^/([!-~]+/)?$", var.role.path))
     error_message = "role.path is ${jsonencode(var.role.path)}; it begins and ends with a slash, for example /rotation/."
+  }
+
+  validation {
+    condition     = alltrue([for arn in var.role.secret_arns : can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+$", arn))])
+    error_message = "role.secret_arns has ${join(", ", [for arn in var.role.secret_arns : jsonencode(arn) if !can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+$", arn))])}; allowed are ARNs of secrets, or patterns such as arn:<partition>:secretsmanager:<region>:<account>:secret:team/*."
   }
 
   validation {

@@ -27,7 +27,7 @@ variables {
   secrets = { app = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf" }
 }
 
-run "four_statements_are_enough_and_name_no_secret" {
+run "four_statements_are_enough_and_name_the_secrets" {
   command = plan
 
   variables {
@@ -51,7 +51,10 @@ run "four_statements_are_enough_and_name_no_secret" {
             "secretsmanager:UpdateSecretVersionStage",
             "secretsmanager:ListSecretVersionIds",
           ]
-          Resource = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"
+          Resource = [
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:other-AbCdEf",
+          ]
           Condition = {
             StringEquals = {
               "secretsmanager:resource/AllowRotationLambdaArn" = "arn:aws:lambda:eu-central-1:123456789012:function:app"
@@ -146,7 +149,7 @@ run "every_feature_grants_what_it_needs_and_no_more" {
   }
   assert {
     condition = { for statement in jsondecode(aws_iam_role_policy.function[0].policy).Statement : statement.Sid => statement.Resource } == {
-      RotateSecrets          = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"
+      RotateSecrets          = ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf"]
       GeneratePasswords      = "*"
       WriteLogs              = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"
       ReadOwnLog             = ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app", "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"]
@@ -167,7 +170,8 @@ run "every_feature_grants_what_it_needs_and_no_more" {
       if can(statement.Condition)
       } == {
       RotateSecrets          = { StringEquals = { "secretsmanager:resource/AllowRotationLambdaArn" = "arn:aws:lambda:eu-central-1:123456789012:function:app" } }
-      UseSecretKeys          = { StringLike = { "kms:EncryptionContext:SecretARN" = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*" } }
+      UseSecretKeys          = { StringLike = { "kms:EncryptionContext:SecretARN" = ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf"], "kms:ViaService" = "secretsmanager.eu-central-1.*" } }
+      DescribeSecretKeys     = { StringLike = { "kms:ViaService" = "secretsmanager.eu-central-1.*" } }
       NetworkIsForLambdaOnly = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-central-1:123456789012:function:app" } }
       CallIt                 = { Bool = { "aws:SecureTransport" = ["true"] } }
     }
@@ -193,6 +197,74 @@ run "a_target_that_only_reads_is_granted_nothing_for_a_setting_that_is_absent" {
   assert {
     condition     = !contains(jsondecode(aws_iam_role_policy.function[0].policy).Statement[*].Sid, "ReadAdminSecret")
     error_message = "Without admin_secret_arn there is nothing to grant."
+  }
+}
+
+run "secrets_of_another_state_are_added_to_the_list" {
+  command = plan
+
+  variables {
+    role = { secret_arns = ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:team/*"] }
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.function[0].policy).Statement[0].Resource == [
+      "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf",
+      "arn:aws:secretsmanager:eu-central-1:123456789012:secret:team/*",
+    ]
+    error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
+  }
+}
+
+run "twenty_secrets_are_listed" {
+  command = plan
+
+  variables {
+    secrets = { for number in range(20) : "s${number}" => "arn:aws:secretsmanager:eu-central-1:123456789012:secret:s${number}-AbCdEf" }
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_iam_role_policy.function[0].policy).Statement[0].Resource) == 20
+    error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
+  }
+}
+
+run "of_more_secrets_the_condition_decides" {
+  command = plan
+
+  variables {
+    secrets = { for number in range(21) : "s${number}" => "arn:aws:secretsmanager:eu-central-1:123456789012:secret:s${number}-AbCdEf" }
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.function[0].policy).Statement[0].Resource == ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"]
+    error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
+  }
+}
+
+run "of_secrets_with_long_names_the_condition_decides" {
+  command = plan
+
+  variables {
+    secrets = { for number in range(8) : "s${number}" => "arn:aws:secretsmanager:eu-central-1:123456789012:secret:${join("", [for _ in range(500) : "s"])}${number}-AbCdEf" }
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.function[0].policy).Statement[0].Resource == ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"]
+    error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
+  }
+}
+
+run "of_a_function_without_secrets_the_condition_decides" {
+  command = plan
+
+  variables {
+    secrets = {}
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.function[0].policy).Statement[0].Resource == ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"]
+    error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
   }
 }
 

@@ -71,6 +71,8 @@ REJECTED = [
     ),
     *_each("postgresql", "tls_ca", "certificates in PEM", "-----BEGIN CERTIFICATE-----", "-----BEGIN KEY-----\nM", ""),
     *_each("redis", "max_logins", "from 1 to 100", "0", "101", "", "many"),
+    *_each("redis", "allowed_usernames", "separated by commas", "", "app,", ",app", "a,,b", " "),
+    *_each("rds_data", "superusers", "reject, allow", "yes"),
     *_each("redis", "persist", "acl-save, config-rewrite, none", "rdb", "yes"),
     *_each("redis", "superusers", "reject, allow", "yes"),
     *_each(
@@ -112,6 +114,7 @@ ACCEPTED = [
     *_each("mysql", "user_host", "", "%", "10.0.0.%"),
     *_each("postgresql", "tls_ca", "", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "/opt/ca.pem"),
     *_each("mysql", "max_logins", "", "1", "100"),
+    *_each("postgresql", "allowed_usernames", "", "app", "app_*, other user ,x"),
     *_each("redis", "persist", "", "acl-save", "config-rewrite", "none"),
     *_each("redis", "admin_secret_arn", "", ADMIN, ADMIN.replace("arn:aws:", "arn:aws-us-gov:")),
     *_each(

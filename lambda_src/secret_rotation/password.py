@@ -48,6 +48,17 @@ class Password:
             "RequireEachIncludedType": self.require_each_included_type,
         }
 
+    def misfits(self, value: str) -> list[str]:
+        """What a value has that one generated now would not; empty for one that could have been."""
+        classes, found = self._classes(), set(value)
+        missing = [name for name, chars in classes.items() if name != "space" and not chars & found]
+        reasons = {
+            f"it has {len(value)} characters and not {self.length}": len(value) != self.length,
+            "it has characters that are excluded now": bool(found - set().union(*classes.values())),
+            f"it has no {' and no '.join(missing)}": self.require_each_included_type and bool(missing),
+        }
+        return [reason for reason, holds in reasons.items() if holds]
+
     def _classes(self) -> dict[str, set[str]]:
         """The characters that are left of each included class."""
         included = {

@@ -25,6 +25,7 @@ from .deadline import Deadline
 from .document import Document
 from .errors import (
     AuthenticationError,
+    ConfigurationError,
     IdentityMismatchError,
     NetworkError,
     NotPendingError,
@@ -39,6 +40,7 @@ from .errors import (
     explained,
 )
 from .generators import Generator
+from .generators.password import make as make_password
 from .logs import Log
 from .settings import Settings
 from .source import AwsSource
@@ -94,7 +96,7 @@ class Rotation:
             return
         context = self._context(about)
         self.check_pending(context)  # refused here, not half way through the target's work
-        self._target.set_secret(context)
+        self._use(self._target.set_secret, context)
         self._log.info("The target accepts the new value.")
 
     def test_secret(self) -> None:
@@ -112,7 +114,7 @@ class Rotation:
         if self._target is None:
             return
         if context.pending_or_none or context.current:
-            self._target.test_secret(context)
+            self._use(self._target.test_secret, context)
             self._log.info("The value is accepted.")
         else:
             self._log.info("There is no value to test yet.")
@@ -359,7 +361,36 @@ class Rotation:
         context = self._context(about, compares=self._target is not None or self._keys is not None)
         self.check_pending(context)
         if self._target is not None:
-            self._target.test_secret(context)
+            self._use(self._target.test_secret, context)
+
+    def _use(self, step: Callable[[Context], object], context: Context) -> None:
+        """Run the target's step. A failure says too whether the value is one that the settings would not make now.
+
+        Every retry sends the same value, so to correct the settings alone does not end what the service refuses.
+        """
+        misfits = self._misfits(context.pending_or_none)
+        if not misfits:
+            step(context)
+            return
+
+        def explain(error: Exception) -> RotationError:
+            problem: RotationError = type(error)(  # type: ignore[assignment]  # one of ours, as is explained
+                f"{error} The AWSPENDING value no longer fits the function's settings: {', '.join(misfits)}. To give "
+                f"it up: {_without_pending(context)}"
+            )
+            return problem
+
+        with explained(explain, AuthenticationError, ConfigurationError, TargetError):
+            step(context)
+
+    def _misfits(self, pending: Credential | None) -> list[str]:
+        """How the passwords in a pending value differ from those that would be generated now."""
+        settings, found = self._function.settings, list[str]()
+        for key, generator in settings.generators.items():
+            if pending is not None and generator.function is make_password:
+                with suppress(SecretError):
+                    found += settings.password.misfits(pending.require(key) if key else pending.value)
+        return list(dict.fromkeys(found))
 
     def check_pending(self, context: Context) -> None:
         """Refuse a pending value that is not the current one with new values, as createSecret would make it now."""
@@ -369,9 +400,8 @@ class Rotation:
             raise PendingMismatchError(
                 "The AWSPENDING value is not the AWSCURRENT one with new values for `keys`, so it is not used: "
                 "AWSCURRENT was changed or moved to another version after createSecret, or AWSPENDING was written by "
-                "something else. To rotate the current value: aws secretsmanager update-secret-version-stage "
-                f"--secret-id {context.secret_id} --version-stage AWSPENDING --remove-from-version-id "
-                f"{context.pending.version}, then rotate again. A value that the service has accepted is still found."
+                "something else. To rotate the current value: "
+                f"{_without_pending(context)} A value that the service has accepted is still found."
             )
 
     def _is_made_from_current(self, context: Context) -> bool:
@@ -411,6 +441,14 @@ class Rotation:
             return []
         mine, theirs = (self._target.identity(credential) for credential in (one, other))
         return sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
+
+
+def _without_pending(context: Context) -> str:
+    """The command after which a rotation generates a new value."""
+    return (
+        f"aws secretsmanager update-secret-version-stage --secret-id {context.secret_id} --version-stage AWSPENDING "
+        f"--remove-from-version-id {context.pending.version}, then rotate again."
+    )
 
 
 def _example(keys: Iterable[str]) -> str:

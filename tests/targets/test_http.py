@@ -363,14 +363,14 @@ def test_an_administrator_sends_the_set_request_and_the_user_the_test(
 ) -> None:
     manager = AdministratorsSecret(text)
     given = settings(service, admin_secret_arn="arn:admin", **BASIC)
+    user = "app"
     if text[0] != "{":
-        given["auth_username"] = "root"
-    step = context(credential("new", username="root"), credential("old", username="root"), client=lambda name: manager,
-                   **given)  # fmt: skip
+        user = given["auth_username"] = "root"
+    step = context(credential("new"), credential("old"), client=lambda name: manager, **given)
     http.set_secret(step)
     assert (basic(service.last), manager.asked) == ("root:r00t-password", ["arn:admin"])
     http.test_secret(step)
-    assert basic(service.last) == "root:new"
+    assert basic(service.last) == f"{user}:new"
     step.log.info(f"would show {text} and r00t-password")
     assert "r00t" not in capsys.readouterr().out.replace('"username": "root"', "")
 
@@ -444,6 +444,36 @@ def test_an_api_that_refuses_what_another_run_has_set_has_the_value(service: Api
     service.answer = answer
     http.set_secret(administered(service))
     assert account.set == [status]
+
+
+@pytest.mark.parametrize(
+    ("username", "patterns", "message"),
+    [
+        ("app", "other, ap*", None),
+        ("app", None, None),
+        ("victim", "app*", "allowed_usernames"),
+        ("APP", "app*", "allowed_usernames"),
+        ("root", None, "administrator itself"),
+        ("ROOT", "*", "administrator itself"),
+    ],
+)
+def test_an_administrator_changes_only_users_that_a_setting_allows(
+    service: Api, username: str, patterns: str | None, message: str | None
+) -> None:
+    """Whatever names the user in the request."""
+    given = settings(service, admin_secret_arn="arn:admin", **BASIC)
+    given["set_url"] += "/{{pending.username}}"
+    given |= {"allowed_usernames": patterns} if patterns else {}
+    manager = AdministratorsSecret('{"username": "root", "password": "r00t-password"}')
+    versions = (credential(word, username=username) for word in ("new", "old"))
+    step = context(*versions, client=lambda name: manager, **given)
+    service.answer = lambda request: 200 if request.method == "PUT" else 401
+    if message is None:
+        http.set_secret(step)
+    else:
+        with pytest.raises(ConfigurationError, match=message):
+            http.set_secret(step)
+    assert [request.method for request in service.requests].count("PUT") == (message is None)
 
 
 def test_a_refused_value_is_reported_by_the_set_request_and_not_by_the_test(service: Api) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -368,6 +368,19 @@ def test_an_administrator_does_not_change_who_can_change_accounts(account: Accou
     assert not account.server.run("SELECT 1 FROM mysql.user WHERE User = %s", f"{account.name}_clone")
     target.set_secret(administered(account, "second", superusers="allow"))
     assert account.server.accepts(account.name, "second")
+
+
+@pytest.mark.parametrize(("change", "is_allowed"), [(str, True), (str.upper, False), ("other{}".format, False)])
+def test_an_administrator_changes_only_users_that_a_setting_allows(
+    account: Account, change: Callable[[str], str], is_allowed: bool
+) -> None:
+    given = administered(account, "second", allowed_usernames=f"other, {change(account.name).replace('*', '?')}")
+    if is_allowed:
+        target.set_secret(given)
+    else:
+        with pytest.raises(ConfigurationError, match="allowed_usernames"):
+            target.set_secret(given)
+    assert account.server.accepts(account.name, "second" if is_allowed else FIRST)
 
 
 @mariadb_alone

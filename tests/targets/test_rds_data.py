@@ -1,5 +1,6 @@
 """The rds_data target, against PostgreSQL and MariaDB behind a local RDS Data API."""
 
+import contextlib
 import itertools
 import json
 import secrets
@@ -11,6 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from pg8000 import native
 
 from rotation_lab.model.secrets_manager import SecretsManager
 from rotation_lab.services import data_api, mariadb, postgresql
@@ -264,6 +266,32 @@ def test_the_administrator_is_not_rotated_by_itself(service: Role) -> None:
     assert service.server.accepts(service.admin, ADMIN_PASSWORD)
 
 
+@pytest.mark.parametrize("right", ["SUPERUSER", "a member"])
+def test_an_administrator_changes_no_superuser_unless_a_setting_allows_it(service: Role, right: str) -> None:
+    if right == "SUPERUSER":
+        service.server.run_quoted("ALTER ROLE %I SUPERUSER", service.name)
+    else:
+        with contextlib.suppress(native.DatabaseError):
+            service.server.run("CREATE ROLE rds_superuser")
+        service.server.run_quoted("GRANT rds_superuser TO %I", service.name)
+    world = make(service)
+    assert "superusers" in world.refused(ConfigurationError, "setSecret", world.until("createSecret"))
+    assert service.server.accepts(service.name, FIRST)
+    assert service.login(make(service, superusers="allow").rotate())
+
+
+@pytest.mark.parametrize(("patterns", "is_allowed"), [("other, App *", True), ("app *", False)])
+def test_an_administrator_changes_only_users_that_a_setting_allows(
+    service: Role, patterns: str, is_allowed: bool
+) -> None:
+    world = make(service, allowed_usernames=patterns)
+    if is_allowed:
+        assert service.login(world.rotate())
+    else:
+        assert "allowed_usernames" in world.refused(ConfigurationError, "setSecret", world.until("createSecret"))
+        assert service.server.accepts(service.name, FIRST)
+
+
 @pytest.mark.parametrize("which", ["itself", "administrator's"])
 def test_a_secret_with_another_use_is_not_taken_as_the_probe(service: Role, which: str) -> None:
     world = make(service)
@@ -420,6 +448,19 @@ def test_a_server_that_takes_no_password_twice_is_not_asked_twice(account: Accou
     finally:
         account.server.run("UNINSTALL SONAME 'password_reuse_check'")
         account.server.run("DROP TABLE IF EXISTS mysql.password_reuse_check_history")
+
+
+@pytest.mark.parametrize("grant", ["CREATE USER ON *.*", "UPDATE ON mysql.*", "role"])
+def test_an_administrator_of_mysql_changes_nobody_who_can_change_accounts(account: Account, grant: str) -> None:
+    role = f"role_of_{account.admin}"
+    if grant == "role":
+        account.server.run(f"CREATE ROLE {role}")
+        account.server.run(f"GRANT SUPER ON *.* TO {role}")
+    account.server.run(f"GRANT {role if grant == 'role' else grant} TO %s@'%%'", account.name)
+    world = make(account)
+    assert "superusers" in world.refused(ConfigurationError, "setSecret", world.until("createSecret"))
+    assert account.server.accepts(account.name, FIRST)
+    assert account.login(make(account, superusers="allow").rotate())
 
 
 def test_an_old_connection_to_mysql_proves_nothing(account: Account) -> None:

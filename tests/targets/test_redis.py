@@ -429,6 +429,20 @@ def test_an_administrator_does_not_rotate_itself_away(server: RedisServer) -> No
         assert server.run("ACL LIST") == before
 
 
+@pytest.mark.parametrize(("patterns", "is_allowed"), [("ap*, x", True), ("APP", False), ("other", False)])
+def test_an_administrator_changes_only_users_that_a_setting_allows(
+    server: RedisServer, patterns: str, is_allowed: bool
+) -> None:
+    server.run("ACL SETUSER", "app", "-@all", "+ping")
+    given = administered(server, "app", allowed_usernames=patterns)
+    if is_allowed:
+        redis.set_secret(given)
+    else:
+        with pytest.raises(ConfigurationError, match="allowed_usernames"):
+            redis.set_secret(given)
+    assert accepted(server, "one", "two") == (["one", "two"] if is_allowed else ["one"])
+
+
 @pytest.mark.parametrize("rights", ["+@all", "+@admin", "+acl|setuser", "+@all -@dangerous +acl"])
 def test_an_administrator_does_not_change_a_user_that_can_change_users(server: RedisServer, rights: str) -> None:
     server.run("ACL SETUSER", "app", "-@all", *rights.split())

@@ -474,6 +474,12 @@ ROLE = [
         "Remove them",
         role={"arn": "arn:aws:iam::123456789012:role/app", "path": "/rotation/"},
     ),
+    rejected(
+        "further secrets are ARNs of secrets",
+        'role.secret_arns has "team/*"',
+        "patterns such as arn:",
+        role={"secret_arns": ["team/*", SECRET]},
+    ),
     rejected("a role's name has at most 64 characters", 'role.name is "aaa', "1 to 64", role={"name": "a" * 65}),
     rejected("a role's path is between slashes", 'role.path is "rotation"', "/rotation/", role={"path": "rotation"}),
     rejected(

@@ -50,3 +50,26 @@ def test_a_password_must_be_long_enough_for_one_of_each_class(space: bool) -> No
     Password(4, include_space=space)
     with pytest.raises(SettingError, match="4 classes"):
         Password(3, include_space=space)
+
+
+@pytest.mark.parametrize(
+    ("value", "reasons"),
+    [
+        ("aB3!aB3!", []),
+        ("aB3!aB3!x", ["9 characters and not 8"]),
+        ("aB3!aB3#", ["excluded"]),
+        ("aB3!aB3é", ["excluded"]),
+        ("aB3 aB3!", ["excluded"]),
+        ("aB3aB3aB", ["no punctuation"]),
+        ("#", ["1 characters and not 8", "excluded", "no lowercase letters and no uppercase letters and no numbers"]),
+    ],
+)
+def test_a_value_that_could_not_be_generated_now_is_described(value: str, reasons: list[str]) -> None:
+    found = Password(8, "#").misfits(value)
+    assert len(found) == len(reasons)
+    assert all(part in reason for part, reason in zip(reasons, found, strict=True))
+
+
+def test_a_class_that_is_not_required_may_be_missing() -> None:
+    assert Password(8, require_each_included_type=False, include_space=True).misfits("aaaaaaa ") == []
+    assert Password(8, exclude_numbers=True).misfits("aB3!aB3!") == ["it has characters that are excluded now"]

@@ -511,6 +511,48 @@ def test_a_rollback_is_not_undone(manager: SecretsManager, target: Service | Non
     assert '"host": "old"' in str(manager.secrets[arn].text())
 
 
+class TooLong:
+    """A service that takes passwords of 20 characters, as in reports about appliances."""
+
+    def set_secret(self, context: Context) -> None:
+        if len(context.pending.value) > 20:
+            raise errors.ConfigurationError("The service refuses the value.")
+
+    def test_secret(self, context: Context) -> None:
+        self.set_secret(context)
+
+
+@pytest.mark.parametrize("keys", [{}, KEYS])
+def test_a_refused_value_that_no_longer_fits_the_settings_can_be_given_up(
+    manager: SecretsManager, keys: dict[str, str]
+) -> None:
+    arn = manager.create('{"password": "old-password"}' if keys else "old-password")
+    token = until(RotationFunction(manager, TooLong(), **keys), arn, "createSecret")
+    with pytest.raises(errors.ConfigurationError) as first:
+        RotationFunction(manager, TooLong(), **keys)("setSecret", arn, token)
+    assert "no longer fits" not in str(first.value), "it fits the settings, and so would the next one"
+    corrected = RotationFunction(manager, TooLong(), PASSWORD_LENGTH="20", **keys)
+    corrected("createSecret", arn, token)  # the value is kept
+    for step in ("setSecret", "testSecret"):
+        with refused(errors.ConfigurationError, "refuses", "32 characters and not 20", "AWSPENDING", token, arn):
+            corrected(step, arn, token)
+    manager.clear(arn)  # what the message says
+    corrected.rotate(arn)
+    assert "old-password" not in str(manager.secrets[arn].text())
+
+
+def test_after_keys_changed_the_message_says_how_to_give_up_the_pending_value(manager: SecretsManager) -> None:
+    arn = manager.create('{"password": "old-password", "token": "old-token"}')
+    token = until(RotationFunction(manager, Service("any"), SECRET_KEYS='["password"]'), arn, "createSecret")
+    changed = RotationFunction(manager, Service("old-token"), SECRET_KEYS='["token"]')
+    changed("createSecret", arn, token)
+    with refused(errors.PendingMismatchError, "--version-stage AWSPENDING", token, "rotate again"):
+        changed("setSecret", arn, token)
+    manager.clear(arn)
+    changed.rotate(arn)
+    assert '"password": "old-password"' in str(manager.secrets[arn].text())
+
+
 def move_current(manager: SecretsManager, arn: str, version: str) -> None:
     manager.client().update_secret_version_stage(
         SecretId=arn,

@@ -73,8 +73,11 @@ def check_allowed(context: Context, rotated: str) -> None:
 
 
 def refuse_itself(administrator: str, rotated: str) -> None:
-    """Refuse to change the administrator's own password: its secret would be wrong from then on."""
-    if administrator == rotated:
+    """Refuse to change the administrator's own password: its secret would be wrong from then on.
+
+    In whatever case: to some services the names are the same.
+    """
+    if administrator.casefold() == rotated.casefold():
         raise ConfigurationError(
             f"{rotated!r} is the administrator itself, whose secret would be wrong from then on. Name another "
             f"administrator in {SETTING!r}, or leave the setting out, so that the user changes its own password."
@@ -91,7 +94,7 @@ def check_host(context: Context, admin: Credential, host: str) -> None:
         raise ConfigurationError(
             "The administrator's secret has no key 'host' (those that RDS creates have none). Use the setting 'host'."
         )
-    if trusted != host:
+    if trusted.casefold().removesuffix(".") != host.casefold().removesuffix("."):
         raise IdentityMismatchError(
             "The administrator's secret is for another host than this secret. Correct the one that is wrong."
         )

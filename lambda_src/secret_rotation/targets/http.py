@@ -16,7 +16,7 @@ import json
 import os
 import secrets
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult
@@ -93,9 +93,19 @@ def _set(context: Context, call: "Call", values: Values) -> None:
         status = context.log_in(attempt, _refused(context, call))
     else:
         with explained(explain, AuthenticationError):  # without a login the request is the same whoever it is
-            status = attempt(administrator.read(context) if administrator.is_given(context) else context.pending)
+            status = attempt(_administrator(context, call) if administrator.is_given(context) else context.pending)
     if status not in call.expected:
         raise call.problem(status)
+
+
+def _administrator(context: Context, call: "Call") -> Credential:
+    """The administrator's credential, if it may change what the secret names in the request."""
+    found = administrator.read(context)
+    for name in sorted(call.named() - set(context.pending.keys)):
+        value = context.pending.require(name)
+        administrator.check_allowed(context, value)
+        administrator.refuse_itself(found.get("username") or "", value)
+    return found
 
 
 def _prove(context: Context, test: "Call", values: Values) -> None:
@@ -175,9 +185,16 @@ class Call:
         """The statuses that mean a refused login, for a message."""
         return " or ".join(map(str, sorted(self.refused)))
 
+    def named(self) -> set[str]:
+        """The keys of the rotated secret that placeholders name."""
+        return {key for root, key in self._placeholders() if key and root != "login"}
+
     def _roots(self) -> set[str]:
-        texts = (self.url.path, self.url.query, *self.headers.values(), self.body, *self.auth[1:])
-        return {root for text in texts for root, _ in names(text)}
+        return {root for root, _ in self._placeholders()}
+
+    def _placeholders(self) -> Iterator[tuple[str, str | None]]:
+        for text in (self.url.path, self.url.query, *self.headers.values(), self.body, *self.auth[1:]):
+            yield from names(text)
 
     def check(self, values: Values) -> None:
         """Fill in everything once, so that what is missing is reported before anything is sent."""

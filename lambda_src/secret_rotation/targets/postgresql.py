@@ -23,6 +23,7 @@ from ..target import (
 )
 from .databases import postgres_login as login
 from .databases import strategies
+from .databases.postgres_privileges import PRIVILEGED
 from .databases.strategies import Server, Session, identity, issued_keys
 
 try:
@@ -38,8 +39,6 @@ __all__ = ["create_secret", "identity", "issued_keys", "set_secret", "test_secre
 
 LONGEST_NAME = 63
 """Bytes. The server cuts longer names off, without an error."""
-_PRIVILEGED = ("rds_superuser", "rdsadmin", "cloudsqlsuperuser", "alloydbsuperuser", "azure_pg_admin")
-"""What clouds give in place of a superuser."""
 _FACTS = """
 SELECT rolcanlogin, rolvaliduntil <= now(), has_database_privilege(oid, current_database(), 'CONNECT'), EXISTS (
     SELECT FROM pg_roles s WHERE pg_has_role(r.oid, s.oid, 'MEMBER')
@@ -199,13 +198,13 @@ class PostgresqlSession(Session):
         )
 
     def _check(self, role: str) -> None:
-        rows = self._statements.run(_FACTS, name=role, privileged=",".join(_PRIVILEGED))
+        rows = self._statements.run(_FACTS, name=role, privileged=",".join(PRIVILEGED))
         if not rows:
             raise ConfigurationError(f"{self._server} has no such role: {role!r}.")
         may_log_in, is_over, may_connect, is_privileged = rows[0]
         if is_privileged and self._context.setting("superusers", "reject") == "reject":
             raise ConfigurationError(
-                f"{role!r} is a superuser, or a member of one or of {_PRIVILEGED[0]}: whoever may write this secret "
+                f"{role!r} is a superuser, or a member of one or of {PRIVILEGED[0]}: whoever may write this secret "
                 'would get its rights. If that is what you want: superusers = "allow".'
             )
         if not may_log_in:

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ..kit import administrator
 from ..target import (
     AccessDeniedError,
     AuthenticationError,
@@ -39,6 +40,8 @@ from ..target import (
     explained,
 )
 from .databases import scram
+from .databases.mysql_accounts import changes_accounts
+from .databases.postgres_privileges import PRIVILEGED
 
 TEST_WRITES = True
 """The probe."""
@@ -49,6 +52,12 @@ PROBE_PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds between logins by the probe: its new value is not seen everywhere at once."""
 CALL = 8.0
 """Seconds that one more call may take."""
+_FACTS = """
+SELECT CAST(current_user AS text), CAST(EXISTS (
+    SELECT FROM pg_roles r, pg_roles s WHERE r.rolname = CAST(NAME AS text) AND pg_has_role(r.oid, s.oid, 'MEMBER')
+    AND (s.rolsuper OR CAST(s.rolname AS text) = ANY (string_to_array('ROLES', ',')))
+) AS text)
+"""
 
 
 def identity(credential: Credential) -> dict[str, str]:
@@ -62,7 +71,10 @@ def set_secret(context: Context) -> None:
     username = _username(context, context.pending)
 
     def change() -> None:
-        cluster.engine.change_password(cluster.statements_as(cluster.admin), username, context.pending.value)
+        administrator.check_allowed(context, username)
+        statements = cluster.statements_as(cluster.admin)
+        cluster.engine.check_user(statements, username, superusers=context.setting("superusers") == "allow")
+        cluster.engine.change_password(statements, username, context.pending.value)
 
     # A server with a rule against reuse rejects the password that an earlier try has set.
     context.set_once(lambda pending: _log_in(cluster, probe, pending, pauses=()), change)
@@ -189,6 +201,9 @@ class Engine(Protocol):
     def __init__(self, host: str) -> None:
         """``host``: from where the user logs in, for MySQL."""
 
+    def check_user(self, statements: Statements, username: str, *, superusers: bool) -> None:
+        """Refuse the administrator itself and, unless ``superusers`` are allowed, who can change other users."""
+
     def change_password(self, statements: Statements, username: str, password: str) -> None:
         """Change the user's password, in one statement, so that a crash leaves it done or not done."""
 
@@ -213,10 +228,16 @@ class Postgresql:
     def __init__(self, host: str) -> None:
         pass
 
+    def check_user(self, statements: Statements, username: str, *, superusers: bool) -> None:
+        """Look at all roles that it is a member of."""
+        name = "E'" + _escaped(username, lambda c: f"\\U{ord(c):08x}") + "'"
+        ((admin, found),) = statements.run(_FACTS.replace("ROLES", ",".join(PRIVILEGED)).replace("NAME", name))
+        _refuse_administrator(admin, username)
+        if found == "true" and not superusers:
+            raise _superuser(username, "a superuser, or a member of one or of rds_superuser")
+
     def change_password(self, statements: Statements, username: str, password: str) -> None:
-        """ALTER ROLE, by anybody but the role itself."""
-        ((administrator,),) = statements.run("SELECT CAST(current_user AS text)")
-        _refuse_administrator(administrator, username)
+        """ALTER ROLE."""
         name = _escaped(username, lambda c: f"\\+{ord(c):06x}")
         verifier = _escaped(scram.verifier(password), lambda c: f"\\x{ord(c):02x}")
         statements.run(f"ALTER ROLE U&\"{name}\" PASSWORD E'{verifier}'")
@@ -247,16 +268,21 @@ class Mysql:
     def __init__(self, host: str) -> None:
         self._host = host
 
+    def check_user(self, statements: Statements, username: str, *, superusers: bool) -> None:
+        """Look at its grants, and at those of its roles."""
+        ((admin,),) = statements.run("SELECT CURRENT_USER()")
+        _refuse_administrator(_user_of(admin), username)
+
+        def grants(name: str, host: str) -> list[str]:
+            account = _quoted_all(statements, *((name, host) if host else (name,)))  # MariaDB's roles have no host
+            return [line for (line,) in statements.run(f"SHOW GRANTS FOR {'@'.join(account)}")]
+
+        if not superusers and changes_accounts(grants(username, self._host), grants):
+            raise _superuser(username, "able to change accounts (SUPER, CREATE USER, rights on mysql.*)")
+
     def change_password(self, statements: Statements, username: str, password: str) -> None:
-        """ALTER USER, by anybody but the user itself."""
-        ((administrator, mode),) = statements.run("SELECT CURRENT_USER(), @@sql_mode")
-        _refuse_administrator(_user_of(administrator), username)
-        texts = (username, self._host, password)
-        if "NO_BACKSLASH_ESCAPES" in mode.split(",") and any("\\" in text for text in texts):
-            raise ConfigurationError(
-                "With the sql_mode NO_BACKSLASH_ESCAPES add the backslash to `exclude_characters`."
-            )
-        user, host, secret = (_quoted(text) for text in texts)
+        """ALTER USER."""
+        user, host, secret = _quoted_all(statements, username, self._host, password)
         statements.run(f"ALTER USER {user}@{host} IDENTIFIED BY {secret}")
 
     def now(self, statements: Statements) -> float:
@@ -315,12 +341,19 @@ def _username(context: Context, credential: Credential) -> str:
     return context.settings.get("username") or credential.require("username")
 
 
-def _refuse_administrator(administrator: str, username: str) -> None:
-    if administrator == username:
+def _refuse_administrator(admin: str, username: str) -> None:
+    if admin.casefold() == username.casefold():
         raise ConfigurationError(
             f"{username!r} is the administrator itself, whose secret would be wrong from then on. Let RDS manage its "
             "password (manage_master_user_password), or give another administrator."
         )
+
+
+def _superuser(username: str, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{username!r} is {what}. An administrator does not change its password, since whoever can write the secret "
+        'would get that user. To allow it: superusers = "allow".'
+    )
 
 
 def _user_of(account: str) -> str:
@@ -330,6 +363,13 @@ def _user_of(account: str) -> str:
 def _escaped(text: str, escape: Callable[[str], str]) -> str:
     """``text`` with everything but ASCII letters and digits escaped."""
     return "".join(c if c.isascii() and c.isalnum() else escape(c) for c in text)
+
+
+def _quoted_all(statements: Statements, *texts: str) -> list[str]:
+    ((mode,),) = statements.run("SELECT @@sql_mode")
+    if "NO_BACKSLASH_ESCAPES" in mode.split(",") and any("\\" in text for text in texts):
+        raise ConfigurationError("With the sql_mode NO_BACKSLASH_ESCAPES add the backslash to `exclude_characters`.")
+    return [_quoted(text) for text in texts]
 
 
 def _quoted(text: str) -> str:
@@ -344,6 +384,7 @@ _STATE = re.compile(r"SQLState: (\w{5})|(?:error code|Error code): (\d{4})", re.
 _HINTS = {
     "42704": "There is no such role. Create it first.",
     "1396": "There is no such user for that host. Create it first, and see the setting 'user_host'.",
+    "1141": "There is no such user for that host. Create it first, and see the setting 'user_host'.",
     "42501": "The administrator is not allowed to: it needs CREATEROLE, or ADMIN OPTION on the role.",
     "1227": "The administrator is not allowed to: it needs the privilege CREATE USER.",
     "3D000": "There is no such database: see the setting 'dbname'.",

@@ -21,7 +21,9 @@ from tests.support.contexts import SECRET, context, credential
 ADMIN = credential("s3cret", host="db")
 
 
-@pytest.mark.parametrize(("admin_host", "setting"), [("db", None), ("elsewhere", "db"), (None, "db")])
+@pytest.mark.parametrize(
+    ("admin_host", "setting"), [("db", None), ("DB.", None), ("elsewhere", "db"), (None, "db"), (None, "Db")]
+)
 def test_its_password_goes_to_the_host_of_its_own_secret_or_of_the_setting(
     admin_host: str | None, setting: str | None
 ) -> None:

@@ -1,0 +1,101 @@
+"""The deployer's policy of docs/security.md is enough to apply; the function's role serves the secrets of its call."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotation_lab.sandbox.client import Sandbox
+from tools.dev.attached import aws_provider
+from tools.dev.providers import ROOT
+from tools.dev.terraform import Terraform
+
+NAME = "app-credentials"
+"""The call of the page's policy."""
+CONFIGURATION = """
+provider "aws" {}
+
+module "rotation" {
+  source   = "../.."
+  name     = "app-credentials"
+  secrets  = { app = "%(app)s" }
+  function = { timeout = %(timeout)s }
+  tags     = { team = "a" }
+}
+"""
+
+
+@dataclass
+class Deployed:
+    """A call that is applied with the deployer's policy alone."""
+
+    aws: Sandbox
+    terraform: Terraform
+    app: str
+
+    def write(self, timeout: int) -> None:
+        text = CONFIGURATION % {"app": self.app, "timeout": timeout}
+        (self.terraform.directory / "main.tf").write_text(text)
+
+    def rotate(self, secret: str) -> dict[str, Any]:
+        """The sandbox's state of a secret that this function has been asked to rotate."""
+        self.aws.client("secretsmanager").rotate_secret(
+            SecretId=secret,
+            RotationLambdaARN=self.aws.client("lambda").get_function(FunctionName=NAME)["Configuration"]["FunctionArn"],
+            RotationRules={"AutomaticallyAfterDays": 30},
+        )
+        return self.aws.settle(secret)
+
+
+def policy(region: str) -> dict[str, Any]:
+    """The page's policy, for the sandbox's region."""
+    (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs/security.md").read_text(), re.DOTALL)
+    return dict(json.loads(text.replace("eu-west-1", region)))
+
+
+def deployer(aws: Sandbox, allowed: dict[str, Any]) -> dict[str, str]:
+    """The environment of a user with this policy."""
+    iam = aws.client("iam")
+    iam.create_user(UserName="deployer")
+    iam.put_user_policy(UserName="deployer", PolicyName="deployer", PolicyDocument=json.dumps(allowed))
+    key = iam.create_access_key(UserName="deployer")["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
+@pytest.fixture(scope="module")
+def deployed(
+    aws: Sandbox, environment: dict[str, str], tree: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployed]:
+    app = aws.client("secretsmanager").create_secret(Name="app-one")["ARN"]
+    directory = tree / "examples/deployer"
+    directory.mkdir()
+    user = deployer(aws, policy(aws.client("lambda").meta.region_name))
+    terraform = Terraform(directory, {**environment, **aws.environment, **user}, tmp_path_factory.mktemp("deployer"))
+    deployed = Deployed(aws, terraform, app)
+    deployed.write(60)
+    terraform.init()
+    with aws_provider(terraform):
+        terraform.apply()
+        yield deployed
+        terraform.destroy()
+
+
+def test_the_deployer_s_policy_is_enough_to_apply_and_to_change(deployed: Deployed) -> None:
+    deployed.write(61)
+    deployed.terraform.apply()
+    assert deployed.terraform.plan() is False
+    assert deployed.aws.settle(deployed.app)["result"] == "ok"
+    assert deployed.aws.client("secretsmanager").describe_secret(SecretId=deployed.app)["RotationEnabled"]
+
+
+def test_a_secret_that_names_the_function_and_is_not_in_its_call_is_not_served(deployed: Deployed) -> None:
+    manager = deployed.aws.client("secretsmanager")
+    foreign = manager.create_secret(Name="team/foreign", SecretString="its-first-value")["ARN"]
+    assert "AccessDenied" in deployed.rotate(foreign)["result"]
+    assert manager.get_secret_value(SecretId=foreign)["SecretString"] == "its-first-value"
