@@ -144,7 +144,7 @@ def test_a_refused_request_names_whose_credential_was_refused(
     settings: dict[str, str], named: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http.Call, "send", lambda *_: 401)
-    monkeypatch.setattr("secret_rotation.kit.administrator.read", lambda _: credential("s3cret-admin"))
+    monkeypatch.setattr("secret_rotation.kit.administrator.read", lambda _: credential("s3cret-admin", username="root"))
     with refused(AuthenticationError, SET, *named):
         http.set_secret(step(**settings))
 

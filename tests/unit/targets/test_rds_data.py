@@ -171,14 +171,29 @@ class Session:
 
 @pytest.mark.parametrize(
     ("engine", "row"),
-    [(rds_data.Postgresql("%"), ["r@t"]), (rds_data.Mysql("%"), ["r@t@10.0.0.1", ""])],
+    [(rds_data.Postgresql("%"), ["r@t", "true"]), (rds_data.Mysql("%"), ["r@t@10.0.0.1"])],
     ids=["postgresql", "mysql"],
 )
-def test_the_administrator_is_not_rotated_by_itself(engine: Any, row: list[str]) -> None:
+@pytest.mark.parametrize("username", ["r@t", "R@T"])
+def test_the_administrator_is_not_rotated_by_itself(engine: Any, row: list[str], username: str) -> None:
     session = Session([row])
-    with refused(ConfigurationError, "'r@t'", "administrator", "manage_master_user_password"):
-        engine.change_password(session, "r@t", "s3cret")
+    with refused(ConfigurationError, repr(username), "administrator", "manage_master_user_password"):
+        engine.check_user(session, username, superusers=True)
     assert len(session.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("engine", "rows"),
+    [
+        (rds_data.Postgresql("%"), [[["root", "true"]]]),
+        (rds_data.Mysql("%"), [[["root@%"]], [[""]], [["GRANT CREATE USER ON *.* TO `app`@`%`"]]]),
+    ],
+    ids=["postgresql", "mysql"],
+)
+def test_a_superuser_is_changed_only_where_a_setting_allows_it(engine: Any, rows: list[list[list[str]]]) -> None:
+    with refused(ConfigurationError, "'app'", "superusers"):
+        engine.check_user(Session(*rows), "app", superusers=False)
+    engine.check_user(Session(*rows), "app", superusers=True)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +206,7 @@ def test_the_administrator_is_not_rotated_by_itself(engine: Any, row: list[str])
     ],
 )
 def test_a_backslash_is_refused_only_where_it_would_not_be_escaped(mode: str, password: str, works: bool) -> None:
-    session = Session([["root@%", mode]])
+    session = Session([[mode]])
     if works:
         rds_data.Mysql("10.%").change_password(session, "a'b", password)  # type: ignore[arg-type]
         quoted = password.replace("\\", "\\\\")
@@ -203,9 +218,9 @@ def test_a_backslash_is_refused_only_where_it_would_not_be_escaped(mode: str, pa
 
 
 def test_names_and_verifiers_stand_in_a_statement_as_numbers() -> None:
-    session = Session([["root"]])
+    session = Session()
     rds_data.Postgresql("%").change_password(session, 'A1"\u20ac', "new")  # type: ignore[arg-type]
-    head, _, verifier = session.sent[1].partition(" PASSWORD E'")
+    head, _, verifier = session.sent[0].partition(" PASSWORD E'")
     assert head == 'ALTER ROLE U&"A1\\+000022\\+0020ac"'
     assert verifier.startswith("SCRAM\\x2dSHA\\x2d256\\x244096\\x3a")
     assert verifier.endswith("'")
@@ -240,7 +255,7 @@ class Database:
     def execute_statement(self, **request: str) -> dict[str, Any]:
         if request["secretArn"] == self.arns["admin"]:
             self.clock += 1
-            return _records(str(self.clock))
+            return _records("root", "false") if "pg_roles" in request["sql"] else _records(str(self.clock))
         found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(found, Exception):
             raise found
@@ -441,10 +456,15 @@ class ReuseRule:
             if document["password"] != self.history[-1]:
                 raise answer("BadRequestException", "Access denied for user 'app'")
             return rows("app@%", str(self.connections))
-        if sql.startswith("SHOW"):
-            return rows("Connections", str(self.connections))
-        if sql.startswith("SELECT"):
-            return rows("admin@%", "")
+        answers = {
+            "SHOW GLOBAL STATUS": ("Connections", str(self.connections)),
+            "SHOW GRANTS": ("GRANT USAGE ON *.* TO `app`@`%`",),
+            "SELECT CURRENT_USER": ("admin@%",),
+            "SELECT @@sql_mode": ("",),
+        }
+        for statement, texts in answers.items():
+            if sql.startswith(statement):
+                return rows(*texts)
         return self.alter(sql.rpartition("BY ")[2].strip("'"))
 
     def alter(self, password: str) -> dict[str, Any]:
