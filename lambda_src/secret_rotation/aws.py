@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -141,16 +142,26 @@ def explain(error: Exception, action: str) -> RotationError:
     if isinstance(error, ClientError):
         return _explain_answer(error.response.get("Error", {}), action)
     if isinstance(error, HTTPClientError | NotConnectedError):
-        return NetworkError(
-            f"{action}: no answer from AWS ({type(error).__name__}). In a VPC the function needs a route to the "
-            "service: a VPC endpoint or a NAT gateway. Check the security groups too. If the endpoint is slow, raise "
-            "`function.timeout`: an attempt has a quarter of it."
-        )
+        return _unanswered(error, action)
     if isinstance(error, NoCredentialsError | NoRegionError):
         return ConfigurationError(f"{action}: the function has no credentials or no region ({type(error).__name__}).")
     if isinstance(error, BotoCoreError):
         return _failed(action, f"the call was not made ({type(error).__name__})")
     raise error
+
+
+def _unanswered(error: BotoCoreError, action: str) -> NetworkError:
+    url = urlsplit(str(error.kwargs.get("endpoint_url", "")))
+    if url.hostname and not url.hostname.startswith(action.partition(":")[0]):
+        return NetworkError(
+            f"{action}: no answer from {url.scheme}://{url.netloc}, which is not AWS's own address of the service "
+            f"({type(error).__name__}). Correct `endpoint_url`, or its security groups and the route to it."
+        )
+    return NetworkError(
+        f"{action}: no answer from AWS ({type(error).__name__}). In a VPC the function needs a route to the "
+        "service: a VPC endpoint or a NAT gateway. Check the security groups too. If the endpoint is slow, raise "
+        "`function.timeout`: an attempt has a quarter of it."
+    )
 
 
 def _explain_answer(answer: Mapping[str, Any], action: str) -> RotationError:

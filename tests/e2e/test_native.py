@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from tools.dev.providers import ROOT
 from tools.dev.terraform import Terraform
+
+PAGE = (ROOT / "docs/testing-your-configuration.md").read_text()
 
 
 def test_terraform_test_passes(environment: dict[str, str], tree: Path, tmp_path: Path) -> None:
@@ -14,3 +18,17 @@ def test_terraform_test_passes(environment: dict[str, str], tree: Path, tmp_path
     failures = [line for line in output.splitlines() if not line.rstrip().endswith((" pass", "pass\x1b[0m"))]
     assert code == 0, "\n".join(failures)
     assert " passed, 0 failed" in output
+
+
+def test_a_caller_s_own_tests_need_no_values_for_mocks(environment: dict[str, str], tree: Path, tmp_path: Path) -> None:
+    """With the files of the page: under `mock_provider "aws" {}` each value is a random word."""
+    directory = tree / "examples/mocked"
+    (directory / "tests").mkdir(parents=True)
+    configuration, tests = re.findall(r"```hcl\n(.*?)```", PAGE, re.DOTALL)
+    (directory / "main.tf").write_text(configuration.replace("SOURCE", "../.."))
+    (directory / "tests/rotation.tftest.hcl").write_text(tests)
+    terraform = Terraform(directory, environment, tmp_path)
+    terraform.init()
+    code, output = terraform.run("test")
+    assert code == 0, output
+    assert "2 passed, 0 failed" in output

@@ -12,7 +12,13 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError, ParamValidationError
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+)
 
 from rotation_lab.model.secrets_manager import REGION
 from secret_rotation import aws, errors
@@ -218,7 +224,19 @@ def test_an_endpoint_that_is_not_there_is_a_network_fault(monkeypatch: pytest.Mo
         client(started(30), port).describe_secret(SecretId="x")
     error = explained(caught)
     assert type(error) is errors.NetworkError
+    assert f"http://127.0.0.1:{port}," in str(error)
+    assert "`endpoint_url`" in str(error)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://secretsmanager.eu-west-1.amazonaws.com/", "https://secretsmanager.cn-north-1.amazonaws.com.cn/", ""],
+)
+def test_an_address_of_aws_that_does_not_answer_needs_a_route(url: str) -> None:
+    error = aws.explain(ConnectTimeoutError(endpoint_url=url), "secretsmanager:DescribeSecret")
+    assert type(error) is errors.NetworkError
     assert "VPC endpoint" in str(error)
+    assert "endpoint_url" not in str(error)
 
 
 @pytest.mark.parametrize("error", [NoCredentialsError(), NoRegionError()])
