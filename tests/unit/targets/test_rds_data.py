@@ -235,7 +235,7 @@ def test_the_verifier_is_the_one_that_clients_of_postgresql_log_in_with(
     session = Session([["root"]])
     rds_data.Postgresql("%").change_password(session, "app", password)  # type: ignore[arg-type]
     escaped = re.sub(r"[^A-Za-z0-9]", lambda found: f"\\x{ord(found[0]):02x}", scram.verifier(password))
-    assert session.sent[1].endswith(f" PASSWORD E'{escaped}'")
+    assert session.sent[0].endswith(f" PASSWORD E'{escaped}'")
 
 
 # The probe, and what an answer proves.
