@@ -25,7 +25,7 @@ module "rotation" {
   source   = "../.."
   name     = "app-credentials"
   secrets  = { app = "%(app)s" }
-  function = { timeout = %(timeout)s }
+  schedule = %(schedule)s
   tags     = { team = "a" }
 }
 """
@@ -39,8 +39,8 @@ class Deployed:
     terraform: Terraform
     app: str
 
-    def write(self, timeout: int) -> None:
-        text = CONFIGURATION % {"app": self.app, "timeout": timeout}
+    def write(self, schedule: str) -> None:
+        text = CONFIGURATION % {"app": self.app, "schedule": schedule}
         (self.terraform.directory / "main.tf").write_text(text)
 
     def rotate(self, secret: str) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def deployed(
     user = deployer(aws, policy(aws.client("lambda").meta.region_name))
     terraform = Terraform(directory, {**environment, **aws.environment, **user}, tmp_path_factory.mktemp("deployer"))
     deployed = Deployed(aws, terraform, app)
-    deployed.write(60)
+    deployed.write('{ expression = "rate(10 days)" }')
     terraform.init()
     with aws_provider(terraform):
         terraform.apply()
@@ -87,11 +87,13 @@ def deployed(
 
 
 def test_the_deployer_s_policy_is_enough_to_apply_and_to_change(deployed: Deployed) -> None:
-    deployed.write(61)
+    """With a change of which the provider once kept the former value (hashicorp/terraform-provider-aws#34188)."""
+    deployed.write("{ days = 5 }")
     deployed.terraform.apply()
     assert deployed.terraform.plan() is False
+    about = deployed.aws.client("secretsmanager").describe_secret(SecretId=deployed.app)
+    assert about["RotationRules"] == {"AutomaticallyAfterDays": 5}
     assert deployed.aws.settle(deployed.app)["result"] == "ok"
-    assert deployed.aws.client("secretsmanager").describe_secret(SecretId=deployed.app)["RotationEnabled"]
 
 
 def test_a_secret_that_names_the_function_and_is_not_in_its_call_is_not_served(deployed: Deployed) -> None:
