@@ -15,6 +15,7 @@ import pytest
 from rotation_lab.sandbox.client import Sandbox
 from tests.e2e.stack import _plan_text
 from tools.dev.attached import aws_provider
+from tools.dev.providers import ROOT
 from tools.dev.terraform import Terraform
 
 NAME = "life"
@@ -96,17 +97,22 @@ def test_neither_plan_nor_state_holds_a_line_of_source(life: Life) -> None:
         assert "def " not in text
 
 
-def test_code_that_was_changed_outside_terraform_is_reported_and_can_be_restored(life: Life) -> None:
+def change_code(life: Life) -> None:
+    """Change it outside Terraform; the next plan says so."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("lambda_function.py", "lambda_handler = print")
-    client, current = life.aws.client("lambda"), life.current()
-    before = client.get_function_configuration(FunctionName=NAME)["CodeSha256"]
-    client.update_function_code(FunctionName=NAME, ZipFile=buffer.getvalue())
+    life.aws.client("lambda").update_function_code(FunctionName=NAME, ZipFile=buffer.getvalue())
     code, output = life.terraform.run("plan", f"-state={life.terraform.state_path}")
     assert code == 1
     assert "changed outside Terraform" in output
     assert "-replace=" in output
+
+
+def test_code_that_was_changed_outside_terraform_is_reported_and_can_be_restored(life: Life) -> None:
+    client, current = life.aws.client("lambda"), life.current()
+    before = client.get_function_configuration(FunctionName=NAME)["CodeSha256"]
+    change_code(life)
     life.terraform.plan(out=life.plan, flags=[f"-replace={FUNCTION}"])
     life.terraform.apply(plan=life.plan)
     assert client.get_function_configuration(FunctionName=NAME)["CodeSha256"] == before
@@ -153,7 +159,10 @@ def test_a_partial_arn_that_looks_whole_is_not_found_and_the_whole_one_is_then_r
     assert code == 1
     assert "ResourceNotFoundException" in output
     life.write(secrets={"app": life.secret, "partial": whole}, role={"path": "/rotation/"})
-    assert life.actions() == {'aws_secretsmanager_secret_rotation.this["partial"]': ["create"]}
+    assert life.actions() == {
+        'aws_secretsmanager_secret_rotation.this["partial"]': ["create"],
+        "aws_iam_role_policy.function[0]": ["update"],  # it lists the secrets
+    }
 
 
 @pytest.mark.parametrize("option", ["-destroy", "-refresh-only"])
@@ -172,3 +181,36 @@ def test_a_build_file_that_is_gone_stops_neither_destroy_nor_refresh(life: Life,
     code, output = life.terraform.run("plan", f"-state={life.terraform.state_path}")
     assert code == 1
     assert 'target.file is "my_target.py"' in output
+
+
+def rotates(life: Life) -> bool:
+    life.aws.client("secretsmanager").rotate_secret(SecretId=life.secret)
+    return bool(life.aws.settle(life.secret)["result"] == "ok") and life.actions() == {}
+
+
+def test_a_package_that_is_given_lives_through_the_same(life: Life) -> None:
+    """Code changed outside, a function that was tainted or deleted outside, and at last a file that is gone."""
+    package = life.terraform.directory / "package.zip"
+    with zipfile.ZipFile(package, "w") as archive:
+        for path in sorted((ROOT / "lambda_src").rglob("*.*")):
+            if path.suffix in (".py", ".json"):
+                archive.write(path, path.relative_to(ROOT / "lambda_src"))
+    life.write(package={"path": "package.zip"})
+    life.terraform.apply()
+    change_code(life)
+    life.terraform.plan(out=life.plan, flags=[f"-replace={FUNCTION}"])
+    life.terraform.apply(plan=life.plan)
+    assert rotates(life)
+    life.terraform.run("taint", f"-state={life.terraform.state_path}", FUNCTION)
+    life.terraform.apply()
+    assert rotates(life)
+    life.aws.client("lambda").delete_function(FunctionName=NAME)
+    life.terraform.apply()
+    assert rotates(life)
+    package.unlink()
+    for option in ("-destroy", "-refresh-only"):
+        code, output = life.terraform.run("plan", option, f"-state={life.terraform.state_path}")
+        assert code == 0, output
+    code, output = life.terraform.run("plan", f"-state={life.terraform.state_path}")
+    assert code == 1
+    assert 'package.path is "package.zip"' in output
