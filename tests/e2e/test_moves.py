@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,6 +75,8 @@ def moves(
 ) -> Iterator[Moves]:
     one, two = (aws.client("secretsmanager").create_secret(Name=f"moves/{name}")["ARN"] for name in ("one", "two"))
     aws.client("logs").create_log_group(logGroupName="/aws/lambda/moves-first")
+    trust = {"Version": "2012-10-17", "Statement": []}
+    aws.client("iam").create_role(RoleName="moves-first", AssumeRolePolicyDocument=json.dumps(trust))
     directory = tree / "examples/moves"
     directory.mkdir()
     terraform = Terraform(directory, {**environment, **aws.environment}, tmp_path_factory.mktemp("moves"))
@@ -97,6 +100,12 @@ def test_a_log_group_that_exists_is_taken_over(moves: Moves) -> None:
     assert group["retentionInDays"] == 30
 
 
+def test_a_role_that_exists_is_taken_over(moves: Moves) -> None:
+    iam = moves.aws.client("iam")
+    assert iam.list_role_policies(RoleName="moves-first")["PolicyNames"] == ["rotation"]
+    assert "lambda.amazonaws.com" in str(iam.get_role(RoleName="moves-first")["Role"]["AssumeRolePolicyDocument"])
+
+
 def test_renamed_and_moved_secrets_do_not_rotate_at_once_and_rotation_stays_on(moves: Moves) -> None:
     before = moves.versions()
     recipes = [recipe for recipe in RECIPES if recipe.startswith("moved")]
@@ -116,4 +125,14 @@ def test_renamed_and_moved_secrets_do_not_rotate_at_once_and_rotation_stays_on(m
     }
     moves.terraform.apply()
     assert moves.versions()[0] == before[0]
+    assert moves.terraform.plan() is False
+
+
+def test_a_rotation_that_exists_and_is_imported_does_not_rotate_at_once(moves: Moves) -> None:
+    before = moves.versions()
+    address = 'module.credentials.aws_secretsmanager_secret_rotation.this["app"]'
+    moves.terraform.run("state", "rm", f"-state={moves.terraform.state_path}", address)
+    moves.write(AFTER + re.sub(r"arn:[^\"]+", moves.one, _recipe(address)))
+    assert "1 imported" in moves.terraform.apply()
+    assert moves.versions() == before
     assert moves.terraform.plan() is False
