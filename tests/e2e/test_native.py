@@ -20,8 +20,9 @@ def test_terraform_test_passes(environment: dict[str, str], tree: Path, tmp_path
     assert " passed, 0 failed" in output
 
 
-def test_a_caller_s_own_tests_need_no_values_for_mocks(environment: dict[str, str], tree: Path, tmp_path: Path) -> None:
-    """With the files of the page: under `mock_provider "aws" {}` each value is a random word."""
+def test_a_caller_s_own_tests_need_the_mocks_of_the_page(
+    environment: dict[str, str], tree: Path, tmp_path: Path
+) -> None:
     directory = tree / "examples/mocked"
     (directory / "tests").mkdir(parents=True)
     configuration, tests = re.findall(r"```hcl\n(.*?)```", PAGE, re.DOTALL)

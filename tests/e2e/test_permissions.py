@@ -18,6 +18,8 @@ from tools.dev.terraform import Terraform
 
 NAME = "app-credentials"
 """The call of the page's policy."""
+INSTEAD = ["lambda:ListLayers"]
+"""AWS asks for lambda:GetLayerVersion of the layer's version where the provider reads one by its ARN."""
 CONFIGURATION = """
 provider "aws" {}
 
@@ -60,7 +62,8 @@ def policy(region: str) -> dict[str, Any]:
 
 
 def deployer(aws: Sandbox, allowed: dict[str, Any]) -> dict[str, str]:
-    """The environment of a user with this policy."""
+    """The environment of a user with this policy, and what the emulator under the sandbox asks for in another's place."""
+    allowed["Statement"].append({"Effect": "Allow", "Action": INSTEAD, "Resource": "*"})
     iam = aws.client("iam")
     iam.create_user(UserName="deployer")
     iam.put_user_policy(UserName="deployer", PolicyName="deployer", PolicyDocument=json.dumps(allowed))
