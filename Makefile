@@ -131,6 +131,9 @@ check: lint $(CHECKS)/.installed ## Run all checks: those of `make lint`, tflint
 	@actionlint=$(call GO_TOOL,actionlint); "$$actionlint" -shellcheck $(VENV)/bin/shellcheck
 	$(call phase,security of the configuration: checkov)
 	@$(CHECKS)/bin/checkov --config-file tools/dev/checks/checkov.yaml
+	@# It passes over a file that it cannot parse, without failing.
+	@for file in *.tf modules/*/*.tf examples/*/*.tf; do test ! -f "$$file" || \
+		$(CHECKS)/bin/hcl2tojson "$$file" >/dev/null || { echo "checkov cannot parse $$file" >&2; exit 1; }; done
 
 DOCS_OPTIONS := -c tools/dev/checks/terraform-docs.yml --output-file README.md --output-mode inject
 

@@ -90,12 +90,12 @@ variable "keys" {
   # Each as a pointer with a slash after it: what is inside of another begins with that one.
   validation {
     condition = alltrue(flatten([
-      for places in [{ for key in distinct(compact(coalesce(var.keys, []))) : key => startswith(key, "/") ? "${key}/" : "/${replace(replace(key, "~", "~0"), "/", "~1")}/" }] : [
+      for places in [zipmap(distinct(compact(coalesce(var.keys, []))), [for key in distinct(compact(coalesce(var.keys, []))) : startswith(key, "/") ? "${key}/" : "/${replace(replace(key, "~", "~0"), "/", "~1")}/"])] : [
         for key, place in places : [for other, inner in places : key == other || !startswith(inner, place)]
       ]
     ]))
     error_message = "keys has entries that name the same value, or one inside of the other: ${join(", ", flatten([
-      for places in [{ for key in distinct(compact(coalesce(var.keys, []))) : key => startswith(key, "/") ? "${key}/" : "/${replace(replace(key, "~", "~0"), "/", "~1")}/" }] : [
+      for places in [zipmap(distinct(compact(coalesce(var.keys, []))), [for key in distinct(compact(coalesce(var.keys, []))) : startswith(key, "/") ? "${key}/" : "/${replace(replace(key, "~", "~0"), "/", "~1")}/"])] : [
         for key, place in places : [for other, inner in places : "${jsonencode(key)} and ${jsonencode(other)}" if key != other && startswith(inner, place)]
       ]
     ]))}. Each needs a value of its own."

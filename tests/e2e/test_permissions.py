@@ -62,7 +62,7 @@ def policy(region: str) -> dict[str, Any]:
 
 
 def deployer(aws: Sandbox, allowed: dict[str, Any]) -> dict[str, str]:
-    """The environment of a user with this policy, and what the emulator under the sandbox asks for in another's place."""
+    """The environment of a user with this policy, and with what the sandbox's emulator asks for instead."""
     allowed["Statement"].append({"Effect": "Allow", "Action": INSTEAD, "Resource": "*"})
     iam = aws.client("iam")
     iam.create_user(UserName="deployer")
