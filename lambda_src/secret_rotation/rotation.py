@@ -405,17 +405,16 @@ class Rotation:
             )
 
     def _is_made_from_current(self, context: Context) -> bool:
-        issued = self._issued_keys(context)
-        if issued is None or self._function.settings.overwrite_json:
-            return True
-        pending, current = context.pending.document, context.current
+        issued, pending, current = self._issued_keys(context), context.pending.document, context.current
         try:
+            if not self._function.settings.templates.hold(pending):
+                return False
+            if issued is None or self._function.settings.overwrite_json:
+                return True
             if self._keys is None:
                 pending.check_plain()
                 return True
             pending.find(self._keys)
-            if not self._function.settings.templates.hold(pending):
-                return False
         except SecretError:
             return False
         return current is None or pending.agrees(current.document, self._function.settings.changed_keys | set(issued))

@@ -23,7 +23,8 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from rotation_lab.sandbox.client import Sandbox
-from rotation_lab.services import process, rabbitmq
+from rotation_lab.services import postgresql, process, rabbitmq, redis_server
+from tests.recipes.standins import Operations, Passwords, client
 from tests.terraform.plans import ROOT
 
 Document = Mapping[str, Any]
@@ -46,6 +47,8 @@ class Running:
     """What stands for it on the page, such as the host → what it is here."""
     clients: Mapping[str, Any] = field(default_factory=dict)
     """AWS services."""
+    waited: Callable[[float], None] | None = None
+    """Called when the function waits, with the seconds."""
     pause: float = 0.0
     """Seconds after which createSecret may be repeated, where the function waits for another run."""
     count: Callable[[], int] | None = None
@@ -404,16 +407,108 @@ def _cognito() -> Iterator[Running]:
         )
 
 
+# Stand-ins for AWS services over real servers.
+
+
+@contextlib.contextmanager
+def _redis(
+    name: str, secret: Document, service: str, page_host: str, make: Callable[[Passwords], Operations]
+) -> Iterator[Running]:
+    """``name``: the Redis user."""
+    with redis_server.start(tls=False) as server:
+
+        def accept(passwords: list[str]) -> None:
+            server.run("ACL", "SETUSER", name, "reset", "on", "~*", "+@all", *(f">{one}" for one in passwords))
+
+        users = Passwords(accept, PASSWORD)
+        here = f'"host": "localhost", "port": "{server.port}", "tls": "disable"'
+        yield Running(
+            f"Redis {redis_server.version()}, with a stand-in for {service}",
+            secret,
+            lambda found: server.accepts(name, found.get("password") or found["token"]),
+            written={f'"host": "{page_host}"': here},
+            clients={service: client(service, make(users))},
+        )
+
+
+def _elasticache_user() -> AbstractContextManager[Running]:
+    def make(users: Passwords) -> Operations:
+        def modify(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+            users.set(*asked["Passwords"])
+            return {"UserId": asked["UserId"], "Status": "modifying"}
+
+        return {"ModifyUser": modify, "DescribeUsers": lambda _: {"Users": [{"Status": users.status("active")}]}}
+
+    return _redis("app", {"password": PASSWORD}, "elasticache", "c0.cache.amazonaws.com", make)
+
+
+def _memorydb_user() -> AbstractContextManager[Running]:
+    def make(users: Passwords) -> Operations:
+        def update(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+            users.set(*asked["AuthenticationMode"]["Passwords"])
+            return {"User": {"Name": asked["UserName"], "Status": "modifying"}}
+
+        return {"UpdateUser": update, "DescribeUsers": lambda _: {"Users": [{"Status": users.status("active")}]}}
+
+    return _redis("app", {"password": PASSWORD}, "memorydb", "c0.memorydb.amazonaws.com", make)
+
+
+def _elasticache_token() -> AbstractContextManager[Running]:
+    def make(users: Passwords) -> Operations:
+        def modify(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+            rotates = asked["AuthTokenUpdateStrategy"] == "ROTATE"
+            users.set(*([users.accepted[-1]] if rotates else []), asked["AuthToken"])
+            return {"ReplicationGroup": {"Status": "modifying"}}
+
+        def describe(_: Mapping[str, Any]) -> Mapping[str, Any]:
+            status = users.status("available")
+            pending = {} if status == "available" else {"AuthTokenStatus": "ROTATING"}
+            return {"ReplicationGroups": [{"Status": status, "PendingModifiedValues": pending}]}
+
+        return {"ModifyReplicationGroup": modify, "DescribeReplicationGroups": describe}
+
+    return _redis("default", {"token": PASSWORD}, "elasticache", "master.app.cache.amazonaws.com", make)
+
+
+@contextlib.contextmanager
+def _postgresql(service: str, operation: str, written: str) -> Iterator[Running]:
+    """The change is applied in the background, and nothing says when."""
+    with postgresql.start() as server:
+        role = server.credential()
+        users = Passwords(lambda passwords: role.set_password(role.name, passwords[0]), PASSWORD)
+
+        def modify(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+            users.set(asked["MasterUserPassword"])
+            return {}
+
+        here = f'"host": "localhost", "port": "{server.port}", "tls_ca": {json.dumps(server.ca)}'
+        yield Running(
+            f"PostgreSQL {postgresql.version()}, with a stand-in for {service}",
+            {"username": role.name, "dbname": "postgres", "password": PASSWORD},
+            lambda found: server.accepts(found["username"], found["password"]),
+            written={written: here},
+            clients={service: client(service, {operation: modify})},
+            waited=users.wait,
+        )
+
+
 PROOFS: Mapping[str, Callable[[], AbstractContextManager[Running]]] = {
     "api-gateway-key": _api_gateway,
     "cognito-user": _cognito,
     "devpi": _devpi,
+    "elasticache-token": _elasticache_token,
+    "elasticache-user": _elasticache_user,
     "etcd": _etcd,
     "influxdb-1": _influxdb,
     "jupyterhub": _jupyterhub,
     "kinto": _kinto,
+    "memorydb-user": _memorydb_user,
     "pocketbase": _pocketbase,
     "rabbitmq": _rabbitmq,
+    "rds-master": lambda: _postgresql("rds", "ModifyDBInstance", '"host": "app.c0.eu-central-1.rds.amazonaws.com"'),
+    "redshift-admin": lambda: _postgresql(
+        "redshift", "ModifyCluster", '"host": "app.c0.eu-central-1.redshift.amazonaws.com", "port": "5439"'
+    ),
     "ses-smtp": _ses,
     "ssm-parameter": _ssm,
 }

@@ -158,14 +158,24 @@ def test_a_service_issues_nothing_while_a_template_cannot_be_filled_in(manager: 
     assert json.loads(str(manager.secrets[arn].text()))["URL"] == "db://app:issued@h"
 
 
+class IssuesAnything(Service):
+    """It does not say which keys it issues."""
+
+    def create_secret(self, _: Context) -> dict[str, str]:
+        return {"password": "issued"}
+
+
+@pytest.mark.parametrize("kind", [Service, IssuesAnything])
 @pytest.mark.parametrize("step", ["setSecret", "finishSecret"])
-def test_a_value_that_does_not_follow_does_not_become_current(manager: SecretsManager, step: str) -> None:
+def test_a_value_that_does_not_follow_does_not_become_current(
+    manager: SecretsManager, step: str, kind: type[Service]
+) -> None:
     """Who may write a version could otherwise send an application to another server."""
     arn = manager.create(FOLLOWS)
     forged = FOLLOWS.replace("old-password", "new").replace("@h", "@elsewhere.example.com")
     token = manager.put(arn, forged, labels=(PENDING,))
     with refused(errors.PendingMismatchError, token):
-        RotationFunction(manager, Service("old-password"), **TEMPLATES)(step, arn, token)
+        RotationFunction(manager, kind("old-password"), **TEMPLATES)(step, arn, token)
 
 
 def test_a_log_shows_nothing_that_follows(manager: SecretsManager, capsys: pytest.CaptureFixture[str]) -> None:
