@@ -272,6 +272,23 @@ def test_the_certificate_of_the_service_is_verified() -> None:
         assert world.account.opens(json.dumps(world.value()))
 
 
+@pytest.mark.parametrize("who", ["{{login.value}}", "{{admin}}"])
+def test_a_session_is_opened_for_the_requests_that_name_it_and_not_shown(
+    running: issuer.Issuer, who: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    world = World(running)
+    admin = json.dumps(world.account.others("", 0)["admin"])
+    world.settings["admin_secret_arn"] = world.manager.create(admin, name="admin")
+    world.calls["session"] = {"url": f"{running.url}/{world.account.name}/session", "body": {"value": who}}
+    for step in ("list", "issue", "revoke"):
+        world.calls[step]["token"] = "{{session./token}}"
+    for _ in range(2):
+        world.function().rotate(world.arn)
+    assert world.ids() == ["id1", "id2"]
+    assert world.account.opens(json.dumps(world.value()))
+    assert "session-" not in "".join(capfd.readouterr())
+
+
 def test_two_requests_set_a_value_of_ours_and_may_be_repeated(running: issuer.Issuer) -> None:
     world = World(running, described.ours, ("value",), ours=True)
     function, token = world.function(), world.manager.rotate(world.arn)

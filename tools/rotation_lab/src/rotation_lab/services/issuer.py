@@ -10,6 +10,7 @@ POST   /ACCOUNT/keys            {"name": ...}: issue a key: {"key": {"id", "valu
 DELETE /ACCOUNT/keys/ID         204, or 404
 PUT    /ACCOUNT/draft           {"value": ...}: prepare a value of the caller's ...
 POST   /ACCOUNT/apply           ... which replaces all keys now; 409 where none is prepared
+POST   /ACCOUNT/session         {"value": ...}: log in: {"token"}, which is a bearer too
 GET, PUT /state/ACCOUNT         what the service keeps of an account, for tests
 """
 
@@ -79,7 +80,10 @@ class _Handler(BaseHTTPRequestHandler):
             return _state(method, path[1], body)
         account = _accounts.get(path[0], Account())
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not token or token not in (account.admin, *(key["value"] for key in account.keys)):
+        tokens = [account.admin, *(key["value"] for key in account.keys)]
+        if path[1:] == ["session"]:
+            return (200, {"token": f"session-{body['value']}"}) if body["value"] in tokens else (401, None)
+        if token.removeprefix("session-") not in tokens:
             return 401, None
         return _ACTIONS[method, "/".join(path[1:2])](account, path[-1], body)
 
