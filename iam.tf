@@ -51,16 +51,10 @@ locals {
         Resource = "*" # the action has no resource, so no condition on one either
       },
       {
-        Sid      = "WriteLogs"
+        Sid      = "UseOwnLog" # diagnose reads what the steps of a rotation said
         Effect   = "Allow"
-        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-        Resource = "${local.log_group_arn}:*"
-      },
-      {
-        Sid      = "ReadOwnLog" # diagnose: what the steps of a rotation said
-        Effect   = "Allow"
-        Action   = "logs:FilterLogEvents"
-        Resource = [local.log_group_arn, "${local.log_group_arn}:*"] # AWS checks both forms
+        Action   = ["logs:CreateLogStream", "logs:FilterLogEvents", "logs:PutLogEvents"]
+        Resource = [local.log_group_arn, "${local.log_group_arn}:*"] # AWS checks both forms for FilterLogEvents
       },
     ],
     var.alarms == null ? [] : [

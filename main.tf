@@ -148,6 +148,10 @@ resource "aws_lambda_function" "rotation" {
       error_message = "${local.call}package.path is ${jsonencode(local.function_zip)}, which is not on disk. The zip must be there at plan and at apply."
     }
     precondition {
+      condition     = 0 <= local.verify_wait && local.verify_wait <= local.verify_most # here, since each resource with a check is longer in the state
+      error_message = "${local.call}verify.wait is ${local.verify_wait}; allowed are 0 to ${local.verify_most} seconds, 5 less than function.timeout. Change verify.wait or function.timeout; verify = null does not ask."
+    }
+    precondition {
       condition     = length(var.function.layers) <= local.layers_allowed
       error_message = "${local.call}function.layers has ${length(var.function.layers)} entries; allowed are ${local.layers_allowed}. Lambda allows 5, of which the module uses one for its code and one for target.file."
     }
@@ -206,7 +210,7 @@ resource "aws_lambda_permission" "secrets_manager" {
 }
 
 resource "aws_secretsmanager_secret_rotation" "this" {
-  for_each = local.secrets
+  for_each = { for key, arn in local.secrets : key => arn if var.enable_rotation }
 
   secret_id           = each.value
   rotation_lambda_arn = aws_lambda_function.rotation.arn

@@ -59,3 +59,11 @@ variable "rotate_immediately" {
   default     = true
   nullable    = false
 }
+
+# A pause, such as a change freeze. The name is that of the provider's own argument.
+variable "enable_rotation" {
+  description = "Whether the secrets rotate. False turns rotation off and keeps all else. To turn it on again is to create the rotations anew: with `rotate_immediately` every secret then rotates at once."
+  type        = bool
+  default     = true
+  nullable    = false
+}

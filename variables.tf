@@ -773,3 +773,15 @@ variable "tags" {
   default     = {}
   nullable    = false
 }
+
+variable "verify" {
+  description = <<-EOT
+    Wait at apply for the rotations that it starts, and fail with the reason if one fails; null: do not ask. Only what is known
+    to be wrong fails. A plan asks nothing; an apply asks again when secrets, schedule, settings or code have changed.
+    - `wait`: seconds to wait at most; by default `function.timeout` less 5, and at most 55. It ends once all have rotated.
+  EOT
+  type = object({
+    wait = optional(number)
+  })
+  default = {}
+}

@@ -81,6 +81,32 @@ run "a_plain_call_rotates_plain_text_every_30_days" {
   }
 }
 
+run "a_pause_keeps_the_function_and_asks_nothing" {
+  command = plan
+
+  variables {
+    enable_rotation = false
+  }
+
+  assert {
+    condition     = length(aws_secretsmanager_secret_rotation.this) == 0 && length(aws_lambda_invocation.verify) == 0
+    error_message = "There must be no rotation, and nothing to verify."
+  }
+}
+
+run "an_apply_is_not_verified_where_it_is_not_to_be" {
+  command = plan
+
+  variables {
+    verify = null
+  }
+
+  assert {
+    condition     = length(aws_lambda_invocation.verify) == 0
+    error_message = "The function must not be asked."
+  }
+}
+
 run "no_secrets_make_a_function_without_rotations" {
   command = plan
 
@@ -89,8 +115,8 @@ run "no_secrets_make_a_function_without_rotations" {
   }
 
   assert {
-    condition     = length(aws_secretsmanager_secret_rotation.this) == 0
-    error_message = "There must be no rotation."
+    condition     = length(aws_secretsmanager_secret_rotation.this) == 0 && length(aws_lambda_invocation.verify) == 0
+    error_message = "There must be no rotation, and nothing to verify."
   }
 }
 

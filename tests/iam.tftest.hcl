@@ -27,7 +27,7 @@ variables {
   secrets = { app = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf" }
 }
 
-run "four_statements_are_enough_and_name_the_secrets" {
+run "three_statements_are_enough_and_name_the_secrets" {
   command = plan
 
   variables {
@@ -68,15 +68,9 @@ run "four_statements_are_enough_and_name_the_secrets" {
           Resource = "*"
         },
         {
-          Sid      = "WriteLogs"
-          Effect   = "Allow"
-          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-          Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"
-        },
-        {
-          Sid    = "ReadOwnLog"
+          Sid    = "UseOwnLog"
           Effect = "Allow"
-          Action = "logs:FilterLogEvents"
+          Action = ["logs:CreateLogStream", "logs:FilterLogEvents", "logs:PutLogEvents"]
           Resource = [
             "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app",
             "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*",
@@ -127,8 +121,7 @@ run "every_feature_grants_what_it_needs_and_no_more" {
         "secretsmanager:ListSecretVersionIds",
       ]
       GeneratePasswords  = "secretsmanager:GetRandomPassword"
-      WriteLogs          = ["logs:CreateLogStream", "logs:PutLogEvents"]
-      ReadOwnLog         = "logs:FilterLogEvents"
+      UseOwnLog          = ["logs:CreateLogStream", "logs:FilterLogEvents", "logs:PutLogEvents"]
       UseSecretKeys      = ["kms:Decrypt", "kms:GenerateDataKey"]
       DescribeSecretKeys = "kms:DescribeKey"
       GenerateKeyPairs   = ["kms:GenerateDataKeyPair"]
@@ -151,8 +144,7 @@ run "every_feature_grants_what_it_needs_and_no_more" {
     condition = { for statement in jsondecode(aws_iam_role_policy.function[0].policy).Statement : statement.Sid => statement.Resource } == {
       RotateSecrets          = ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf"]
       GeneratePasswords      = "*"
-      WriteLogs              = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"
-      ReadOwnLog             = ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app", "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"]
+      UseOwnLog              = ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app", "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"]
       UseSecretKeys          = ["arn:aws:kms:eu-central-1:123456789012:key/1"]
       DescribeSecretKeys     = ["arn:aws:kms:eu-central-1:123456789012:key/1"]
       GenerateKeyPairs       = ["arn:aws:kms:eu-central-1:123456789012:key/2"]
@@ -284,7 +276,7 @@ run "in_another_partition_every_arn_is_of_it" {
   }
 
   assert {
-    condition     = length(regexall("arn:aws:", aws_iam_role_policy.function[0].policy)) == 0 && length(regexall("arn:aws-cn:[a-z]+:cn-north-1:123456789012:", aws_iam_role_policy.function[0].policy)) == 5
+    condition     = length(regexall("arn:aws:", aws_iam_role_policy.function[0].policy)) == 0 && length(regexall("arn:aws-cn:[a-z]+:cn-north-1:123456789012:", aws_iam_role_policy.function[0].policy)) == 4
     error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
   }
 }

@@ -21,7 +21,7 @@ from .logs import Log
 from .rotation import Function, Rotation
 from .store import Secrets, Store
 from .target import Target
-from .verdict import FINE, MOVING, QUIET, Facts, Verdict, decide, worst
+from .verdict import FINE, MOVING, QUIET, Facts, decide, worst
 
 STEP = "diagnose"
 RESERVE = 5.0
@@ -90,23 +90,31 @@ def _is(value: object, kinds: type | tuple[type, ...]) -> bool:
     return isinstance(value, kinds) and (isinstance(value, str) or 0 <= value <= 900)  # type: ignore[operator]
 
 
-def run(request: Request, function: Function, log: Log, present: Present) -> Report:
-    """The report. Raises ``DiagnosisError`` when it is to fail and something is wrong."""
+def run(request: Request, load: Callable[[], Function], log: Log, present: Present) -> Report:
+    """The report. Raises ``DiagnosisError`` when it is to fail and something is wrong.
+
+    ``load`` makes what the function needs for any rotation; where that fails, it is what is wrong with every secret.
+    """
+    try:
+        function = load()
+    except Exception as error:  # noqa: BLE001  # whatever comes is a finding
+        facts = (Facts(secret_id, now(), unread=present(error)) for secret_id in request.secret_ids)
+        return _answer(request, [_entry(each, log) for each in facts])
     found = Diagnosis(request, function, log, present)
     found.wait()
-    entries = [found.entry(secret_id) for secret_id in request.secret_ids]
     settings = function.settings
-    report = {
-        "verdict": worst(entry["verdict"] for entry in entries),
-        "rotations_to_revoke": catalogue.rotations_to_revoke(settings.target or "none", settings.target_settings),
-        "secrets": entries,
-    }
+    needed = catalogue.rotations_to_revoke(settings.target or "none", settings.target_settings)
+    return _answer(request, [found.entry(secret_id) for secret_id in request.secret_ids], rotations_to_revoke=needed)
+
+
+def _answer(request: Request, entries: Sequence[Report], **more: object) -> Report:
+    verdict = worst(entry["verdict"] for entry in entries)
     if not request.fail:
-        return report
+        return {"verdict": verdict, **more, "secrets": entries}
     wrong = [f"{entry['secret_id']} is {entry['verdict']}. {entry['reason']}" for entry in entries if not _fine(entry)]
     if wrong:
         raise DiagnosisError(" ".join(wrong))
-    return {"verdict": report["verdict"], "unsettled": [e["secret_id"] for e in entries if e["verdict"] != "healthy"]}
+    return {"verdict": verdict, "unsettled": [e["secret_id"] for e in entries if e["verdict"] != "healthy"]}
 
 
 def _fine(entry: Report) -> bool:
@@ -180,7 +188,7 @@ class Diagnosis:
         facts = self._facts(secret_id)
         if facts.unread is None and facts.about.deleted is None:
             facts = self._examined(facts)
-        return self._shown(facts, decide(facts))
+        return _entry(facts, self._log, self._unread)
 
     def _examined(self, facts: Facts) -> Facts:
         store = self._store(facts.secret_id)
@@ -233,38 +241,41 @@ class Diagnosis:
             settings.password_key,
         )
 
-    def _shown(self, facts: Facts, verdict: Verdict) -> Report:
-        """Without a value: what a target or a document gave as a reason passes the filter of the log."""
-        about = facts.about
-        return {
-            "secret_id": facts.secret_id,
-            "verdict": verdict.name,
-            "reason": self._log.clean(verdict.reason),
-            "commands": list(verdict.commands),
-            "rotation": {
-                "enabled": about.rotation_enabled,
-                "last_rotated": _iso(about.last_rotated),
-                "next_rotation": _iso(about.next_rotation),
-                "rules": about.rules,
-            },
-            "versions": [self._version(facts, version) for version in about.labels],
-            "log": "read" if self._unread is None else str(self._unread),
-            "problem": None if facts.problem is None else self._log.clean(str(facts.problem)),
-        }
 
-    def _version(self, facts: Facts, version: str) -> Report:
-        tried = version in facts.logins
-        words = facts.words if version == facts.pending else ()
-        return {
-            "version_id": version,
-            "labels": sorted(facts.about.labels[version]),
-            "created": _iso(facts.made.get(version)),
-            "opens": facts.logins[version] is None if tried else None,
-            "steps": [
-                {"step": w.step, "at": _iso(w.at), "error": w.error, "message": self._log.clean(w.message)}
-                for w in words
-            ],
-        }
+def _entry(facts: Facts, log: Log, unread: RotationError | None = None) -> Report:
+    """Without a value: what a target or a document gave as a reason passes the filter of the log."""
+    about, verdict = facts.about, decide(facts)
+    return {
+        "secret_id": facts.secret_id,
+        "verdict": verdict.name,
+        "reason": log.clean(verdict.reason),
+        "commands": list(verdict.commands),
+        "rotation": {
+            "enabled": about.rotation_enabled,
+            "last_rotated": _iso(about.last_rotated),
+            "next_rotation": _iso(about.next_rotation),
+            "rules": about.rules,
+        },
+        "versions": [_version(facts, version, log) for version in about.labels],
+        "log": "read" if unread is None else str(unread),
+        "problem": None if facts.problem is None else log.clean(str(facts.problem)),
+    }
+
+
+def _version(facts: Facts, version: str, log: Log) -> Report:
+    tried = version in facts.logins
+    words = facts.words if version == facts.pending else ()
+    return {
+        "version_id": version,
+        "labels": sorted(facts.about.labels[version]),
+        "created": _iso(facts.made.get(version)),
+        "opens": facts.logins[version] is None if tried else None,
+        "steps": [_step(word, log) for word in words],
+    }
+
+
+def _step(word: Word, log: Log) -> Report:
+    return {"step": word.step, "at": _iso(word.at), "error": word.error, "message": log.clean(word.message)}
 
 
 def _check_same_service(rotation: Rotation, subject: Credential, current: Credential | None) -> None:

@@ -107,7 +107,7 @@ def _looked(event: Mapping[str, Any], context: LambdaContext, log: Log) -> Repor
         return watch.run(wanted, _function(), log)
     request = diagnose.parse(event)
     _DEADLINE.start(context)
-    return diagnose.run(request, _function(), log, lambda error: _presentable(error, log))
+    return diagnose.run(request, _function, log, lambda error: _presentable(error, log))
 
 
 def _run(event: Event, context: LambdaContext, log: Log) -> None:

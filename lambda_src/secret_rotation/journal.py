@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from . import aws, errors
 from .deadline import Deadline
-from .errors import ConfigurationError, RotationError, SecretError
+from .errors import AccessDeniedError, ConfigurationError, RotationError, SecretError
 
 _PATTERN = "{ $.duration_ms >= 0 }"
 """Each step has one such line, its last."""
@@ -33,7 +33,8 @@ class Word(NamedTuple):
     @property
     def is_lasting(self) -> bool:
         """Whether the next try meets the same: somebody has to change something first."""
-        return issubclass(self.kind, ConfigurationError | SecretError)
+        # A permission of a role that was made a moment ago may not be known everywhere yet.
+        return issubclass(self.kind, ConfigurationError | SecretError) and self.kind is not AccessDeniedError
 
 
 class Journal:

@@ -194,7 +194,9 @@ def _locked_out(facts: Facts, reason: str) -> Verdict:
 
 
 def _checks(facts: Facts) -> Verdict | None:
-    return None if facts.problem is None else _of_problem(facts, facts.problem)
+    """What the next rotation would meet, but for a value that does not open the service: that is the next rule's."""
+    is_login = isinstance(facts.problem, AuthenticationError) and facts.logins and not facts.opens
+    return None if facts.problem is None or is_login else _of_problem(facts, facts.problem)
 
 
 def _of_problem(facts: Facts, problem: RotationError) -> Verdict:

@@ -78,16 +78,16 @@ def life(
         terraform.destroy()
 
 
-def test_the_plan_of_the_smallest_call_has_at_most_200_lines(life: Life) -> None:
+def test_the_plan_of_the_smallest_call_has_at_most_220_lines(life: Life) -> None:
     lines = life.first_plan.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("  # "))
     end = next(number for number, line in enumerate(lines) if line.startswith("Plan:"))
-    assert 100 < end - start <= 200
+    assert 100 < end - start <= 220
     assert "secretsmanager:PutSecretValue" in life.first_plan  # what is granted is shown, and not "known after apply"
 
 
-def test_the_state_of_the_smallest_call_has_at_most_20_kilobytes(life: Life) -> None:
-    assert 10_000 < len(life.first_state) <= 20 * 1024
+def test_the_state_of_the_smallest_call_has_at_most_22_kilobytes(life: Life) -> None:
+    assert 10_000 < len(life.first_state) <= 22 * 1024
 
 
 def test_neither_plan_nor_state_holds_a_line_of_source(life: Life) -> None:

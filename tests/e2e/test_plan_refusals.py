@@ -93,12 +93,14 @@ CALLS: dict[str, dict[str, Any]] = {
     },
     "calls_names": described(with_field("set", OURS, headrs={})),
     "calls_values": described(with_field("set", OURS, body="{{pendng}}")),
+    "verify_wait": {"secrets": {"app": SECRET}, "verify": {"wait": 60}},
+    "verify_past": {"secrets": {"app": SECRET}, "verify": {"wait": -1}},
     "target_file": {"secrets": {"app": SECRET}, "target": {"type": "python", "file": "nowhere.py"}},
     "package_path": {"secrets": {"app": SECRET}, "package": {"path": "nowhere.zip"}},
     "layers": {"secrets": {"app": SECRET}, "function": {"layers": [LAYER] * 5}},
     "sid": {
         "secrets": {"app": SECRET},
-        "role": {"statements": {"WriteLogs": {"actions": ["s3:GetObject"], "resources": ["*"]}}},
+        "role": {"statements": {"UseOwnLog": {"actions": ["s3:GetObject"], "resources": ["*"]}}},
     },
     "policy": {
         "secrets": {"app": SECRET},
@@ -127,10 +129,12 @@ MESSAGES = {
     "account_of_a_user": ["user_arn is in the account 999999999999", "123456789012"],
     "calls_names": ["target.calls.set.headrs is unknown", "headers"],
     "calls_values": ["target.calls.set.body", "{{pendng}}"],
+    "verify_wait": ["verify.wait is 60", "0 to 55 seconds", "function.timeout"],
+    "verify_past": ["verify.wait is -1", "0 to 55 seconds", "verify = null"],
     "target_file": ['target.file is "nowhere.py"', "Give the path"],
     "package_path": ['package.path is "nowhere.zip"', "must be there"],
     "layers": ["function.layers has 5", "allowed are 4"],
-    "sid": ["role.statements", "WriteLogs", "another"],
+    "sid": ["role.statements", "UseOwnLog", "another"],
     "policy": ["10240", "role.statements", "role_name"],
 }
 

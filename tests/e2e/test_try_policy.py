@@ -61,4 +61,5 @@ def test_make_try_grants_what_the_module_grants(
     for action, (resource, condition) in tried.items():
         assert condition == module[action][1], action
         # One secret where the module's role names all, of which its condition leaves those that it rotates.
-        assert fnmatchcase(resource, module[action][0]), action
+        allowed: Any = module[action][0]
+        assert any(fnmatchcase(resource, one) for one in ([allowed] if isinstance(allowed, str) else allowed)), action

@@ -18,6 +18,8 @@ def run(line: str, client: Callable[[str], Any], folder: Path = Path()) -> Any:
     for option in options:
         if option in ("--region", "--output", "--query", "--cli-binary-format", "--cli-read-timeout"):
             next(options)
+        elif option in members and members[option][1] == "boolean":
+            found[members[option][0]] = True
         elif option in members:
             found[members[option][0]] = _value(next(options), members[option][1], folder)
         elif option.removeprefix("--no-") != option and option.replace("--no-", "--") in members:

@@ -549,6 +549,9 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "package": {"s3": {"bucket": "b", "key": "k"}},
     },
     "an own target in a package": {"target": {"type": "python"}, "package": {"s3": {"bucket": "b", "key": "k"}}},
+    "no verification": {"verify": None},
+    "a short verification": {"verify": {"wait": 0}},
+    "a pause": {"enable_rotation": False},
     "the largest function": {"function": {"memory_size": 10240, "timeout": 900, "reserved_concurrency": 10}},
 }
 

@@ -13,10 +13,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rotation_lab.model.secrets_manager import CURRENT, PENDING, STEPS, SecretsManager, ServiceError
-from secret_rotation import errors, verdict
+from secret_rotation import errors, handler, verdict
 from secret_rotation.target import Context
 from tests.support import cli
-from tests.support.function import RotationFunction, Service
+from tests.support.function import LambdaContext, RotationFunction, Service
 
 KEYS = {"SECRET_KEYS": '["password"]'}
 OLD, OTHER = "mArKeR-old-p@ss", "mArKeR-other-p@ss"
@@ -127,7 +127,7 @@ def only_under_a_label_of_somebodys_own(world: World) -> None:
 
 def denied(world: World) -> None:
     world.denied = {"PutSecretValue"}
-    world.steps()
+    world.steps(token=world.steps())
 
 
 def allowed(world: World) -> None:
@@ -330,6 +330,15 @@ def test_a_rotation_that_has_been_ordered_is_waited_for(world: World) -> None:
     world.function.on_sleep = lambda: world.steps()
     found = world.look(Wait=20)
     assert (found["verdict"], found["rotation"]["last_rotated"] is not None) == ("healthy", True)
+
+
+def test_settings_that_cannot_be_used_are_what_is_wrong_with_every_secret(world: World) -> None:
+    error = errors.SettingError("The target's file is not in the function.")
+    with mock.patch.object(handler, "_function", side_effect=error):
+        answer = handler.lambda_handler({"Step": "diagnose", "SecretIds": [world.arn, "b"]}, LambdaContext())
+    assert answer is not None
+    assert [one["verdict"] for one in answer["secrets"]] == ["failed", "failed"]
+    assert "SettingError" in answer["secrets"][0]["reason"]
 
 
 def test_one_that_is_to_fail_raises_with_the_names_and_reasons(world: World) -> None:

@@ -96,15 +96,23 @@ def test_secret(context: Context) -> None:
 
 
 def check(context: Context) -> None:
-    """Look at the user as whoever is going to change it."""
+    """Look at the user as whoever is going to change it. That its own password is refused is the test's to report."""
     server = Server.of(context, context.subject)
-    with ExitStack() as stack:
-        if administrator.is_given(context):
+    if administrator.is_given(context):
+        with ExitStack() as stack:
             connection, _ = _log_in(context, server, stack)
-        else:
-            connection = stack.enter_context(server.connect(context, server.username, context.subject.value))
-        _check_user(context, connection, server.username)
-        _user(connection, server.username)
+            _check_as(context, connection, server)
+        return
+    with (
+        suppress(AuthenticationError),
+        server.connect(context, server.username, context.subject.value) as connection,
+    ):
+        _check_as(context, connection, server)
+
+
+def _check_as(context: Context, connection: redis.Redis, server: "Server") -> None:
+    _check_user(context, connection, server.username)
+    _user(connection, server.username)
 
 
 class _Connection(redis.Connection):
