@@ -125,7 +125,8 @@ check: lint $(CHECKS)/.installed ## Run all checks: those of `make lint`, tflint
 	$(call phase,Terraform: tflint)
 	@tflint=$(call GO_TOOL,tflint); for folder in $(sort $(dir $(wildcard *.tf modules/*/*.tf examples/*/*.tf))); do \
 		"$$tflint" --chdir "$$folder" --config "$(CURDIR)/tools/dev/checks/tflint.hcl"; done
-	$(call phase,inputs and outputs of the README: terraform-docs)
+	$(call phase,tables$(comma) inputs and outputs of the README: terraform-docs)
+	@$(PYTHON) -m tools.dev.readme --check
 	@docs=$(call GO_TOOL,terraform-docs); "$$docs" $(DOCS_OPTIONS) --output-check .
 	$(call phase,GitHub workflows: actionlint)
 	@actionlint=$(call GO_TOOL,actionlint); "$$actionlint" -shellcheck $(VENV)/bin/shellcheck

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -16,9 +17,14 @@ PAGE = ROOT / "README.md"
 _CATALOGUE = ROOT / "lambda_src/secret_rotation/catalogue.json"
 
 
-def main() -> int:
-    """Write the tables."""
-    PAGE.write_text(page(PAGE.read_text("utf-8")), "utf-8")
+def main(arguments: list[str]) -> int:
+    """Write the tables, or with --check compare them; returns the exit code."""
+    before = PAGE.read_text("utf-8")
+    after = page(before)
+    if "--check" in arguments:
+        print("" if before == after else "README.md: its tables are out of date: run make docs", end="")
+        return int(before != after)
+    PAGE.write_text(after, "utf-8")
     return 0
 
 
@@ -72,4 +78,4 @@ def _heading(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))
