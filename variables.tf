@@ -87,16 +87,18 @@ variable "keys" {
     error_message = "keys has entries that are no JSON pointers: ${join(", ", [for key in compact(coalesce(var.keys, [])) : jsonencode(key) if startswith(key, "/") && can(regex("~([^01]|$)", key))])}. After ~ only 0 and 1 are allowed: write ~ in a name as ~0, and / as ~1."
   }
 
-  # Each as a pointer with a slash after it: what is inside of another begins with that one.
+  # By their pointers, which are looked up, since there may be hundreds: those that begin another one, up to a slash.
   validation {
     condition = alltrue(flatten([
-      for places in [zipmap(distinct(compact(coalesce(var.keys, []))), [for key in distinct(compact(coalesce(var.keys, []))) : startswith(key, "/") ? "${key}/" : "/${replace(replace(key, "~", "~0"), "/", "~1")}/"])] : [
-        for key, place in places : [for other, inner in places : key == other || !startswith(inner, place)]
+      for found in [zipmap([for key in distinct(compact(coalesce(var.keys, []))) : startswith(key, "/") ? key : "/${replace(replace(key, "~", "~0"), "/", "~1")}"], distinct(compact(coalesce(var.keys, []))))] : [
+        length(found) == length(distinct(compact(coalesce(var.keys, [])))),
+        [for place in keys(found) : [for depth in range(2, length(split("/", place))) : !can(found[join("/", slice(split("/", place), 0, depth))])]],
       ]
     ]))
     error_message = "keys has entries that name the same value, or one inside of the other: ${join(", ", flatten([
-      for places in [zipmap(distinct(compact(coalesce(var.keys, []))), [for key in distinct(compact(coalesce(var.keys, []))) : startswith(key, "/") ? "${key}/" : "/${replace(replace(key, "~", "~0"), "/", "~1")}/"])] : [
-        for key, place in places : [for other, inner in places : "${jsonencode(key)} and ${jsonencode(other)}" if key != other && startswith(inner, place)]
+      for found in [zipmap([for key in distinct(compact(coalesce(var.keys, []))) : startswith(key, "/") ? key : "/${replace(replace(key, "~", "~0"), "/", "~1")}"], distinct(compact(coalesce(var.keys, []))))] : [
+        [for key in setsubtract(distinct(compact(coalesce(var.keys, []))), values(found)) : "${jsonencode(found[startswith(key, "/") ? key : "/${replace(replace(key, "~", "~0"), "/", "~1")}"])} and ${jsonencode(key)}"],
+        [for place, key in found : [for depth in range(2, length(split("/", place))) : "${jsonencode(found[join("/", slice(split("/", place), 0, depth))])} and ${jsonencode(key)}" if can(found[join("/", slice(split("/", place), 0, depth))])]],
       ]
     ]))}. Each needs a value of its own."
   }
