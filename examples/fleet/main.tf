@@ -35,7 +35,8 @@ data "aws_secretsmanager_secrets" "fleet" {
 }
 
 locals {
-  found = zipmap(data.aws_secretsmanager_secrets.fleet.names, data.aws_secretsmanager_secrets.fleet.arns)
+  # The ARNs and the names are two sets, so the name is cut out of the ARN.
+  found = { for arn in data.aws_secretsmanager_secrets.fleet.arns : replace(split(":", arn)[6], "/-[^-]{6}$/", "") => arn }
 }
 
 module "rotation" {
