@@ -18,8 +18,9 @@ from tools.dev.terraform import Terraform
 
 NAME = "app-credentials"
 """The call of the page's policy."""
-INSTEAD = ["lambda:ListLayers"]
-"""AWS asks for lambda:GetLayerVersion of the layer's version where the provider reads one by its ARN."""
+INSTEAD = ["lambda:CreateFunction", "lambda:ListLayers"]
+"""What the emulator asks for on `*`. AWS asks for CreateFunction on the function's ARN, and for GetLayerVersion where
+the provider reads a layer by its ARN; the page's policy has both."""
 CONFIGURATION = """
 provider "aws" {}
 
