@@ -17,6 +17,7 @@ LAYER = f"arn:aws:lambda:eu-central-1:{ACCOUNT}:layer:drivers:1"
 REQUIRED: dict[str, dict[str, str]] = {
     "none": {},
     "redis": {},
+    "ldap": {},
     "http": {"set_url": "https://api.example.com/password", "test_url": "https://api.example.com/me"},
     "calls": {},
     "iam_access_key": {"user_arn": f"arn:aws:iam::{ACCOUNT}:user/app"},
@@ -74,6 +75,9 @@ REJECTED = [
     *_each("redis", "allowed_usernames", "separated by commas", "", "app,", ",app", "a,,b", " "),
     *_each("rds_data", "superusers", "reject, allow", "yes"),
     *_each("redis", "persist", "acl-save, config-rewrite, none", "rdb", "yes"),
+    *_each("ldap", "directory", "openldap, active_directory", "ad", "OpenLDAP", ""),
+    *_each("ldap", "start_tls", "false, true", "yes", "True"),
+    *_each("ldap", "user_base", "a distinguished name", "", "services", "=services"),
     *_each("redis", "superusers", "reject, allow", "yes"),
     *_each(
         "redis", "admin_secret_arn", SECRETS,
@@ -116,6 +120,7 @@ ACCEPTED = [
     *_each("mysql", "max_logins", "", "1", "100"),
     *_each("postgresql", "allowed_usernames", "", "app", "app_*, other user ,x"),
     *_each("redis", "persist", "", "acl-save", "config-rewrite", "none"),
+    *_each("ldap", "user_base", "", "ou=services,dc=example,dc=com", "OU = Müller, dc=com", "2.5.4.11=x"),
     *_each("redis", "admin_secret_arn", "", ADMIN, ADMIN.replace("arn:aws:", "arn:aws-us-gov:")),
     *_each(
         "http", "set_url", "",

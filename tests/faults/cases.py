@@ -10,7 +10,18 @@ from typing import Any
 from rotation_lab.crash import document
 from rotation_lab.crash.case import Case, other_arn
 from rotation_lab.model.secrets_manager import ACCOUNT, REGION
-from rotation_lab.services import data_api, door, iam, issuer, mariadb, pgbouncer, postgresql, rabbitmq, redis_server
+from rotation_lab.services import (
+    data_api,
+    door,
+    iam,
+    issuer,
+    mariadb,
+    pgbouncer,
+    postgresql,
+    rabbitmq,
+    redis_server,
+    slapd,
+)
 from rotation_lab.services.base import USER, Nothing, Service, alone
 from tests.support import described
 
@@ -178,6 +189,14 @@ PLAIN = (
         public=("account",),
         thin=True,
     ),
+    case("ldap/the user itself", PASSWORD, lambda: alone(slapd.start(tls=False)), _no_tls(), thin=True),
+    case(
+        "ldap/an administrator",
+        PASSWORD,
+        lambda: alone(slapd.start(tls=False)),
+        _no_tls(user_base=slapd.BASE, **ADMIN),
+        quick=False,
+    ),
     case(
         "iam_access_key/issued by IAM",
         iam.KEYS,
@@ -196,6 +215,7 @@ WORLDS: Mapping[str, tuple[str, ...]] = {
     "mysql": tuple(name for name in mariadb.Account.misbehaviours if name not in (mariadb.CERTIFICATE, mariadb.LOCKS)),
     "http": tuple(name for name in door.User.misbehaviours if "six seconds" not in name),
     "iam_access_key": (iam.UNKNOWN,),
+    "ldap": ("takes no password twice", "the old password has to be named"),
 }
 """Target → the odd worlds in which its cases are run again, by `make faults` without QUICK."""
 

@@ -35,6 +35,7 @@ from rotation_lab.services import (
     postgresql,
     rabbitmq,
     redis_server,
+    slapd,
     stored,
 )
 from rotation_lab.services.base import FIRST, USER, Service, Values, alone, document
@@ -218,6 +219,7 @@ TABLE: Mapping[str, Example] = {
     "iam_access_key": Example("STS", lambda aws: nullcontext(_AccessKeys(aws)), working=2),
     "key-pair": Example("OpenSSL", lambda aws: nullcontext(_KeyPairs()), working=None),
     "mysql": Example("MariaDB", lambda aws: alone(mariadb.start())),
+    "ldap": Example("OpenLDAP", lambda aws: alone(slapd.start())),
     "mysql-dual-passwords": Example("MySQL", lambda aws: alone(mysql.start()), working=2),
     "postgresql": Example("PostgreSQL", lambda aws: alone(postgresql.start())),
     "postgresql-alternating": Example("PostgreSQL", lambda aws: alone(postgresql.start()), working=2),

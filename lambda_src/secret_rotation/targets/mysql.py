@@ -48,7 +48,7 @@ _CONFIGURATION = {
     ER.BAD_DB_ERROR: "has no such database: correct 'dbname'",
     ER.HOST_NOT_PRIVILEGED: "does not admit the function's address",
     ER.SPECIFIC_ACCESS_DENIED_ERROR: "does not let the user that is logged in do this: grant it CREATE USER, and "
-    "WITH GRANT OPTION what the user has",
+    "WITH GRANT OPTION what the user has, its roles WITH ADMIN OPTION",
     ER.TABLEACCESS_DENIED_ERROR: "does not let the administrator read mysql.user: grant it SELECT",
     ER.CANNOT_USER: "could not change the account: it is not there, the administrator lacks CREATE USER, or a "
     "password policy refuses the new password (`password`)",
