@@ -38,6 +38,8 @@ resource "aws_secretsmanager_secret" "token" {
 
 # Starts new tasks, which read the new value, and ends the old ones. No function is needed for that.
 resource "aws_sfn_state_machine" "redeploy" {
+  #checkov:skip=CKV_AWS_284:One call of ECS needs no traces.
+  #checkov:skip=CKV_AWS_285:One call of ECS needs no history; its failures are in the metrics.
   name     = var.name
   role_arn = aws_iam_role.redeploy.arn
   definition = jsonencode({
