@@ -54,6 +54,7 @@ _CONFIGURATION = {
     "password policy refuses the new password (`password`)",
     ER.OPTION_PREVENTS_STATEMENT: "prevents this by an option: it is read-only (the host must be the primary), or "
     "strict-password-validation wants to see passwords",
+    3159: "takes connections over TLS only (require_secure_transport): 'tls' is 'disable'",
     1184: "ends the session at its start: correct 'init_connect', which fails for this user (SHOW GLOBAL VARIABLES)",
     1470: "does not take so long a user name: '_clone' is added to it",
     1820: "says that the password has expired: it has to be changed before anything else",
