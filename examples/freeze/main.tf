@@ -32,8 +32,9 @@ module "rotation" {
   source = "../.."
 
   name    = var.name
-  secrets = var.frozen ? {} : { token = aws_secretsmanager_secret.token.arn }
+  secrets = { token = aws_secretsmanager_secret.token.arn }
 
+  enable_rotation    = !var.frozen
   rotate_immediately = false                                                       # so that the end of a freeze does not rotate: the schedule goes on
   schedule           = { expression = "cron(0 3 ? * MON-THU *)", duration = "3h" } # never before a weekend
 }
