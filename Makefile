@@ -88,7 +88,7 @@ mysql: install debian layer .cache/mysql ## Run the tests of mysql on MySQL 8.0,
 # Samba as a domain controller needs root, and half a minute to be ready.
 .PHONY: active-directory
 active-directory: install ## Run the tests of ldap on an Active Directory domain controller (Samba).
-	@command -v samba >/dev/null || bash tools/dev/debian.sh samba
+	@bash tools/dev/debian.sh samba
 	@SAMBA=1 $(PYTHON) -m pytest --quiet -p no:xdist tests/targets/test_ldap_active_directory.py $(PYTEST)
 
 .cache/mysql:

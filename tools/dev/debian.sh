@@ -17,6 +17,11 @@ declare -A package=(
 )
 # Those that only recipes are run against.
 [ "${1:-}" != recipes ] || package+=([etcd-server]=/usr/bin/etcd [influxdb]=/usr/bin/influxd)
+# An Active Directory domain controller, for `make active-directory`.
+[ "${1:-}" != samba ] || package+=(
+    [samba-ad-dc]=/usr/sbin/samba [samba-ad-provision]=/usr/share/samba/setup [winbind]=/usr/sbin/winbindd
+    [samba-dsdb-modules]='/usr/lib/*/samba/ldb' [samba-vfs-modules]='/usr/lib/*/samba/vfs' [krb5-user]=/usr/bin/kinit
+)
 
 missing=()
 for name in "${!package[@]}"; do
