@@ -162,6 +162,7 @@ def test_a_partial_arn_that_looks_whole_is_not_found_and_the_whole_one_is_then_r
     assert life.actions() == {
         'aws_secretsmanager_secret_rotation.this["partial"]': ["create"],
         "aws_iam_role_policy.function[0]": ["update"],  # it lists the secrets
+        "aws_lambda_invocation.verify[0]": ["create"],  # it waits for the rotations, so it was not reached
     }
 
 
