@@ -138,7 +138,7 @@ def test_other_json_services_refuse_other_kinds(
     ("route", "body"),
     [
         (route, body)
-        for route in ("advance", "faults", "data-api", "calls/reset")
+        for route in ("advance", "faults", "data-api", "elasticache", "calls/reset")
         for body in (b"\xff", b"{", b"[1]", b"1", b'"x"', b"null", b'{"days": NaN}', b'{"days": 1e999}', DEEP)
     ]
     + [
@@ -155,6 +155,7 @@ def test_other_json_services_refuse_other_kinds(
         ("data-api", b'{"address": 5}'),
         ("data-api", b'{"address": "nowhere"}'),
         ("data-api", b'{"address": "host:99999"}'),
+        ("elasticache", b'{"address": "nowhere"}'),
     ],
     ids=lambda text: repr(text[:30]),
 )

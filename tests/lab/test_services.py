@@ -11,7 +11,7 @@ import pg8000.native
 import pymysql
 import pytest
 
-from rotation_lab.services import data_api, door, mariadb, postgresql, rabbitmq, redis_server, servers
+from rotation_lab.services import data_api, door, elasticache, mariadb, postgresql, rabbitmq, redis_server, servers
 from rotation_lab.services.base import FIRST, USER, Nothing, Server, Service, alone, document
 from rotation_lab.services.door import State
 from rotation_lab.services.iam import UNKNOWN, Iam
@@ -22,6 +22,7 @@ pytestmark = own("services, which are not AWS")
 STARTS: Mapping[str, Callable[[], AbstractContextManager[Server]]] = {
     "data_api": lambda: data_api.over(postgresql.start()),
     "door": door.start,
+    "elasticache": lambda: elasticache.over(redis_server.start()),
     "iam": lambda: nullcontext(Iam()),
     "mariadb": mariadb.start,
     "postgresql": postgresql.start,

@@ -28,6 +28,7 @@ from rotation_lab.sandbox.client import Sandbox
 from rotation_lab.services import (
     data_api,
     door,
+    elasticache,
     issuer,
     mariadb,
     mysql,
@@ -143,6 +144,17 @@ def _data_api(aws: Sandbox) -> Iterator[Service]:
             aws.use_data_api(None)
 
 
+@contextlib.contextmanager
+def _elasticache(aws: Sandbox) -> Iterator[Service]:
+    """A Redis whose user the sandbox's ElastiCache changes."""
+    with elasticache.over(redis_server.start()) as cache:
+        aws.use_elasticache(cache.url.removeprefix("http://"))
+        try:
+            yield cache.credential()
+        finally:
+            aws.use_elasticache(None)
+
+
 @dataclass(frozen=True)
 class _AccessKeys:
     """The sandbox's STS, which says whether it knows a key."""
@@ -214,6 +226,7 @@ def _connection_string(_: Sandbox) -> Iterator[Service]:
 TABLE: Mapping[str, Example] = {
     "database-layer": Example("PostgreSQL", lambda aws: alone(postgresql.start())),
     "derived": Example("psql", _connection_string),
+    "calls-aws": Example("Redis", _elasticache, working=2),
     "calls-issued": Example("the service issuer", lambda aws: alone(issuer.start(tls=True)), working=2),
     "http": Example("RabbitMQ", lambda aws: alone(rabbitmq.start(), may_change_itself=False)),
     "iam_access_key": Example("STS", lambda aws: nullcontext(_AccessKeys(aws)), working=2),

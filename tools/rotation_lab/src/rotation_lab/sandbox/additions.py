@@ -1,7 +1,8 @@
-"""What ministack lacks: lists of IAM that are empty here, keys of log groups, an RDS Data API over your own database.
+"""What ministack lacks: lists of IAM that are empty here, keys of log groups, APIs over your own database and Redis.
 
-ministack's own Data API needs Docker. Here a call that IAM has allowed is handed on to an HTTP server that speaks the
-same protocol; which one, ``POST /_sandbox/data-api`` says.
+ministack's own Data API needs Docker, and its ElastiCache users are not those of a Redis. Here a call that IAM has
+allowed is handed on to an HTTP server that speaks the same protocol; which one, ``POST /_sandbox/data-api`` and
+``POST /_sandbox/elasticache`` say.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _EMPTY_LISTS = {
 """What Terraform's provider asks before it deletes a user with ``force_destroy``."""
 _SECONDS = 60
 
-_data_api: list[str] = []
-"""host:port of the server, if one has been named."""
+_servers: dict[str, str] = {}
+"""Service → host:port of the server, if one has been named."""
 
 
 def apply() -> None:
@@ -33,15 +34,23 @@ def apply() -> None:
     for action, name in _EMPTY_LISTS.items():
         emulator.iam._IAM_HANDLERS.setdefault(action, _empty_list(action, name))
     emulator.replace(emulator.rds_data, "handle_request", _data_api_elsewhere)
+    emulator.replace(emulator.elasticache, "handle_request", _elasticache_elsewhere)
+    emulator.replace(emulator.iam_actions, "extract_resource_arn", _users_of_elasticache)
     emulator.replace(emulator.cloudwatch_logs, "handle_request", _keys_of_log_groups)
 
 
-def use_data_api(data: dict[str, Any]) -> None:
-    """The route: ``{"address": "host:port"}`` names the server, ``{"address": null}`` none."""
-    address = data.get("address", "")
-    if address is not None and not (isinstance(address, str) and _is_address(address)):
-        raise ValueError('address is "host:port", or null')
-    _data_api[:] = [address] if address else []
+def server_of(service: str) -> Callable[[dict[str, Any]], None]:
+    """The route of a service: ``{"address": "host:port"}`` names the server, ``{"address": null}`` none."""
+
+    def use(data: dict[str, Any]) -> None:
+        address = data.get("address", "")
+        if address is not None and not (isinstance(address, str) and _is_address(address)):
+            raise ValueError('address is "host:port", or null')
+        _servers.pop(service, None)
+        if address is not None:
+            _servers[service] = address
+
+    return use
 
 
 def _is_address(text: str) -> bool:
@@ -79,25 +88,52 @@ def _data_api_elsewhere(old: Handler) -> Handler:
     async def handle_request(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
     ) -> Answer:
-        if not _data_api:
+        if "rds-data" not in _servers:
             return await old(method, path, headers, body, query)
         # AWS reads the secret in the caller's name.
         secret, key = json.loads(body)["secretArn"], emulator.router.extract_access_key_id(headers, query)
         action = "secretsmanager:GetSecretValue"
         if emulator.iam_evaluator.enforce(key, action, "secretsmanager", emulator.region(), resource_arn=secret):
             return emulator.json_error("AccessDeniedException", f"The caller is not authorized to perform: {action}")
-        return await asyncio.to_thread(_hand_on, path, body)
+        try:
+            return await asyncio.to_thread(_hand_on, "rds-data", path, headers, body)
+        except OSError:
+            said = "The server behind the Data API does not answer."
+            return emulator.json_error("ServiceUnavailableError", said, 503)
 
     return handle_request
 
 
-def _hand_on(path: str, body: bytes) -> Answer:
-    connection = http.client.HTTPConnection(_data_api[0], timeout=_SECONDS)
+def _elasticache_elsewhere(old: Handler) -> Handler:
+    async def handle_request(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+    ) -> Answer:
+        if "elasticache" not in _servers:
+            return await old(method, path, headers, body, query)
+        try:
+            return await asyncio.to_thread(_hand_on, "elasticache", path, headers, body)
+        except OSError:
+            return emulator.xml_error("ServiceUnavailable", "The server behind ElastiCache does not answer.", 503)
+
+    return handle_request
+
+
+def _users_of_elasticache(old: Callable[..., str]) -> Callable[..., str]:
+    """For ministack a call about a user names no resource, so that a policy for one user would allow nothing."""
+
+    def arn(service: str, *request: Any) -> str:
+        *_, query, region, account = request
+        user = emulator.iam_actions._query_param(query, "UserId") if service == "elasticache" else None
+        return f"arn:aws:elasticache:{region}:{account}:user:{user}" if user else old(service, *request)
+
+    return arn
+
+
+def _hand_on(service: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+    connection = http.client.HTTPConnection(_servers[service], timeout=_SECONDS)
     try:
-        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        connection.request("POST", path, body, {"Content-Type": headers.get("content-type", "")})
         response = connection.getresponse()
         return response.status, dict(response.getheaders()), response.read()
-    except OSError:
-        return emulator.json_error("ServiceUnavailableError", "The server behind the Data API does not answer.", 503)
     finally:
         connection.close()

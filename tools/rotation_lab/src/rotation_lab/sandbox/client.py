@@ -204,6 +204,10 @@ class Sandbox:
         """Hands calls of the RDS Data API on to the server at "host:port", which speaks its protocol; None ends it."""
         self._call("POST", "data-api", {"address": address})
 
+    def use_elasticache(self, address: str | None) -> None:
+        """Hands calls of ElastiCache on to the server at "host:port", which speaks its protocol; None ends it."""
+        self._call("POST", "elasticache", {"address": address})
+
     def logs(self, function: str) -> list[str]:
         """All log lines of a function, in the order in which they were written."""
         configuration = self.client("lambda").get_function_configuration(FunctionName=function)

@@ -50,7 +50,8 @@ class Control:
             ("GET", "faults"): lambda data: faults.all(),
             ("POST", "faults"): self._add_faults,
             ("DELETE", "faults"): lambda data: faults.clear(),
-            ("POST", "data-api"): additions.use_data_api,
+            ("POST", "data-api"): additions.server_of("rds-data"),
+            ("POST", "elasticache"): additions.server_of("elasticache"),
         }
         self.started = asyncio.Event()
         """Set when ministack serves."""

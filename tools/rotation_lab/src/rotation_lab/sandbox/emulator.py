@@ -27,6 +27,7 @@ from ministack.services import cloudtrail as cloudtrail  # noqa: E402
 from ministack.services import cloudwatch as cloudwatch  # noqa: E402
 from ministack.services import cloudwatch_logs as cloudwatch_logs  # noqa: E402
 from ministack.services import ec2 as ec2  # noqa: E402
+from ministack.services import elasticache as elasticache  # noqa: E402
 from ministack.services import eventbridge as eventbridge  # noqa: E402
 from ministack.services import iam as iam  # noqa: E402
 from ministack.services import kms as kms  # noqa: E402
