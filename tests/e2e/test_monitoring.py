@@ -43,6 +43,13 @@ def eventually(found: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     return result
 
 
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A local AWS of these tests' own, since they move its clock."""
+    with Sandbox.start(attempts=2, backoff=0.05, log=tmp_path_factory.mktemp("sandbox") / "sandbox.log") as started:
+        yield started
+
+
 # Alarms.
 
 
