@@ -24,8 +24,13 @@ resource "aws_lambda_invocation" "verify" {
   })
 
   triggers = {
+    # The rules as configured: the rotation's own differ between plan and apply when a rule is removed (null, then
+    # "" or 0), which Terraform refuses here as an inconsistent final plan.
     rotations = sha1(jsonencode([
-      [for rotation in aws_secretsmanager_secret_rotation.this : [rotation.id, rotation.rotation_rules]],
+      [
+        for key, rotation in aws_secretsmanager_secret_rotation.this :
+        [rotation.id, var.schedule.days, local.expressions[key], var.schedule.duration]
+      ],
       aws_lambda_function.rotation.layers,
       aws_lambda_function.rotation.source_code_hash,
       local.environment,

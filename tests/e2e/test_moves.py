@@ -122,6 +122,9 @@ def test_renamed_and_moved_secrets_do_not_rotate_at_once_and_rotation_stays_on(m
         # They list the secrets.
         "module.credentials.aws_iam_role_policy.function[0]": ["update"],
         "module.second.aws_iam_role_policy.function[0]": ["update"],
+        # They ask about other secrets than before.
+        "module.credentials.aws_lambda_invocation.verify[0]": ["delete", "create"],
+        "module.second.aws_lambda_invocation.verify[0]": ["create"],
     }
     moves.terraform.apply()
     assert moves.versions()[0] == before[0]
