@@ -15,15 +15,15 @@ from .harness import ROOT, examine
 EDITS = {
     "generates again on a retry": (
         "python/issued by the service",
-        "made = not self._has_issued() and self._store.put_pending",
-        "made = self._store.put_pending",
+        "made = not self._has_issued() and self._store_new(",
+        "made = self._store_new(",
         "killed before setSecret secretsmanager:DescribeSecret",
         {invariants.ONE_VALUE},
     ),
     "finishes without testing": (
         "python/one key",
-        "        if self._target is not None:\n            self._target.test_secret(context)\n\n    def _check_pending",
-        "\n    def _check_pending",
+        "        if self._target is not None:\n            self._use(self._target.test_secret, context)\n\n    def _use",
+        "\n    def _use",
         "killed before setSecret secretsmanager:DescribeSecret",
         {invariants.VERIFIED},
     ),
