@@ -22,8 +22,8 @@ EDITS = {
     ),
     "finishes without testing": (
         "python/one key",
-        "        if self._target is not None:\n            self._use(self._target.test_secret, context)\n\n    def _use",
-        "\n    def _use",
+        "            self._use(self._target.test_secret, context)\n\n    def _use",
+        "            pass\n\n    def _use",
         "killed before setSecret secretsmanager:DescribeSecret",
         {invariants.VERIFIED},
     ),
