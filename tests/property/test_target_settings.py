@@ -72,7 +72,7 @@ def values(name: str, about: catalogue.Entry) -> st.SearchStrategy[str]:
     if "pattern" in about:
         kind = next((kind for kind in reversed(PLAUSIBLE) if name.endswith(kind)), None)
         known = [value for value in PLAUSIBLE.get(kind or "", []) if catalogue.is_allowed(about, value)]
-        return st.sampled_from(known) if known else st.from_regex(about["pattern"], fullmatch=True, alphabet="a.:/-1é")
+        return st.sampled_from(known) if known else st.from_regex(about["pattern"], fullmatch=True, alphabet="a.:/-1é=")
     return texts(name)
 
 
