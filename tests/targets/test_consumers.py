@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,20 +30,23 @@ Session = Callable[[], object]
 """Uses a connection that was opened before the rotation; raises when it is dead."""
 
 
-def _postgres(user: str, password: str, port: int) -> Session:
-    connection = native.Connection(user, password=password, host="localhost", port=port, database="postgres")
-    return lambda: connection.run("SELECT 1")
+@contextmanager
+def _postgres(user: str, password: str, port: int) -> Iterator[Session]:
+    with closing(native.Connection(user, password=password, host="localhost", port=port, database="postgres")) as one:
+        yield lambda: one.run("SELECT 1")
 
 
-def _mysql(user: str, password: str, port: int) -> Session:
-    connection = pymysql.connect(user=user, password=password, host="localhost", port=port)
-    return lambda: connection.ping(reconnect=False)
+@contextmanager
+def _mysql(user: str, password: str, port: int) -> Iterator[Session]:
+    with closing(pymysql.connect(user=user, password=password, host="localhost", port=port)) as one:
+        yield lambda: one.ping(reconnect=False)
 
 
-def _redis(user: str, password: str, port: int) -> Session:
-    client = redis.Redis(host="localhost", port=port, username=user, password=password, single_connection_client=True)
-    client.ping()
-    return client.ping
+@contextmanager
+def _redis(user: str, password: str, port: int) -> Iterator[Session]:
+    with redis.Redis("localhost", port, username=user, password=password, single_connection_client=True) as one:
+        one.ping()
+        yield one.ping
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Kind:
     name: str
     target: str
     start: Callable[[], AbstractContextManager[Service]]
-    session: Callable[[str, str, int], Session]
+    session: Callable[[str, str, int], AbstractContextManager[Session]]
     alternating: bool = False
 
 
@@ -120,7 +123,7 @@ class Consumers:
 
 def rotated(kind: Kind) -> Consumers:
     """What consumers have noticed of the second rotation: with two users the first one makes the other one."""
-    with kind.start() as service:
+    with kind.start() as service, ExitStack() as sessions:
         manager = SecretsManager()
         port = (service.upstream or ("", 0))[1]
         arn = manager.create(document(service, service.reset()))
@@ -133,7 +136,8 @@ def rotated(kind: Kind) -> Consumers:
         function = RotationFunction(manager, **variables)
         function.rotate(arn)
         value = json.loads(str(manager.secrets[arn].versions[str(manager.secrets[arn].holder(CURRENT))].text))
-        consumers = Consumers(service, manager, arn, kind.session(value["username"], value["password"], port))
+        session = sessions.enter_context(kind.session(value["username"], value["password"], port))
+        consumers = Consumers(service, manager, arn, session)
         manager.hooks.append(consumers.look)
         token = manager.rotate(arn)
         for step in STEPS:
