@@ -1,6 +1,7 @@
 """The catalogue: the function takes what it allows, and refuses the rest by the setting's name."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -194,3 +195,14 @@ def test_every_rule_has_a_bad_value_in_the_table() -> None:
 )  # fmt: skip
 def test_after_how_many_rotations_a_value_is_rejected(target: str, given: dict[str, str], rotations: int) -> None:
     assert catalogue.rotations_to_revoke(target, given) == rotations
+
+
+def test_no_name_stands_twice_in_one_object() -> None:
+    """Terraform refuses such a file; Python would take the last."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        assert len(names) == len(set(names)), names
+        return dict(pairs)
+
+    json.loads(Path(catalogue.__file__).with_name("catalogue.json").read_text(), object_pairs_hook=once)
