@@ -96,6 +96,7 @@ REJECTED = [
     *_each("http", "test_method", "GET", "G3T"),
     *_each("http", "set_status", "200-299", "2xx", "200,", "600", "200;204", ""),
     *_each("http", "test_status", "200-299", "200-", "20"),
+    *_each("http", "auth_token", "printable ASCII", "Ā", "a\nb"),
     *_each("http", "sigv4_service", "execute-api", "Execute API"),
     *_each("http", "sigv4_region", "eu-west-1", "eu_west"),
     *_each(
