@@ -85,22 +85,23 @@ def fill_body(kind: str, parsed: Any, values: Values) -> bytes:
     """What ``parse_body`` gave, filled in and written."""
     if kind == FORM:
         return urlencode([(fill(name, values), fill(text, values)) for name, text in parsed]).encode()
-    filled = _fill_json(parsed, values)
+
+    def write(text: str) -> str:
+        return fill(text, values)
+
+    filled = fill_json(parsed, write, write)
     return (filled if kind == TEXT else json.dumps(filled)).encode()
 
 
-def _fill_json(node: Any, values: Values) -> Any:
+def fill_json(node: Any, as_key: Callable[[str], str], as_value: Callable[[str], Any]) -> Any:
+    """A JSON value whose texts are filled in, by one function as keys and by the other as values."""
     if isinstance(node, str):
-        return fill(node, values)
+        return as_value(node)
     if isinstance(node, list):
-        return [_fill_json(item, values) for item in node]
-    if isinstance(node, dict):
-        return _fill_object(node, values)
-    return node
-
-
-def _fill_object(node: Mapping[str, Any], values: Values) -> dict[str, Any]:
-    filled = {fill(key, values): _fill_json(item, values) for key, item in node.items()}
+        return [fill_json(item, as_key, as_value) for item in node]
+    if not isinstance(node, dict):
+        return node
+    filled = {as_key(key): fill_json(item, as_key, as_value) for key, item in node.items()}
     if len(filled) < len(node):
         raise SecretError("A value of the secret that stands as a key in the body is another key of it too.")
     return filled

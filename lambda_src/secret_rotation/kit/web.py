@@ -2,7 +2,8 @@
 
 import base64
 import re
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
 from urllib.parse import SplitResult, urlsplit
 
 import boto3
@@ -18,8 +19,9 @@ from ..errors import (
     SecretError,
     SettingError,
 )
-from ..placeholders import PLACEHOLDER
-from . import address
+from ..placeholders import PLACEHOLDER, for_header
+from ..target import Context
+from . import address, certificate, tls
 from .http_client import Request
 
 LOCKED, TOO_MANY = 423, 429
@@ -79,8 +81,23 @@ def merged(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str
     return {**{name: text for name, text in headers.items() if name.lower() not in replaced}, **more}
 
 
-def basic(username: str, password: str) -> dict[str, str]:
-    """The header of basic authentication."""
+def trust(context: Context, url: SplitResult) -> ssl.SSLContext | None:
+    """How the server is verified, and who the function is there; None where the URL has no TLS."""
+    if url.scheme == "http":
+        return None
+    return tls.context({**context.settings, "tls": "verify"}, certificate.of(context), protocol="http/1.1")
+
+
+def authorization(auth: tuple[str, ...], fill: Callable[[str], str]) -> dict[str, str]:
+    """The header for a kind of authentication and its templates, which ``fill`` fills in; none where it has none."""
+    if auth[0] == "basic":
+        return _basic(*map(fill, auth[1:]))
+    if auth[0] == "bearer":
+        return {"Authorization": "Bearer " + for_header(fill(auth[1]))}
+    return {}
+
+
+def _basic(username: str, password: str) -> dict[str, str]:
     if ":" in username:
         raise SecretError("The user name has a colon, which basic authentication cannot send.")
     return {"Authorization": "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()}

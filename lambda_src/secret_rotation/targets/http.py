@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult
 
-from ..kit import administrator, certificate, http_client, tls, web
+from ..kit import administrator, http_client, web
 from ..kit.connection import Limit
 from ..kit.http_client import Request
 from ..placeholders import (
@@ -164,7 +164,7 @@ class Call:
             auth=_auth(context, f"{name}_auth"),
             expected=_statuses(context, f"{name}_status"),
             refused=_statuses(context, "refused_status"),
-            trust=_trust(context, url),
+            trust=web.trust(context, url),
         )
         call.logs_in()  # looks at every placeholder
         return call
@@ -220,7 +220,7 @@ class Call:
         if self.url.query:
             target += "?" + fill(self.url.query, values, for_url)
         headers = {name: fill(text, values, for_header) for name, text in self.headers.items()}
-        headers = web.merged(headers, _authorization(self.auth, values))
+        headers = web.merged(headers, web.authorization(self.auth, lambda text: fill(text, values)))
         return Request(self.method, self.url, target, headers, self._fill_body(values))
 
     def _fill_body(self, values: Values) -> bytes:
@@ -233,12 +233,6 @@ class Call:
 def _url(context: Context, name: str) -> SplitResult:
     what = f"The setting {name!r}"
     return web.url(what, context.setting(name), allows_http=context.setting("tls") == "disable")
-
-
-def _trust(context: Context, url: SplitResult) -> ssl.SSLContext | None:
-    if url.scheme == "http":
-        return None
-    return tls.context({**context.settings, "tls": "verify"}, certificate.of(context), protocol="http/1.1")
 
 
 def _headers(context: Context, name: str) -> dict[str, str]:
@@ -274,12 +268,3 @@ def _auth(context: Context, name: str) -> tuple[str, ...]:
 def _statuses(context: Context, name: str) -> frozenset[int]:
     bounds = (part.partition("-") for part in context.setting(name).split(","))
     return frozenset(status for first, _, last in bounds for status in range(int(first), int(last or first) + 1))
-
-
-def _authorization(auth: tuple[str, ...], values: Values) -> dict[str, str]:
-    if auth[0] == "basic":
-        username, password = (fill(text, values) for text in auth[1:])
-        return web.basic(username, password)
-    if auth[0] == "bearer":
-        return {"Authorization": "Bearer " + fill(auth[1], values, for_header)}
-    return {}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ...placeholders import PLACEHOLDER
+from ...placeholders import PLACEHOLDER, fill_json
 from ...target import ConfigurationError, Credential, SecretError
 from .pointers import find
 
@@ -64,22 +64,12 @@ def fill(text: str, sources: Sources, escape: Callable[[str], str] = str) -> str
 
 def fill_any(node: Any, sources: Sources) -> Any:
     """Fill in the texts of a JSON value. ``{{expires|epoch}}`` alone becomes a number."""
-    if isinstance(node, str):
-        alone = PLACEHOLDER.fullmatch(node)
-        filled = fill(node, sources)
+
+    def as_value(text: str) -> Any:
+        alone, filled = PLACEHOLDER.fullmatch(text), fill(text, sources)
         return int(filled) if alone and _parse(alone[1]).form == "epoch" else filled
-    if isinstance(node, list):
-        return [fill_any(item, sources) for item in node]
-    if isinstance(node, dict):
-        return _fill_object(node, sources)
-    return node
 
-
-def _fill_object(node: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
-    filled = {fill(key, sources): fill_any(item, sources) for key, item in node.items()}
-    if len(filled) < len(node):
-        raise SecretError("A value of the secret that stands as a key in the body is another key of it too.")
-    return filled
+    return fill_json(node, lambda key: fill(key, sources), as_value)
 
 
 def _parse(inner: str) -> Placeholder:

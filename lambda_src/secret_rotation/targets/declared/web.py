@@ -1,13 +1,12 @@
 """Requests over HTTP."""
 
 import json
-import ssl
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlencode
 
-from ...kit import certificate, http_client, tls, web
+from ...kit import http_client, web
 from ...kit.connection import Limit
 from ...kit.http_client import Request
 from ...placeholders import FORM, JSON, TEXT, for_header, for_url
@@ -21,8 +20,6 @@ LONGEST = 4 << 20
 """Bytes of an answer that is read."""
 _METHODS = {"set": "PUT", "list": "GET", "test": "GET"}
 _KINDS = {"body": JSON, "form": FORM, "text": TEXT}
-
-Fill = Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Web:
         request = self._fill(sources)
         if self.auth[0] == "sigv4":
             request = web.sign(self, request, *self.auth[1:])
-        trust = _trust(context, self.url)
+        trust = web.trust(context, self.url)
         limit = Limit(context.deadline.share())
         answer = http_client.send(str(self), request, limit, trust, LONGEST if reads else 0)
         status = str(answer.status)
@@ -77,7 +74,7 @@ class Web:
         if self.url.query:
             target += "?" + filling.fill(self.url.query, sources, for_url)
         headers = {name: filling.fill(text, sources, for_header) for name, text in self.headers.items()}
-        headers = web.merged(headers, _authorization(self.auth, fill))
+        headers = web.merged(headers, web.authorization(self.auth, fill))
         return Request(self.method, self.url, target, headers, self._body(sources))
 
     def _body(self, sources: Sources) -> bytes:
@@ -117,20 +114,6 @@ def _auth(described: Described, settings: Mapping[str, str], region: str | None)
             raise SettingError(f"{described.place}.auth is sigv4: set 'sigv4_region'.")
         return kind, settings["sigv4_service"], found
     return (kind,)
-
-
-def _authorization(auth: tuple[str, ...], fill: Fill) -> dict[str, str]:
-    if auth[0] == "basic":
-        return web.basic(*map(fill, auth[1:]))
-    if auth[0] == "bearer":
-        return {"Authorization": "Bearer " + for_header(fill(auth[1]))}
-    return {}
-
-
-def _trust(context: Context, url: SplitResult) -> ssl.SSLContext | None:
-    if url.scheme == "http":
-        return None
-    return tls.context({**context.settings, "tls": "verify"}, certificate.of(context))
 
 
 def _text(value: Any) -> str:
