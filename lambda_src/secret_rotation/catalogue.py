@@ -142,7 +142,7 @@ def _complete(what: str, known: Mapping[str, Entry], given: Mapping[str, str]) -
         if about.get("required") and not given.get(name):
             raise SettingError(f"{what} needs the setting {name!r}: {about['summary']}")
         if name in given and not is_allowed(about, given[name]):
-            raise SettingError(f"{what} has {name!r} = {_shown(given[name])}; allowed: {allowed(about)}.")
+            raise SettingError(f"{what} has {name!r} = {_shown(given[name])}; allowed: {allowed(about) or WHOLE}.")
     complete = {**_defaults(known, from_secret=False), **given}
     for name, about in known.items():
         _check_beside_others(what, name, about, complete)
@@ -167,6 +167,11 @@ def _defaults(known: Mapping[str, Entry], *, from_secret: bool) -> dict[str, str
     return {name: default for name, default in found if default is not None}
 
 
+WHOLE = "text without half a character"
+_ANY_TEXT = "[^\\ud800-\\udfff]*"
+"""All but half a character (a lone surrogate), which JSON can write, and which can neither be sent nor logged."""
+
+
 def is_allowed(about: Entry, value: str) -> bool:
     """Whether a setting may have this value."""
     if "allowed" in about:
@@ -174,7 +179,7 @@ def is_allowed(about: Entry, value: str) -> bool:
     if "range" in about:
         least, most = about["range"]
         return bool(_NUMBER.fullmatch(value)) and least <= int(value) <= most
-    return bool(re.fullmatch(about.get("pattern", "(?s).*"), value, re.ASCII))
+    return bool(re.fullmatch(about.get("pattern", _ANY_TEXT), value, re.ASCII))
 
 
 def allowed(about: Entry) -> str:

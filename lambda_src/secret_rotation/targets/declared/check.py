@@ -99,7 +99,7 @@ def _check_value(place: str, about: Fields, value: Any) -> None:
     if not is_kind(value):
         raise SettingError(f"{place} must be {what}.")
     if about["kind"] in ("text", "number") and not catalogue.is_allowed(about, str(value)):
-        raise SettingError(f"{place} is not allowed; allowed: {catalogue.allowed(about)}.")
+        raise SettingError(f"{place} is not allowed; allowed: {catalogue.allowed(about) or catalogue.WHOLE}.")
 
 
 def _is_texts(value: Any) -> bool:
