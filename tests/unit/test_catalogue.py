@@ -210,6 +210,6 @@ def test_no_name_stands_twice_in_one_object() -> None:
 
 def test_half_a_character_is_refused_by_the_setting_that_has_it() -> None:
     """A message could not name it: it has no bytes."""
-    with pytest.raises(SettingError, match="'access_key_id_key'.*half a character") as raised:
+    with pytest.raises(SettingError, match=r"'access_key_id_key'.*half a character") as raised:
         catalogue.target_settings("iam_access_key", {**REQUIRED["iam_access_key"], "access_key_id_key": "\ud800"})
     assert str(raised.value).encode()
