@@ -12,12 +12,10 @@ connections open for each secret, as AWS's may: a login then shows nothing of th
 
 import contextlib
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 
 import pymysql
@@ -25,6 +23,7 @@ from pg8000 import native
 
 from rotation_lab import amazon
 
+from . import posted
 from .base import USER, Login, ReadSecret, Service, Values
 from .mariadb import MariaDB
 from .postgresql import PostgreSQL
@@ -196,42 +195,19 @@ def start(server: PostgreSQL | MariaDB) -> Iterator[DataApi]:
     """Run it until the block ends."""
     api = DataApi(server)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # head and body in one packet: the second would wait for the first one's acknowledgement
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            try:
-                self._send(200, api.answer(self.path.strip("/"), json.loads(body)))
-            except DataApiError as error:
-                self._send(400, {"message": error.message}, error.code)
-
-        def _send(self, status: int, answer: Data, code: str = "") -> None:
-            text = json.dumps(answer).encode()
-            with contextlib.suppress(OSError):  # a client that gave up
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text)))
-                if code:
-                    self.send_header("x-amzn-ErrorType", code)
-                self.end_headers()
-                self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-    with Server(("127.0.0.1", 0), Handler) as http:
-        api.url = f"http://127.0.0.1:{http.server_address[1]}"
-        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    def answer(path: str, body: bytes) -> posted.Answer:
+        plain = {"Content-Type": "application/json"}
         try:
+            return 200, json.dumps(api.answer(path.strip("/"), json.loads(body))).encode(), plain
+        except DataApiError as error:
+            said = json.dumps({"message": error.message}).encode()
+            return 400, said, {**plain, **({"x-amzn-ErrorType": error.code} if error.code else {})}
+
+    try:
+        with posted.serve(answer) as api.url:
             yield api
-        finally:
-            http.shutdown()
-            api.close()
+    finally:
+        api.close()
 
 
 # The databases.

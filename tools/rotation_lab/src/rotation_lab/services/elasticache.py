@@ -13,13 +13,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from rotation_lab.model.secrets_manager import ServiceError
 
-from . import redis_server
+from . import posted, redis_server
 from .base import USER
 from .redis_server import RedisServer
 
@@ -136,29 +135,9 @@ def start(server: RedisServer) -> Iterator[ElastiCache]:
     """Run it until the block ends."""
     cache = ElastiCache(server)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # head and body in one packet
+    def answer(_: str, body: bytes) -> posted.Answer:
+        status, text = cache.answer(body)
+        return status, text, {"Content-Type": "text/xml"}
 
-        def do_POST(self) -> None:
-            status, text = cache.answer(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-            with contextlib.suppress(OSError):  # a client that gave up
-                self.send_response(status)
-                self.send_header("Content-Type", "text/xml")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-    with Server(("127.0.0.1", 0), Handler) as http:
-        cache.url = f"http://127.0.0.1:{http.server_address[1]}"
-        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        try:
-            yield cache
-        finally:
-            http.shutdown()
+    with posted.serve(answer) as cache.url:
+        yield cache
