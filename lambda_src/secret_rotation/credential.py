@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from .derived import NO_TEMPLATES, Templates
-from .document import Document
-from .errors import SecretError, SettingError, explained
+from .document import Document, whole
+from .errors import SecretError, SettingError
 from .pointers import place
 
 PUBLIC_FIELDS = frozenset(
@@ -48,7 +48,7 @@ class Credential:
         Raises ``SecretError`` as ``require`` and ``get`` do, ``SettingError`` where no setting says which key that is.
         """
         if not self.keys:
-            return _whole(self.text, "The secret")
+            return whole(self.text, "The secret")
         key = self.password_key or password_key(self.keys)
         if key is None:
             raise SettingError(f"Set 'password_key' to the one of `keys` to log in with: {', '.join(self.keys)}.")
@@ -80,7 +80,7 @@ class Credential:
         Raises ``SecretError`` when it is no whole text: JSON can write half a character, which cannot be sent.
         """
         found = self.document.get(key)
-        return default if found is None else _whole(str(found), f"The secret's key {key!r}")
+        return default if found is None else whole(str(found), f"The secret's key {key!r}")
 
     def require(self, key: str) -> str:
         """A member of a JSON secret as text. Raises ``SecretError`` when it is absent or empty."""
@@ -139,10 +139,3 @@ def _texts(value: object) -> Iterator[str]:
                 todo += items
             case dict(members):
                 todo += members.values()
-
-
-def _whole(text: str, what: str) -> str:
-    message = f"{what} holds half a character (a lone surrogate). Put a text that can be sent."
-    with explained(lambda _: SecretError(message), UnicodeEncodeError):
-        text.encode()
-    return text

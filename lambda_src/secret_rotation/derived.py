@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import quote
 
-from .document import Document
+from .document import Document, whole
 from .errors import SecretError, SettingError, explained
 from .pointers import is_inside
 
@@ -124,10 +124,7 @@ def _text(key: str, written: str) -> str:
         raise SecretError(f"The key {key!r} holds {kind}. Give it a text, or take its JSON: {{{{{key}|json}}}}.")
     if written[0] != '"':
         return written
-    text = str(json.loads(written))
-    with explained(lambda _: SecretError(f"The key {key!r} holds half a character, a lone surrogate."), UnicodeError):
-        text.encode()
-    return text
+    return whole(str(json.loads(written)), f"The key {key!r}")
 
 
 def _ses_smtp(secret_access_key: str, region: str) -> str:

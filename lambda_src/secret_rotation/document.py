@@ -267,3 +267,11 @@ def _refuse_duplicates(members: Iterable[Member], named: Collection[str]) -> Non
             name = repr(member.name) if member.name in named else "another than those to rotate"
             raise DuplicateKeyError(f"The JSON object has a key twice ({name}). Keep one of them.")
         seen.add(member.name)
+
+
+def whole(text: str, what: str) -> str:
+    """The text. Raises ``SecretError`` when it holds half a character: JSON can write that, and it cannot be sent."""
+    message = f"{what} holds half a character (a lone surrogate). Put a text that can be sent."
+    with explained(lambda _: SecretError(message), UnicodeEncodeError):
+        text.encode()
+    return text
