@@ -5,7 +5,6 @@ To look for a value that works is left to a rotation: a service may lock a user 
 AWSCURRENT is tried, and AWSPENDING only when that is refused.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 from . import catalogue
 from .credential import Credential
 from .errors import DeadlineError, DiagnosisError, MalformedEventError, NoValueError, RotationError, SecretError
-from .journal import Journal, Word
+from .journal import Journal, Word, since
 from .logs import Log
 from .rotation import Function, Rotation
 from .store import Secrets, Store
@@ -33,7 +32,6 @@ _OPTIONS: Mapping[str, type | tuple[type, ...]] = {
     "Fail": bool,
     "Refused": str,
 }
-_LOOK_BACK = timedelta(days=1)
 _PAUSES = (0.2, 0.5, 1.0, 2.0)
 """Seconds between two looks; the last one repeats."""
 
@@ -126,7 +124,7 @@ class Diagnosis:
 
     def __init__(self, request: Request, function: Function, log: Log, present: Present) -> None:
         self._request, self._function, self._log, self._present = request, function, log, present
-        self._journal = Journal(function.client, os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", ""), function.deadline)
+        self._journal = Journal(function.client, function.deadline)
         self._seen: dict[str, Facts] = {}
         self._words: Mapping[str, Sequence[Word]] = {}
         self._unread: RotationError | None = None
@@ -151,7 +149,7 @@ class Diagnosis:
             self._seen[secret_id] = self._labels(secret_id)
         begun = [facts.made.get(facts.pending, now()) for facts in self._seen.values() if facts.pending]
         if begun:
-            self._read_log(max(min(begun), now() - _LOOK_BACK))
+            self._read_log(since(begun, now()))
 
     def _labels(self, secret_id: str) -> Facts:
         facts = Facts(
@@ -170,9 +168,9 @@ class Diagnosis:
             return replace(facts, made={one.id: one.created for one in store.secrets.versions(secret_id)})
         return facts
 
-    def _read_log(self, since: datetime) -> None:
+    def _read_log(self, begin: datetime) -> None:
         try:
-            self._words, self._unread = self._journal.read(since), None
+            self._words, self._unread = self._journal.read(begin), None
         except Exception as error:  # noqa: BLE001  # the log is of help, and the rest is a report without it
             self._unread = self._present(error)
 

@@ -1,8 +1,9 @@
 """What the steps of rotations said last: the lines that end each step, in the function's own log group."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from . import aws, errors
@@ -13,6 +14,14 @@ _PATTERN = "{ $.duration_ms >= 0 }"
 """Each step has one such line, its last."""
 _PAGES = 100
 """The most answers that are read: a page holds 1 MB of lines that were looked at, matching or not."""
+
+
+_LOOK_BACK = timedelta(days=1)
+
+
+def since(begun: Iterable[datetime], now: datetime) -> datetime:
+    """From when to read on what rotations that began then have said: older lines say nothing of today."""
+    return max(min(begun), now - _LOOK_BACK)
 
 
 class Word(NamedTuple):
@@ -38,10 +47,11 @@ class Word(NamedTuple):
 
 
 class Journal:
-    """The function's log group. ``client`` makes a boto3 client for a service."""
+    """The function's own log group. ``client`` makes a boto3 client for a service."""
 
-    def __init__(self, client: Callable[..., Any], group: str, deadline: Deadline) -> None:
-        self._make_client, self._group, self._deadline = client, group, deadline
+    def __init__(self, client: Callable[..., Any], deadline: Deadline) -> None:
+        self._make_client, self._deadline = client, deadline
+        self._group = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "")
 
     def read(self, since: datetime) -> Mapping[str, Sequence[Word]]:
         """Version id → the words of its steps, oldest first. Raises ``RotationError`` where the log cannot be read."""

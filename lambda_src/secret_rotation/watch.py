@@ -4,7 +4,6 @@ ListSecrets says nearly all. It has no filter for a function, so every secret of
 Only of a rotation that has not ended the versions are asked for, and the function's log is read once for all of them.
 """
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 
 from . import diagnose
 from .errors import MalformedEventError
-from .journal import Journal, Word
+from .journal import Journal, Word, since
 from .logs import Log
 from .rotation import Function
 from .store import Secrets
@@ -25,7 +24,6 @@ LATE = timedelta(hours=1)
 """After the end of its window a secret is overdue: AWS may still be at work just then."""
 SHOWN = 100
 """The most secrets that an answer names."""
-_LOOK_BACK = timedelta(days=1)
 _ARN = re.compile(r"arn:[a-z-]+:lambda:[a-z0-9-]+:\d{12}:function:[\w-]{1,64}", re.ASCII)
 
 Report = Mapping[str, Any]
@@ -80,8 +78,7 @@ def _words(request: Request, function: Function, unfinished: Sequence[Facts]) ->
     begun = [made for facts in unfinished for version, made in facts.made.items() if version == facts.pending]
     if not begun or not request.is_own:
         return {}
-    journal = Journal(function.client, os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", ""), function.deadline)
-    return journal.read(max(min(begun), diagnose.now() - _LOOK_BACK))
+    return Journal(function.client, function.deadline).read(since(begun, diagnose.now()))
 
 
 def _judged(facts: Facts, words: Mapping[str, Sequence[Word]]) -> tuple[Facts, Verdict]:
