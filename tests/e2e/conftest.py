@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rotation_lab.sandbox.client import Sandbox
+from tests.e2e.stack import local_aws
 from tools.dev import providers
 from tools.dev.terraform import checkout
 
@@ -27,8 +28,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """The local AWS. A failed rotation is tried twice, without a wait, so that tests of failures are quick."""
-    with Sandbox.start(attempts=2, backoff=0.05, log=tmp_path_factory.mktemp("sandbox") / "sandbox.log") as started:
+    """The local AWS."""
+    with local_aws(tmp_path_factory.mktemp("sandbox")) as started:
         yield started
 
 

@@ -24,6 +24,13 @@ PLACEHOLDER = "to-be-rotated"
 """The first value of some examples, which opens nothing; the function's messages advise it."""
 
 
+@contextmanager
+def local_aws(folder: Path) -> Iterator[Sandbox]:
+    """A local AWS. A failed rotation is tried twice, without a wait, so that tests of failures are quick."""
+    with Sandbox.start(attempts=2, backoff=0.05, log=folder / "sandbox.log") as started:
+        yield started
+
+
 @dataclass
 class Stack:
     """One example or configuration after ``terraform apply``."""

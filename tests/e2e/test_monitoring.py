@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rotation_lab.sandbox.client import Sandbox
-from tests.e2e.stack import Stack, applied
+from tests.e2e.stack import Stack, applied, local_aws
 
 
 class Queue:
@@ -46,7 +46,7 @@ def eventually(found: Callable[[], Any], what: str, seconds: float = 60) -> Any:
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A local AWS of these tests' own, since they move its clock."""
-    with Sandbox.start(attempts=2, backoff=0.05, log=tmp_path_factory.mktemp("sandbox") / "sandbox.log") as started:
+    with local_aws(tmp_path_factory.mktemp("sandbox")) as started:
         yield started
 
 
