@@ -19,6 +19,8 @@ Entry = Mapping[str, Any]
 
 _FILE = Path(__file__).with_name("catalogue.json")
 _NUMBER = re.compile("0|[1-9][0-9]{0,8}")
+_KEPT = re.compile(r"\{\{\s*current\b")
+"""In requests that set a value: that of AWSCURRENT beside it."""
 _SHOWN = 100
 """Characters of a value that a message shows: Lambda cuts long ones, and what is allowed comes after it."""
 
@@ -62,14 +64,20 @@ def has_steps(kind: str) -> bool:
     return bool(targets()[kind].get("steps", True))
 
 
-def rotations_to_revoke(kind: str, settings: Mapping[str, str]) -> int:
-    """After how many rotations a service no longer accepts a value: some accept the one before the current one too."""
+def rotations_to_revoke(kind: str, settings: Mapping[str, str], described: Mapping[str, Any] | None = None) -> int:
+    """After how many rotations a service no longer accepts a value: some accept the one before the current one too.
+
+    ``described``: the requests of the target ``calls``. Those that send AWSCURRENT to be set may keep it.
+    """
     known: Mapping[str, Entry] = targets()[kind]["settings"] or {}
     chosen: list[int] = [
         about["rotations_to_revoke"].get(settings.get(name), 1)
         for name, about in known.items()
         if "rotations_to_revoke" in about
     ]
+    chosen += [int(calls()["steps"].get(step, {}).get("rotations_to_revoke", 1)) for step in described or {}]
+    if _KEPT.search(json.dumps((described or {}).get("set"))):
+        chosen.append(2)
     return max([int(targets()[kind].get("rotations_to_revoke", 1)), *chosen])
 
 

@@ -101,7 +101,7 @@ def run(request: Request, load: Callable[[], Function], log: Log, present: Prese
     found = Diagnosis(request, function, log, present)
     found.wait()
     settings = function.settings
-    needed = catalogue.rotations_to_revoke(settings.target or "none", settings.target_settings)
+    needed = catalogue.rotations_to_revoke(settings.target or "none", settings.target_settings, settings.target_calls)
     return _answer(request, [found.entry(secret_id) for secret_id in request.secret_ids], rotations_to_revoke=needed)
 
 

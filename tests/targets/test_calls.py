@@ -12,7 +12,13 @@ import pytest
 from rotation_lab.model.secrets_manager import SecretsManager
 from rotation_lab.services import issuer
 from rotation_lab.services.base import document
-from secret_rotation.errors import AuthenticationError, ConfigurationError, RotationError, SecretError
+from secret_rotation.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    RotationError,
+    SecretError,
+    ValueRefusedError,
+)
 from tests.messages import refused
 from tests.support import described
 from tests.support.function import RotationFunction
@@ -298,6 +304,19 @@ def test_two_requests_set_a_value_of_ours_and_may_be_repeated(running: issuer.Is
     for step in ("testSecret", "finishSecret"):
         function(step, world.arn, token)
     assert world.account.opens(json.dumps(world.value()))
+
+
+def test_a_request_that_refuses_the_value_by_its_rules_says_so_and_one_without_it_does_not(
+    running: issuer.Issuer,
+) -> None:
+    world = World(running, described.ours, ("value",), ours=True)
+    state = running.state(world.account.name)
+    state.shortest = 100
+    running.put(world.account.name, state)
+    function, token = world.function(), world.manager.rotate(world.arn)
+    function("createSecret", world.arn, token)
+    with refused(ValueRefusedError, "calls.set[0]", "422", "`password`"):
+        function("setSecret", world.arn, token)
 
 
 def test_a_value_that_does_not_work_ends_the_test(world: World) -> None:

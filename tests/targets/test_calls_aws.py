@@ -13,7 +13,14 @@ from rotation_lab.model.secrets_manager import SecretsManager
 from rotation_lab.services import redis_server
 from rotation_lab.services.redis_server import RedisServer
 from secret_rotation.catalogue import defaults
-from secret_rotation.errors import AccessDeniedError, AuthenticationError, AwsError, NetworkError, RotationError
+from secret_rotation.errors import (
+    AccessDeniedError,
+    AuthenticationError,
+    AwsError,
+    NetworkError,
+    RotationError,
+    ValueRefusedError,
+)
 from secret_rotation.target import Given
 from secret_rotation.targets import calls
 from tests.messages import refused
@@ -139,6 +146,15 @@ def test_an_error_of_the_operation_is_named(world: World, code: str, kind: type[
     world.function("createSecret", world.arn, token)
     world.cache.errors["ModifyUser"] = code
     with refused(kind, "elasticache:ModifyUser"):
+        world.function("setSecret", world.arn, token)
+
+
+@pytest.mark.parametrize("code", ["InvalidParameterValue", "ValidationException", "InvalidPasswordException"])
+def test_an_operation_that_refuses_the_value_by_its_rules_says_so(world: World, code: str) -> None:
+    token = world.manager.rotate(world.arn)
+    world.function("createSecret", world.arn, token)
+    world.cache.errors["ModifyUser"] = code
+    with refused(ValueRefusedError, code, "`password`"):
         world.function("setSecret", world.arn, token)
 
 

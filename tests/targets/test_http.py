@@ -28,6 +28,7 @@ from secret_rotation.errors import (
     PendingMismatchError,
     RotationError,
     SecretError,
+    ValueRefusedError,
 )
 from secret_rotation.target import Context
 from secret_rotation.targets import http
@@ -478,7 +479,7 @@ def test_an_administrator_changes_only_users_that_a_setting_allows(
 
 def test_a_refused_value_is_reported_by_the_set_request_and_not_by_the_test(service: Api) -> None:
     service.answer = lambda request: 422 if request.method == "PUT" else 401
-    with pytest.raises(ConfigurationError, match=r"PUT .*422.*'set_status'"):
+    with pytest.raises(ValueRefusedError, match=r"PUT .*422.*'set_status'.*`password`"):
         http.set_secret(administered(service))
     assert [request.method for request in service.requests] == ["GET", "PUT", "GET"]
 

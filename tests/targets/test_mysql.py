@@ -14,7 +14,14 @@ from rotation_lab.model.secrets_manager import SecretsManager
 from rotation_lab.services import mariadb, mysql
 from rotation_lab.services.base import ADMIN_PASSWORD, FIRST
 from rotation_lab.services.mariadb import MariaDB
-from secret_rotation.errors import AuthenticationError, ConfigurationError, LockedError, NetworkError, RotationError
+from secret_rotation.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    LockedError,
+    NetworkError,
+    RotationError,
+    ValueRefusedError,
+)
 from secret_rotation.kit import certificate
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import mysql as target
@@ -290,10 +297,25 @@ def test_a_server_that_judges_passwords_sees_them_while_it_logs_none(account: Ac
         for _ in range(2):  # the second time it would reject what it has
             change("second-7fK2", FIRST)
         change("third-9dQ4", "second-7fK2")
-        with pytest.raises(ConfigurationError, match="password policy"):
+        with pytest.raises(ValueRefusedError, match="password policy"):
             change("second-7fK2", "third-9dQ4")
         target.test_secret(step(account, "third-9dQ4"))
     assert "7fK2" not in account.server.log()
+
+
+@mariadb_alone
+@pytest.mark.parametrize("by_administrator", [False, True])
+def test_what_simple_password_check_refuses_is_an_error_of_its_own(account: Account, by_administrator: bool) -> None:
+    given = (administered if by_administrator else step)(account, "no digit")
+    account.server.run("SET GLOBAL general_log = 0")
+    account.server.run("INSTALL SONAME 'simple_password_check'")
+    try:
+        with pytest.raises(ValueRefusedError, match="`password`"):
+            target.set_secret(given)
+    finally:
+        account.server.run("UNINSTALL SONAME 'simple_password_check'")
+        account.server.run("SET GLOBAL general_log = 1")
+    assert account.server.accepts(account.name, FIRST)
 
 
 @pytest.mark.parametrize("by_administrator", [False, True])

@@ -34,6 +34,7 @@ from secret_rotation.errors import (
     RotationError,
     SecretError,
     TargetError,
+    ValueRefusedError,
 )
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import postgresql as target
@@ -168,6 +169,15 @@ def set_by_server(role: Role, password: str, encryption: str = "scram-sha-256") 
     role.server.owner.run(f"SET password_encryption = '{encryption}'")
     postgresql.run_quoted(role.server.owner, "ALTER ROLE %I PASSWORD %L", role.name, password)
     role.server.owner.run("RESET password_encryption")
+
+
+def test_what_the_servers_rules_refuse_is_an_error_of_its_own(role: Role) -> None:
+    """passwordcheck sees a verifier, and so whether the password is the role's name."""
+    role.server.run_quoted("ALTER ROLE %I SET session_preload_libraries = passwordcheck", role.name)
+    with pytest.raises(ValueRefusedError, match=r"22023.*`password`"):
+        target.set_secret(step(role, role.name))
+    target.set_secret(step(role, "second"))
+    assert role.server.accepts(role.name, "second")
 
 
 @pytest.mark.parametrize("password", ["ünïcode-ﬁ-\u00a0-Ⅸ", "plain-Pa55word"])

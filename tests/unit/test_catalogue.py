@@ -197,6 +197,20 @@ def test_after_how_many_rotations_a_value_is_rejected(target: str, given: dict[s
     assert catalogue.rotations_to_revoke(target, given) == rotations
 
 
+@pytest.mark.parametrize(
+    ("described", "rotations"),
+    [
+        ({"set": {"body": {"value": "{{pending}}"}}, "test": {}}, 1),
+        ({"set": {"parameters": {"Passwords": ["{{pending}}", "{{ current }}"]}}, "test": {}}, 2),
+        ({"set": [{"body": "{{pending}}"}, {"body": {"old": "{{current.key}}"}}], "test": {}}, 2),
+        ({"issue": {}, "test": {}, "revoke": {}}, 2),
+        ({"set": {}, "test": {"headers": {"x": "{{current}}"}}}, 1),
+    ],
+)
+def test_after_how_many_rotations_a_described_service_rejects_a_value(described: Any, rotations: int) -> None:
+    assert catalogue.rotations_to_revoke("calls", {}, described) == rotations
+
+
 def test_no_name_stands_twice_in_one_object() -> None:
     """Terraform refuses such a file; Python would take the last."""
 

@@ -1,7 +1,7 @@
 """``make revoke SECRET=...``: after this, the value that the secret has now opens nothing any more.
 
-It rotates, waits until the rotation has ended, rotates again where the service also accepts the value before the
-current one, and has the function try the old value once more (docs/runbooks.md). Sessions that are open stay open.
+It rotates, waits until the rotation has ended, and has the function try the old value, which some services accept for
+as long as it is the one before the current one: then it rotates again (docs/runbooks.md). Sessions that are open stay.
 
 ``--after-consumers`` asks between two rotations: consumers that have not read the new value yet would be cut off by the
 second one. Exit status: 0 the value is rejected, 1 it is not, or that is not known, 2 nothing could be done.
@@ -35,11 +35,10 @@ def revoke(make: Client, secret: str, pause: Callable[[], object], tell: Callabl
             pause()
         needed = _rotate(make, secret, tell)
         tell(f"rotation {number} of {needed} is done")
-        if number < needed:
-            continue
         entry = _look(make, secret, Login=True, Refused=leaked)["secrets"][0]
         tell(f"{entry['verdict']}: {entry['reason']}")
-        if entry["verdict"] != "failed":
+        is_to_go_on = entry["verdict"] == "failed" or (entry["verdict"] == "unknown" and number < needed)
+        if not is_to_go_on:
             return bool(entry["verdict"] == "healthy")
     return False
 

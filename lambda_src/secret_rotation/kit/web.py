@@ -18,6 +18,7 @@ from ..errors import (
     RotationError,
     SecretError,
     SettingError,
+    ValueRefusedError,
 )
 from ..placeholders import PLACEHOLDER, for_header
 from ..target import Context
@@ -27,6 +28,9 @@ from .http_client import Request
 LOCKED, TOO_MANY = 423, 429
 TRANSIENT = {408, LOCKED, 425, TOO_MANY}
 """Statuses below 500 of a request that may succeed later."""
+JUDGED = {400, 422}
+"""Statuses by which an API rejects what a request says."""
+_JUDGED = " The API's rules may refuse the new value (`password`), or the request is not what it expects."
 USUAL_HEADERS = {"User-Agent": "secret-rotation", "Accept": "*/*"}
 """Some APIs refuse a request without."""
 
@@ -114,10 +118,10 @@ def sign(what: object, request: Request, service: str, region: str) -> Request:
     return request._replace(headers=dict(signed.headers.items()))
 
 
-def problem(what: object, status: int, *, refused: bool, settings: str) -> RotationError:
+def problem(what: object, status: int, *, refused: bool, settings: str, sets: bool = False) -> RotationError:
     """What an unexpected status means. The answer's body is left out: it may repeat what was sent.
 
-    ``settings`` says which ones list the statuses.
+    ``settings`` says which ones list the statuses. ``sets``: whether the request sends the new value.
     """
     if refused:
         return AuthenticationError(f"{what} answered {status}: the value was refused.")
@@ -127,4 +131,5 @@ def problem(what: object, status: int, *, refused: bool, settings: str) -> Rotat
         return NetworkError(f"{what} answered {status}: the service is in trouble. The rotation is tried again.")
     if 300 <= status < 400 and status != 304:
         return ConfigurationError(f"{what} answered {status}. Redirects are not followed: give the final URL.")
-    return ConfigurationError(f"{what} answered {status}, which is not in {settings}")
+    kind, why = (ValueRefusedError, _JUDGED) if sets and status in JUDGED else (ConfigurationError, "")
+    return kind(f"{what} answered {status}, which is not in {settings}{why}")

@@ -213,7 +213,8 @@ class Call:
     def problem(self, status: int) -> RotationError:
         """What an unexpected status means. The message leaves out the answer's body, which may repeat what was sent."""
         listed = f"'{self.name}_status'. If it means a refused login: 'refused_status'."
-        return web.problem(self, status, refused=status in self.refused, settings=listed)
+        sets = self.name == "set" and "pending" in self._roots()
+        return web.problem(self, status, refused=status in self.refused, settings=listed, sets=sets)
 
     def _fill(self, values: Values) -> Request:
         target = fill(self.url.path, values, for_url) or "/"

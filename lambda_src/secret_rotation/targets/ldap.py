@@ -78,7 +78,7 @@ _ACTIVE_DIRECTORY: dict[str, tuple[type[RotationError], str]] = {
     "775": (LockedError, "has locked {name!r} after wrong passwords: unlock the account"),
 }
 """The ``data`` of its answer to a refused login."""
-_WRONG_OLD = "00000056"
+_WRONG_OLD, _BREAKS_RULES = "00000056", "0000052D"
 _PRIVILEGED = {500, 502, 512, 516, 518, 519, 520, 544, 548, 549, 551}
 """The last part of the SIDs of those that can change accounts or read their hashes: administrators, operators."""
 
@@ -188,6 +188,8 @@ class Server:
             kind, text = _POLICY[answer.policy]
         elif answer.code == 49 and known:
             kind, text = known[0]
+        elif answer.code == 53 and _BREAKS_RULES in answer.text:
+            kind, text = _CODES[19]
         elif answer.code == 19 and _WRONG_OLD in answer.text:
             kind, text = _CODES[16]
         made: RotationError = kind(f"{self} {text.format(name=name)} (LDAP result {answer.code}).")

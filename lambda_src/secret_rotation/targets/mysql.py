@@ -28,7 +28,7 @@ from ..target import (
 )
 from .databases import mysql_accounts as accounts
 from .databases import mysql_dual as dual
-from .databases import mysql_hashes, strategies
+from .databases import mysql_hashes, password_rules, strategies
 from .databases.strategies import Server, Session, identity, issued_keys
 
 try:
@@ -39,8 +39,6 @@ except ImportError:
 
 __all__ = ["create_secret", "identity", "issued_keys", "set_secret", "test_secret"]
 
-_POLICY = 1819
-"""Of validate_password; PyMySQL has no name for it."""
 _CONFIGURATION = {
     ER.ACCESS_DENIED_ERROR: "does not let the administrator do this: grant it, WITH GRANT OPTION, what the user has",
     1698: "does not let the administrator give the user's role to the other one: grant it that role WITH ADMIN OPTION",
@@ -50,15 +48,13 @@ _CONFIGURATION = {
     ER.SPECIFIC_ACCESS_DENIED_ERROR: "does not let the user that is logged in do this: grant it CREATE USER, and "
     "WITH GRANT OPTION what the user has, its roles WITH ADMIN OPTION",
     ER.TABLEACCESS_DENIED_ERROR: "does not let the administrator read mysql.user: grant it SELECT",
-    ER.CANNOT_USER: "could not change the account: it is not there, the administrator lacks CREATE USER, or a "
-    "password policy refuses the new password (`password`)",
+    ER.CANNOT_USER: "could not change the account: it is not there, or the administrator lacks CREATE USER",
     ER.OPTION_PREVENTS_STATEMENT: "prevents this by an option: it is read-only (the host must be the primary), or "
     "strict-password-validation wants to see passwords",
     3159: "takes connections over TLS only (require_secure_transport): 'tls' is 'disable'",
     1184: "ends the session at its start: correct 'init_connect', which fails for this user (SHOW GLOBAL VARIABLES)",
     1470: "does not take so long a user name: '_clone' is added to it",
     1820: "says that the password has expired: it has to be changed before anything else",
-    3638: "has a password history that refuses the new password (password_history, password_reuse_interval)",
     1862: "says that the password has expired: only an administrator ('admin_secret_arn') can change it",
     CR.CR_AUTH_PLUGIN_CANNOT_LOAD: "has another way for the account to log in than by a password that is known here",
 }
@@ -293,7 +289,14 @@ class MysqlSession(Session):
             except pymysql.MySQLError as error:
                 if error.args[0] not in _MAY_WANT_TO_SEE or not self._judges_passwords():
                     raise
-                self._execute(f"{start}PASSWORD(%s){tail}", *names, password)
+                with explained(self._explain_judged, pymysql.MySQLError):
+                    self._execute(f"{start}PASSWORD(%s){tail}", *names, password)
+
+    def _explain_judged(self, error: Exception) -> RotationError:
+        """MariaDB's ALTER USER answers to a password that its plugins refuse as to an account that is not there."""
+        if _number(error) != ER.CANNOT_USER:
+            return _explain(error, self._server, waited=self._waited())
+        return ValueRefusedError(f"{self._server} {password_rules.MYSQL[1819]} (error {ER.CANNOT_USER}).")
 
     def _judges_passwords(self) -> bool:
         """Whether the server wants to see passwords. Raises ``ConfigurationError`` when it would log them."""
@@ -424,10 +427,8 @@ def _by_number(number: int, server: Server) -> RotationError:
         return tls.refused(str(server))
     if number in _LOCKED:
         return LockedError(f"{server} {_LOCKED[number]} (error {number}).")
-    if number == _POLICY:
-        return ValueRefusedError(
-            f"{server} has a password policy that refuses the new password: change `password` (error {number})."
-        )
+    if number in password_rules.MYSQL:
+        return ValueRefusedError(f"{server} {password_rules.MYSQL[number]} (error {number}).")
     if number in _CONFIGURATION:
         return ConfigurationError(f"{server} {_CONFIGURATION[number]} (error {number}).")
     if number in _NOT_NOW:

@@ -156,7 +156,7 @@ class PostgresqlSession(Session):
             self._set(role, scram.verifier(former, way.exchange.iterations, way.exchange.salt))
 
     def _set(self, role: str, verifier: str) -> None:
-        self._statements.run_quoted("ALTER ROLE %I PASSWORD %L", role, verifier)
+        self._statements.set_password(role, verifier)
 
     def _former(self, username: str) -> str | None:
         current = self._context.current

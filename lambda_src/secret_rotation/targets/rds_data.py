@@ -36,10 +36,11 @@ from ..target import (
     RotationError,
     SettingError,
     TargetError,
+    ValueRefusedError,
     aws,
     explained,
 )
-from .databases import scram
+from .databases import password_rules, scram
 from .databases.mysql_accounts import changes_accounts
 from .databases.postgres_privileges import PRIVILEGED
 
@@ -389,7 +390,6 @@ _HINTS = {
     "1227": "The administrator is not allowed to: it needs the privilege CREATE USER.",
     "3D000": "There is no such database: see the setting 'dbname'.",
     "1049": "There is no such database: see the setting 'dbname'.",
-    "1819": "The password does not meet the server's policy: see the module's `password`.",
     "1064": "If passwords may have a colon, add it to `exclude_characters`: it may be taken for a parameter.",
 }
 _AWAY = {
@@ -435,6 +435,18 @@ def _explain_database(login: Login, said: str) -> RotationError:
     ):
         return AuthenticationError(f"{_ACTION}: the database refused the password of {login.who}.")
     for state in states:
+        refused = _refused_value(state)
+        if refused:
+            return ValueRefusedError(f"{_ACTION}: the database {refused}")
         if state in _HINTS:
             return ConfigurationError(f"{_ACTION}: the database refused ({state}). {_HINTS[state]}")
     return TargetError(f"{_ACTION}: the database refused ({', '.join(states) or 'it gave no code'}).")
+
+
+def _refused_value(state: str) -> str | None:
+    """What to say where the database's rules refuse a new password."""
+    if state in password_rules.POSTGRESQL:
+        return password_rules.postgresql(state)
+    if state.isdecimal() and int(state) in password_rules.MYSQL:
+        return f"{password_rules.MYSQL[int(state)]} (error {state})."
+    return None

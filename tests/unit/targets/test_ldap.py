@@ -37,6 +37,7 @@ AD = "80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, da
         (Result(19, policy=8), ValueRefusedError, "pwdInHistory"),
         (Result(19, policy=7), ConfigurationError, "pwdMinAge"),
         (Result(19, "0000052D: AtrErr: s3cret"), ValueRefusedError, "policy"),
+        (Result(53, "0000052D: SvcErr: s3cret"), ValueRefusedError, "policy"),
         (Result(19, "00000056: AtrErr: s3cret"), AuthenticationError, "old password"),
         (Result(10, "ldap://evil.example.com/s3cret"), ConfigurationError, "referral"),
         (Result(13), ConfigurationError, "TLS"),

@@ -17,6 +17,7 @@ from secret_rotation.errors import (
     RotationError,
     SettingError,
     TargetError,
+    ValueRefusedError,
 )
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import rds_data
@@ -94,7 +95,6 @@ def test_an_error_of_any_aws_service_is_named(error: Exception, kind: type[Rotat
         ("s3cret; error code: 1396", ["1396", "'user_host'"]),
         ("s3cret; Error code: 1227", ["1227", "CREATE USER"]),
         ("s3cret; Error code: 1049; SQLState: 42000", ["1049", "'dbname'"]),
-        ("s3cret; Error code: 1819", ["1819", "`password`"]),
         ("s3cret; Error code: 1064", ["1064", "`exclude_characters`", "colon"]),
     ],
 )
@@ -105,10 +105,23 @@ def test_a_refused_statement_is_named_by_its_code_with_what_to_change(code: str,
 
 @pytest.mark.parametrize(
     ("said", "named"),
-    [("s3cret", "no code"), ("SQLState: 22023", "22023"), ("SQLState: 22023; Error code: 1105", "22023, 1105")],
+    [("s3cret", "no code"), ("SQLState: 22P02", "22P02"), ("SQLState: 22P02; Error code: 1105", "22P02, 1105")],
 )
 def test_any_other_refusal_is_named_by_its_codes(said: str, named: str) -> None:
     assert_error(answer("BadRequestException", said), TargetError, named)
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ("s3cret; SQLState: 22023", "22023"),
+        ("s3cret; SQLState: P0001", "P0001"),
+        ("s3cret; Error code: 1819; SQLState: HY000", "1819"),
+        ("s3cret; error code: 3638", "3638"),
+    ],
+)
+def test_a_value_that_the_rules_refuse_is_an_error_of_its_own(said: str, named: str) -> None:
+    assert_error(answer("DatabaseErrorException", said), ValueRefusedError, named, "password")
 
 
 @pytest.mark.parametrize(

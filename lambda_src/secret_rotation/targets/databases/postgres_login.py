@@ -15,9 +15,10 @@ from ...target import (
     RotationError,
     SecretError,
     TargetError,
+    ValueRefusedError,
     explained,
 )
-from . import strategies
+from . import password_rules, strategies
 from .strategies import Server
 
 try:
@@ -206,6 +207,14 @@ def explain(
     state = answer.get("C", "")
     problem = _explain_login(state, answer.get("M", ""), server, username, has_tls=has_tls) if is_login else None
     return problem or _explain_state(state, server)
+
+
+def explain_judged(error: Exception, server: Server) -> RotationError | None:
+    """The server's rules have refused the new password; None where the error is another one."""
+    state = _state(error)
+    if state not in password_rules.POSTGRESQL_ALTER_ROLE:
+        return None
+    return ValueRefusedError(f"{server} {password_rules.postgresql(state)}")
 
 
 def _explain_login(state: str, message: str, server: Server, username: str, *, has_tls: bool) -> RotationError | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...kit import driver
-from ...target import explained
+from ...target import RotationError, explained
 from . import postgres_login as login
 from .strategies import Server
 
@@ -47,12 +47,27 @@ class Statements:
 
     def run_quoted(self, template: str, *values: str, path: str = "") -> None:
         """Run a statement that takes no parameters, with names and values that the server itself quotes."""
-        marks = {f"value{n}": value for n, value in enumerate(values)}
-        arguments = "".join(f", CAST(:{mark} AS {path}text)" for mark in marks)
-        self.run(self.run(f"SELECT {path}format('{template}'{arguments})", **marks)[0][0])
+        self.run(self._quoted(template, *values, path=path))
+
+    def set_password(self, role: str, verifier: str) -> None:
+        """ALTER ROLE. What an extension that judges passwords answers means something else of other statements."""
+        statement = self._quoted("ALTER ROLE %I PASSWORD %L", role, verifier)
+
+        def explain(error: Exception) -> RotationError:
+            return login.explain_judged(error, self._server) or self._explain(error)
+
+        with explained(explain, native.Error, OSError):
+            self._connection.run(statement)
 
     def run(self, statement: str, **values: str) -> Any:
         """Run one statement; return its rows."""
-        waited = self._channel.limit.waited
-        with explained(lambda error: login.explain(error, self._server, waited=waited()), native.Error, OSError):
+        with explained(self._explain, native.Error, OSError):
             return self._connection.run(statement, **values)
+
+    def _quoted(self, template: str, *values: str, path: str = "") -> str:
+        marks = {f"value{n}": value for n, value in enumerate(values)}
+        arguments = "".join(f", CAST(:{mark} AS {path}text)" for mark in marks)
+        return str(self.run(f"SELECT {path}format('{template}'{arguments})", **marks)[0][0])
+
+    def _explain(self, error: Exception) -> RotationError:
+        return login.explain(error, self._server, waited=self._channel.limit.waited())

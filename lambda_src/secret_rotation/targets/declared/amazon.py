@@ -1,6 +1,7 @@
 """Requests to AWS APIs, as the function's role."""
 
 import functools
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +13,14 @@ from botocore.model import OperationModel
 from botocore.validate import ParamValidator
 
 from ...placeholders import PLACEHOLDER
-from ...target import Context, SettingError, aws
+from ...target import Context, RotationError, SettingError, ValueRefusedError, aws
 from . import filling
 from .call import Reply
-from .check import Described, placeholders
+from .check import Described, placeholders, sends_new_value
 from .filling import Placeholder, Sources
 
+_JUDGED = re.compile("Invalid(Password|Parameter|Input)|Validation|Password(Policy|History)")
+"""In the codes of AWS's errors that are about what was sent."""
 SHOWN = 12
 """Names that a message lists of those that are allowed."""
 
@@ -48,7 +51,14 @@ class Amazon:
                 return Reply("200", getattr(client, xform_name(self.operation))(**parameters))
             except ClientError as error:
                 code = str(error.response.get("Error", {}).get("Code", "unknown"))
-                return Reply(code, None, aws.explain(error, action))
+                return Reply(code, None, self._problem(code, aws.explain(error, action)))
+
+    def _problem(self, code: str, problem: RotationError) -> RotationError:
+        if not (_JUDGED.search(code) and sends_new_value(self.described)):
+            return problem
+        return ValueRefusedError(
+            f"{problem} The service's rules may refuse the new value (`password`), or a parameter is wrong."
+        )
 
     def _parameters(self, sources: Sources) -> dict[str, Any]:
         return dict(filling.fill_any(self.described.fields.get("parameters", {}), sources))

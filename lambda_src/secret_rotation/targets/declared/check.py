@@ -169,6 +169,11 @@ def placeholders(each: Described) -> Iterator[tuple[str, Placeholder]]:
         yield from ((field, one) for one in found)
 
 
+def sends_new_value(each: Described) -> bool:
+    """Whether the service may reject the request because of the stored new value."""
+    return each.step == "set" and any(one.root == "pending" for _, one in placeholders(each))
+
+
 def _at(place: str) -> Callable[[Exception], SettingError]:
     return lambda error: SettingError(f"{place}: {error}")
 

@@ -4,7 +4,7 @@ import re
 import secrets
 from contextlib import suppress
 
-from ...target import AuthenticationError, AwsError, Context, RotationError
+from ...target import AuthenticationError, AwsError, Context, RotationError, ValueRefusedError
 from .call import UNANSWERED, Call, Reply
 from .step import Plan, Step
 
@@ -49,7 +49,7 @@ def _apply(step: Step, call: Call, *, is_first: bool) -> None:
 def _is_repetition(reply: Reply) -> bool:
     if reply.status in REPEATED:
         return True
-    by_aws = reply.status != UNANSWERED and isinstance(reply.problem, AwsError)
+    by_aws = reply.status != UNANSWERED and isinstance(reply.problem, AwsError | ValueRefusedError)
     return by_aws and not _ELSE.search(reply.status)
 
 

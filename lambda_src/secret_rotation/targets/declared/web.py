@@ -13,7 +13,7 @@ from ...placeholders import FORM, JSON, TEXT, for_header, for_url
 from ...target import Context, SettingError
 from . import filling
 from .call import Reply, statuses
-from .check import Described, placeholders
+from .check import Described, placeholders, sends_new_value
 from .filling import Placeholder, Sources
 
 LONGEST = 4 << 20
@@ -63,7 +63,8 @@ class Web:
         status = str(answer.status)
         refused = self.refused(status)
         listed = f"'status' of {self.described.place}. If it means a refused login: 'refused_status'."
-        problem = web.problem(self, answer.status, refused=refused, settings=listed)
+        sets = sends_new_value(self.described)
+        problem = web.problem(self, answer.status, refused=refused, settings=listed, sets=sets)
         return Reply(status, _parsed(answer.body), problem, refused)
 
     def _fill(self, sources: Sources) -> Request:

@@ -8,7 +8,7 @@ GET    /ACCOUNT                 200 for a key that works, else 401
 GET    /ACCOUNT/keys            {"keys": [{"id", "name", "created"}]}; 404 where keys are not listed
 POST   /ACCOUNT/keys            {"name": ...}: issue a key: {"key": {"id", "value"}, "at"}; 409 when there are too many
 DELETE /ACCOUNT/keys/ID         204, or 404
-PUT    /ACCOUNT/draft           {"value": ...}: prepare a value of the caller's ...
+PUT    /ACCOUNT/draft           {"value": ...}: prepare a value of the caller's (422 for a short one) ...
 POST   /ACCOUNT/apply           ... which replaces all keys now; 409 where none is prepared
 POST   /ACCOUNT/session         {"value": ...}: log in: {"token"}, which is a bearer too
 GET, PUT /state/ACCOUNT         what the service keeps of an account, for tests
@@ -48,6 +48,8 @@ class Account:
     most: int = 100
     lists: bool = True
     draft: str = ""
+    shortest: int = 0
+    """Characters that a value of the caller's must have."""
     admin: str = ADMIN_PASSWORD
 
 
@@ -114,6 +116,8 @@ def _delete(account: Account, key_id: str, _: Any) -> tuple[int, Any]:
 
 
 def _draft(account: Account, _: str, body: Any) -> tuple[int, Any]:
+    if len(body["value"]) < account.shortest:
+        return 422, None
     account.draft = body["value"]
     return 204, None
 
