@@ -21,7 +21,7 @@ locals {
   }
   call_kinds  = ["url", "action", "target"]
   call_steps  = local.catalogue.calls.steps
-  placeholder = "^\\s*((pending|current|retired|login|admin)(\\.[^|]+)?|session\\./[^|]+|rotation|mark|expires(\\|(date|epoch))?)\\s*$"
+  placeholder = "^\\s*((pending|current|retired|login|admin)(\\.[^|]+)?(\\|number)?|session(\\.(/[^|]*|header\\.[^.|]+|cookie\\.[^|]+|cookies))?(\\|number)?|rotation|mark|next|page(\\|zero)?|offset|expires(\\|(date|epoch))?)\\s*$"
 
   given_calls = merge({}, var.target.calls)
 
@@ -103,11 +103,12 @@ locals {
         for found in regexall("\\{\\{(.*?)\\}\\}", jsonencode(request.fields[name])) : {
           place = "${request.place}.${name}"
           step  = request.step
+          kinds = request.kinds
           text  = "{{${found[0]}}}"
           inner = found[0]
           root  = try(regex("^\\s*([a-z]+)", found[0])[0], "")
         }
-      ] if !contains(["values", "items", "name", "created"], name)
+      ] if !contains(["values", "items", "name", "created", "next"], name)
     ]
   ])
 
@@ -146,7 +147,7 @@ locals {
       ]
     ]),
     [
-      for one in local.call_placeholders : "${one.place} has the unknown placeholder ${one.text}; allowed: pending, current, retired, login and admin, each alone, with .KEY or with ./json/pointer; session./json/pointer; rotation, mark, expires, expires|date, expires|epoch"
+      for one in local.call_placeholders : "${one.place} has the unknown placeholder ${one.text}; allowed: pending, current, retired, login and admin, each alone, with .KEY or with ./json/pointer, and with |number; session, session./json/pointer, session.header.NAME, session.cookie.NAME and session.cookies; rotation, mark, expires, expires|date and expires|epoch; in list: next, page, page|zero and offset"
       if !can(regex(local.placeholder, one.inner))
     ],
     [
@@ -156,6 +157,14 @@ locals {
     [
       for one in local.call_placeholders : "${one.place} has ${one.text}: set target.settings.${local.call_needs[one.root]}"
       if contains(keys(local.call_needs), one.root) && !contains(keys(var.target.settings), try(local.call_needs[one.root], ""))
+    ],
+    [
+      for one in local.call_placeholders : "${one.place} has ${one.text}: of an AWS operation all pages are read. Remove it"
+      if contains(["next", "page", "offset"], one.root) && !contains(one.kinds, "url")
+    ],
+    [
+      for one in local.call_placeholders : "${one.place} has ${one.text}: say in target.calls.list.next where the answer has it"
+      if one.root == "next" && !can(local.given_calls.list.next)
     ],
     [
       for one in local.call_placeholders : "${one.place} has ${one.text}: describe the request that logs in, in calls.session"

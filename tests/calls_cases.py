@@ -10,6 +10,7 @@ TEST = {"url": f"{URL}/me", "auth": "bearer"}
 SET = {"url": URL, "auth": "bearer", "body": {"value": "{{pending}}"}}
 ISSUE = {"url": URL, "auth": "bearer", "values": {"value": "/value", "id": "/id"}}
 LIST = {"url": URL, "auth": "bearer", "items": "", "name": "/name", "values": {"id": "/id"}}
+BY_AWS = {"action": "iam:ListSSHPublicKeys", "items": "/SSHPublicKeys", "name": "/name", "values": {"id": "/id"}}
 REVOKE = {"url": f"{URL}/{{{{retired.id}}}}", "method": "DELETE"}
 ISSUED = {"list": LIST, "issue": ISSUE, "test": TEST, "revoke": REVOKE}
 OURS = {"set": SET, "test": TEST}
@@ -46,7 +47,19 @@ REJECTED: list[tuple[dict[str, Any], list[str]]] = [
         (with_field("set", OURS, text="a"), ["calls.set", "body, form, text"]),
         (with_field("set", OURS, url="https://{{pending.host}}/"), ["calls.set.url", "placeholder in the host"]),
         (with_field("set", OURS, body={"a": ["{{pendng}}"]}), ["calls.set.body", "{{pendng}}", "expires|date"]),
-        (with_field("set", OURS, body="{{session}}"), ["calls.set.body", "{{session}}"]),
+        (with_field("set", OURS, body="{{session}}"), ["calls.set.body", "{{session}}", "calls.session"]),
+        (with_field("set", OURS, body="{{session.token}}"), ["calls.set.body", "{{session.token}}", "header.NAME"]),
+        (with_field("set", OURS, body="{{mark|number}}"), ["calls.set.body", "{{mark|number}}", "|number"]),
+        (with_field("set", OURS, body="{{page}}"), ["calls.set.body", "{{page}}", "'set'"]),
+        (with_field("set", OURS, next="/next"), ["calls.set.next", "'set'"]),
+        (with_field("list", url=f"{URL}?from={{{{next}}}}"), ["calls.list.url", "{{next}}", "calls.list.next"]),
+        (with_field("list", where=["a"]), ["calls.list.where", "object"]),
+        (with_field("list", next="page/next"), ["calls.list.next", "pointer"]),
+        (with_field("list", body="{{offset|zero}}"), ["calls.list.body", "{{offset|zero}}"]),
+        (
+            {**ISSUED, "list": {**BY_AWS, "parameters": {"UserName": "{{page}}"}}},
+            ["calls.list.parameters", "{{page}}", "AWS"],
+        ),
         (with_field("set", OURS, body="{{rotation.x}}"), ["calls.set.body", "{{rotation.x}}"]),
         (with_field("set", OURS, body="{{expires|week}}"), ["calls.set.body", "{{expires|week}}"]),
         (with_field("set", OURS, body="{{expires}}"), ["calls.set.body", "'lifetime_days'"]),

@@ -14,7 +14,7 @@ import pytest
 from secret_rotation.catalogue import defaults
 from secret_rotation.target import Given
 from secret_rotation.targets import calls
-from tests.calls_cases import ISSUED, KEYS, OURS, REJECTED, SET, TEST, with_field
+from tests.calls_cases import ISSUED, KEYS, OURS, REJECTED, SET, TEST, URL, with_field
 from tests.settings_cases import ADMIN, SECRET
 from tests.terraform import plans
 from tests.terraform.test_variables import LAYERS, NETWORK
@@ -36,6 +36,17 @@ ACCEPTED = {
     "nested": with_field("set", OURS, body={"a": [1, True, None, {"b": "{{pending./a/b}} {{mark}}"}]}),
     "session": {**OURS, "session": TEST, "set": {**SET, "token": "{{session./access_token}}"}},
     "admin": with_field("set", OURS, token="{{admin.token}}", body="{{expires|epoch}}"),
+    "paged": with_field("list", url=f"{URL}?page={{{{page|zero}}}}&from={{{{offset}}}}", where={"/a": [None, "b", 1]}),
+    "next": with_field("list", url=f"{URL}?from={{{{next}}}}", next="/next"),
+    "cookies": {
+        **OURS,
+        "session": TEST,
+        "set": {
+            **SET,
+            "headers": {"Cookie": "{{session.cookies}}", "X": "{{session.header.X-A}} {{session.cookie.a_b}}"},
+            "body": {"id": "{{login.id|number}}", "n": "{{session./n|number}}", "all": "{{session}}"},
+        },
+    },
     "null": {**OURS, "set": {**SET, "status": None, "match": {"/error": None}}},
 }
 BY_REDIS = {**OURS, "test": {"target": "redis"}}

@@ -99,6 +99,7 @@ def test_the_function_reads_the_description_from_its_environment() -> None:
         ("2026-01-31T12:00:00.123456789+02:00", datetime(2026, 1, 31, 10, 0, 0, 123456, tzinfo=UTC)),
         ("2026-01-31T10:00:00", datetime(2026, 1, 31, 10, tzinfo=UTC)),
         ("2026-01-31", datetime(2026, 2, 1, tzinfo=UTC)),
+        ("Sat, 31 Jan 2026 10:00:00 +0000", datetime(2026, 1, 31, 10, tzinfo=UTC)),
         (1769853600, datetime(2026, 1, 31, 10, tzinfo=UTC)),
         (1769853600000, datetime(2026, 1, 31, 10, tzinfo=UTC)),
         ("1769853600.0", datetime(2026, 1, 31, 10, tzinfo=UTC)),

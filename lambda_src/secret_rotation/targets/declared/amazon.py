@@ -48,7 +48,7 @@ class Amazon:
         client = context.client(self.service, attempts=1) if once else context.client(self.service)
         with aws.calling(action):
             try:
-                return Reply("200", getattr(client, xform_name(self.operation))(**parameters))
+                return Reply("200", self._answer(client, parameters))
             except ClientError as error:
                 code = str(error.response.get("Error", {}).get("Code", "unknown"))
                 return Reply(code, None, self._problem(code, aws.explain(error, action)))
@@ -59,6 +59,13 @@ class Amazon:
         return ValueRefusedError(
             f"{problem} The service's rules may refuse the new value (`password`), or a parameter is wrong."
         )
+
+    def _answer(self, client: Any, parameters: Mapping[str, Any]) -> Any:
+        """Of a list all pages, where botocore knows how to turn them."""
+        name = xform_name(self.operation)
+        if self.described.step == "list" and client.can_paginate(name):
+            return client.get_paginator(name).paginate(**parameters).build_full_result()
+        return getattr(client, name)(**parameters)
 
     def _parameters(self, sources: Sources) -> dict[str, Any]:
         return dict(filling.fill_any(self.described.fields.get("parameters", {}), sources))
@@ -114,8 +121,11 @@ def _problems(model: OperationModel, parameters: Mapping[str, Any]) -> Iterator[
 
 
 def _plain(node: Any) -> Any:
-    """The parameters with a text of no meaning for each placeholder, so that no message shows more than their names."""
+    """The parameters with something of no meaning for each placeholder: a number where it is filled in as one."""
     if isinstance(node, str):
+        one = filling.alone(node)
+        if one is not None and (one.is_number or one.root == "expires"):
+            return 1 if one.is_number else "2026-01-31"
         return PLACEHOLDER.sub("placeholder", node)
     if isinstance(node, dict):
         return {key: _plain(item) for key, item in node.items()}

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any, NamedTuple, Protocol
 
 from ...target import AuthenticationError, Context, LockedError, NetworkError, RotationError, TargetError
@@ -31,6 +32,8 @@ class Reply(NamedTuple):
     """What to say of it where it is not right."""
     refused: bool = False
     """Whether the status means a refused login."""
+    headers: Message | None = None
+    """Those of an answer over HTTP."""
 
 
 class Transport(Protocol):
@@ -77,7 +80,7 @@ class Call:
 
     def send(self, context: Context, sources: Sources) -> Reply:
         """Send it and return whatever comes back."""
-        reads = any(name in self.fields for name in ("values", "match")) or self.described.step == "session"
+        reads = any(name in self.fields for name in ("values", "match")) or self.described.step in ("session", "list")
         return self.transport.send(context, sources, reads=reads, once=self.described.step == "issue")
 
     def ask(self, context: Context, sources: Sources, first: Reply | None = None, *, waits: bool = True) -> Reply:

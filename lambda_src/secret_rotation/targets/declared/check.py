@@ -15,7 +15,7 @@ from .filling import Placeholder
 KINDS = ("url", "action", "target")
 """The fields of which a request has exactly one."""
 BODIES = ("body", "form", "text")
-FROM_ANSWER = ("values", "items", "name", "created")
+FROM_ANSWER = ("values", "items", "name", "created", "next")
 """Fields that are pointers: no placeholders are filled into them."""
 
 Fields = Mapping[str, Any]
@@ -41,6 +41,7 @@ def check(given: Given) -> dict[str, tuple[Described, ...]]:
         _check_pointers(each)
         _check_together(each)
         _check_placeholders(each, given)
+        _check_pages(each)
     _check_steps(found, given)
     return found
 
@@ -132,7 +133,7 @@ def _listed(names: list[str]) -> str:
 
 def _check_pointers(each: Described) -> None:
     """Those into the answer; the catalogue has looked at the others."""
-    for field in ("values", "match"):
+    for field in ("values", "match", "where"):
         given = each.fields.get(field, {})
         for pointer in given.values() if field == "values" else given:
             if not isinstance(pointer, str) or (pointer and not pointer.startswith("/")):
@@ -176,6 +177,16 @@ def sends_new_value(each: Described) -> bool:
 
 def _at(place: str) -> Callable[[Exception], SettingError]:
     return lambda error: SettingError(f"{place}: {error}")
+
+
+def _check_pages(each: Described) -> None:
+    """What leads from one page of a list to the next."""
+    for field, placeholder in placeholders(each):
+        place = f"{each.place}.{field} has {_shown(placeholder)}"
+        if placeholder.root in filling.PAGES and "url" not in each.fields:
+            raise SettingError(f"{place}: of an AWS operation all pages are read. Remove it.")
+        if placeholder.root == "next" and "next" not in each.fields:
+            raise SettingError(f"{place}: say in {each.place}.next where the answer has it.")
 
 
 def _shown(placeholder: Placeholder) -> str:

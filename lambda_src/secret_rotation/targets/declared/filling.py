@@ -5,19 +5,28 @@ As in ``placeholders``, a value is filled into parsed structure and escaped for 
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from email.message import Message
 from typing import Any, NamedTuple
 
 from ...placeholders import PLACEHOLDER, fill_json
 from ...target import ConfigurationError, Credential, SecretError
-from .pointers import find
+from .answers import of_session
 
 FROM_SECRET = ("pending", "current", "retired", "login", "admin")
 """What is read with a key, or with a pointer, or without either for the value that rotates."""
-NAMES = ("rotation", "mark")
-FORMS = (None, "date", "epoch")
-"""How ``{{expires}}`` is written: RFC 3339, its date, or seconds."""
+NAMES = ("rotation", "mark", "next")
+PAGES = ("next", "page", "offset")
+"""What leads to the next page of a list."""
+FORMS: Mapping[str, tuple[str | None, ...]] = {
+    **dict.fromkeys((*FROM_SECRET, "session"), (None, "number")),
+    **dict.fromkeys((*NAMES, "offset"), (None,)),
+    "page": (None, "zero"),
+    "expires": (None, "date", "epoch"),
+}
+"""Root => how it may be written; ``expires`` is RFC 3339, its date, or seconds."""
 
-_NAME = re.compile(rf"({'|'.join((*FROM_SECRET, 'session', *NAMES, 'expires'))})(?:\.(.+?))?(?:\|([a-z]+))?")
+_NAME = re.compile(rf"({'|'.join(FORMS)})(?:\.(.+?))?(?:\|([a-z]+))?")
+_OF_SESSION = re.compile(r"/.*|header\.[^.]+|cookie\..+|cookies")
 
 
 class Placeholder(NamedTuple):
@@ -26,6 +35,11 @@ class Placeholder(NamedTuple):
     root: str
     key: str | None = None
     form: str | None = None
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a number where it stands alone in a JSON value."""
+        return self.form in ("epoch", "number") or self.root in ("page", "offset")
 
 
 Source = Callable[[Placeholder], str]
@@ -63,13 +77,36 @@ def fill(text: str, sources: Sources, escape: Callable[[str], str] = str) -> str
 
 
 def fill_any(node: Any, sources: Sources) -> Any:
-    """Fill in the texts of a JSON value. ``{{expires|epoch}}`` alone becomes a number."""
+    """Fill in the texts of a JSON value. A placeholder that is a number becomes one where it stands alone."""
 
     def as_value(text: str) -> Any:
-        alone, filled = PLACEHOLDER.fullmatch(text), fill(text, sources)
-        return int(filled) if alone and _parse(alone[1]).form == "epoch" else filled
+        one = alone(text)
+        if one is None:
+            return fill(text, sources)
+        if one.root == "next" and not has_page(text, sources):
+            return None
+        filled = sources[one.root](one)
+        return _number(filled, text) if one.is_number else filled
 
     return fill_json(node, lambda key: fill(key, sources), as_value)
+
+
+def alone(text: str) -> Placeholder | None:
+    """The placeholder that a text consists of."""
+    match = PLACEHOLDER.fullmatch(text)
+    return _parse(match[1]) if match else None
+
+
+def has_page(text: str, sources: Sources) -> bool:
+    """Whether there is something for ``{{next}}``, if that stands in the text: the first page has none."""
+    found = [one for one in names(text) if one.root == "next"]
+    return not found or bool(sources["next"](found[0]))
+
+
+def _number(filled: str, text: str) -> int:
+    if re.fullmatch("-?[0-9]{1,40}", filled):
+        return int(filled)
+    raise SecretError(f"{text} is not a whole number in the secret or the answer. Write it without |number.")
 
 
 def _parse(inner: str) -> Placeholder:
@@ -78,18 +115,19 @@ def _parse(inner: str) -> Placeholder:
     if found is None or not _is_whole(found):
         raise ConfigurationError(
             f"Unknown placeholder {{{{{inner}}}}}; allowed: pending, current, retired, login and admin, each alone, "
-            "with .KEY or with ./json/pointer; session./json/pointer; rotation, mark, expires, expires|date and "
-            "expires|epoch."
+            "with .KEY or with ./json/pointer, and with |number; session, session./json/pointer, session.header.NAME, "
+            "session.cookie.NAME and session.cookies; rotation, mark, expires, expires|date and expires|epoch; in "
+            "list: next, page, page|zero and offset."
         )
     return found
 
 
 def _is_whole(found: Placeholder) -> bool:
+    if found.form not in FORMS[found.root]:
+        return False
     if found.root == "session":
-        return found.form is None and (found.key or "").startswith("/")
-    if found.root == "expires":
-        return found.key is None and found.form in FORMS
-    return found.form is None and (found.root in FROM_SECRET or found.key is None)
+        return found.key is None or bool(_OF_SESSION.fullmatch(found.key))
+    return found.key is None or found.root in FROM_SECRET
 
 
 def _value(inner: str, sources: Sources) -> str:
@@ -124,14 +162,15 @@ def of_item(values: Mapping[str, str], value_key: str | None) -> Source:
     return give
 
 
-def of_answer(document: Any) -> Source:
-    """An answer, by pointers."""
+def of_answer(document: Any, headers: Message | None) -> Source:
+    """The answer that opened a session."""
 
     def give(placeholder: Placeholder) -> str:
-        found = find(document, placeholder.key or "")
-        if isinstance(found, str) and found:
+        found = of_session(document, headers, placeholder.key or "")
+        if found:
             return found
-        raise ConfigurationError(f"The answer to calls.session has no text at {placeholder.key}.")
+        place = f" at {placeholder.key}" if placeholder.key else ""
+        raise ConfigurationError(f"The answer to calls.session has no text{place}.")
 
     return give
 

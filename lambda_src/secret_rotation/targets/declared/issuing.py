@@ -24,7 +24,7 @@ from ...target import (
     RotationError,
     SecretError,
 )
-from . import filling, items
+from . import filling, items, paging
 from .call import Call, Reply
 from .filling import Source
 from .items import Item
@@ -136,7 +136,8 @@ class Issuing:
             return []
         self._step.check(call, None)
         shown = frozenset(call.fields["values"]) - {self._plan.value_key or ""}
-        found = items.of(call, self._step.must(call).document, self._step.mark, shown)
+        sources = self._step.sources(None, self._context.current)
+        found = list(items.own(call, list(paging.read(self._step, call)), sources, self._step.mark, shown))
         lost = [item for item in found if not self._step.register.holds(self._telling(item.values))]
         if not lost or self._is_accounted_for(call, found):
             return lost

@@ -10,8 +10,11 @@ from ...kit import administrator
 from ...target import Context, Credential, RotationError
 from . import filling
 from .call import Call, Reply
-from .filling import Placeholder, Source
+from .filling import Placeholder, Source, Sources
 from .register import Register
+
+FIRST: Sources = {"next": filling.of_text(""), "page": filling.of_text("1"), "offset": filling.of_text("0")}
+"""The first page of a list."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,10 @@ class Step:
 
     plan: Plan
     context: Context
-    sessions: dict[str, object] = field(default_factory=dict)
+    sessions: dict[str, Reply] = field(default_factory=dict)
     """Text of the version that logged in, or "" for the administrator => what the session request answered."""
+    page: Sources = field(default_factory=lambda: FIRST)
+    """What leads to the page of a list that is asked for."""
 
     @cached_property
     def register(self) -> Register:
@@ -86,12 +91,13 @@ class Step:
             "rotation": filling.of_text(self.rotation),
             "mark": filling.of_text(self.mark),
             "expires": self._expires,
+            **self.page,
         }
 
     def check(self, call: Call, pending: Credential | None) -> None:
         """Fill in everything that is known, so that what is missing is reported before anything is sent."""
         known = self.sources(pending, pending or self.context.current)
-        call.check({**known, "session": filling.of_text("session")})
+        call.check({**known, "session": lambda one: "1" if one.is_number else "session"})
 
     def send(self, call: Call, pending: Credential | None = None, retired: Source | None = None) -> Reply:
         """Send a request until its reply is right, logged in with the first stored value that is not refused.
@@ -138,17 +144,18 @@ class Step:
         return administrator.read(self.context)
 
     def _from_session(self, placeholder: Placeholder, login: Credential | None) -> str:
-        found = filling.of_answer(self._session(login))(placeholder)
+        reply = self._session(login)
+        found = filling.of_answer(reply.document, reply.headers)(placeholder)
         self.context.hide(found)
         return found
 
-    def _session(self, login: Credential | None) -> object:
+    def _session(self, login: Credential | None) -> Reply:
         call = self.plan.one("session")
         if call is None:
             raise AssertionError("no session")  # the check has refused this
         who = login.text if login is not None and "login" in call.roots else ""
         if who not in self.sessions:
-            self.sessions[who] = _right(call.ask(self.context, self.sources(None, login))).document
+            self.sessions[who] = _right(call.ask(self.context, self.sources(None, login)))
         return self.sessions[who]
 
     def _expires(self, placeholder: Placeholder) -> str:

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import SplitResult, urlencode
+from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 from ...kit import http_client, web
 from ...kit.connection import Limit
@@ -12,6 +12,7 @@ from ...kit.http_client import Request
 from ...placeholders import FORM, JSON, TEXT, for_header, for_url
 from ...target import Context, SettingError
 from . import filling
+from .answers import parsed
 from .call import Reply, statuses
 from .check import Described, placeholders, sends_new_value
 from .filling import Placeholder, Sources
@@ -35,7 +36,7 @@ class Web:
 
     def __str__(self) -> str:
         """What it is in a message: the templates, not what they are filled with."""
-        return f"{self.described.place} ({self.method} {self.url.geturl()})"
+        return f"{self.described.place} ({self.method} {self.described.fields['url']})"
 
     @property
     def method(self) -> str:
@@ -65,15 +66,22 @@ class Web:
         listed = f"'status' of {self.described.place}. If it means a refused login: 'refused_status'."
         sets = sends_new_value(self.described)
         problem = web.problem(self, answer.status, refused=refused, settings=listed, sets=sets)
-        return Reply(status, _parsed(answer.body), problem, refused)
+        document = parsed(answer.body, answer.headers.get("Content-Type", "")) if reads else None
+        return Reply(status, document, problem, refused, answer.headers)
+
+    def followed(self, link: str) -> "Web":
+        """The same request for the path and query of a link in its answer: the host stays the one of the URL."""
+        to = urlsplit(urljoin(self.url.geturl(), link.replace("{", "%7B")))
+        return replace(self, url=self.url._replace(path=to.path, query=to.query))
 
     def _fill(self, sources: Sources) -> Request:
         def fill(text: str) -> str:
             return filling.fill(text, sources)
 
         target = filling.fill(self.url.path, sources, for_url) or "/"
-        if self.url.query:
-            target += "?" + filling.fill(self.url.query, sources, for_url)
+        query = "&".join(part for part in self.url.query.split("&") if filling.has_page(part, sources))
+        if query:
+            target += "?" + filling.fill(query, sources, for_url)
         headers = {name: filling.fill(text, sources, for_header) for name, text in self.headers.items()}
         headers = web.merged(headers, web.authorization(self.auth, fill))
         return Request(self.method, self.url, target, headers, self._body(sources))
@@ -119,11 +127,3 @@ def _auth(described: Described, settings: Mapping[str, str], region: str | None)
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _parsed(body: bytes) -> Any:
-    """The answer, if it is JSON; what needs it says what is missing."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
