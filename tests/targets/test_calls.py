@@ -267,6 +267,54 @@ def test_an_administrator_issues_what_the_tested_key_proves(running: issuer.Issu
     assert world.account.opens(json.dumps(world.value()))
 
 
+OWNED = "owner"
+"""A key that does not rotate, by which the issue request says whose credential it makes."""
+
+
+@pytest.mark.parametrize("how", ["admin", "session"])
+@pytest.mark.parametrize(
+    ("owner", "patterns", "problem"),
+    [
+        ("app_1", "report, app_*", None),
+        ("app_1", None, None),
+        ("victim", "report, app_*", "'allowed_usernames'"),
+        ("APP_1", "app_*", "'allowed_usernames'"),
+        ("{admin}", None, "'admin_secret_arn'"),
+        ("{ADMIN}", "*", "'admin_secret_arn'"),
+    ],
+)
+def test_an_administrator_changes_only_users_that_a_setting_allows(
+    running: issuer.Issuer, how: str, owner: str, patterns: str | None, problem: str | None
+) -> None:
+    world = World(running)
+    admin = world.account.others("", 0)["admin"]
+    assert admin
+    owner = {"{admin}": admin["username"], "{ADMIN}": admin["username"].upper()}.get(owner, owner)
+    world.settings["admin_secret_arn"] = world.manager.create(json.dumps(admin), name="admin")
+    world.settings |= {"allowed_usernames": patterns} if patterns else {}
+    world.calls["issue"] |= {"body": {"name": "{{rotation}}", "whose": f"{{{{current.{OWNED}}}}}"}}
+    if how == "session":
+        world.calls["session"] = {"url": f"{running.url}/{world.account.name}/session", "body": {"value": "{{admin}}"}}
+        world.calls["issue"]["token"] = "{{session./token}}"
+    world.manager.put(world.arn, json.dumps({**world.value(), OWNED: owner}))
+    if problem is None:
+        world.function().rotate(world.arn)
+        assert world.account.issued() == 1
+    else:
+        with refused(ConfigurationError, problem):
+            world.function()("createSecret", world.arn, world.manager.rotate(world.arn))
+        assert world.account.issued() == 0
+
+
+def test_what_logs_in_with_the_secret_itself_is_not_limited(running: issuer.Issuer) -> None:
+    world = World(running)
+    world.settings["allowed_usernames"] = "app_*"
+    world.calls["issue"] |= {"body": {"name": "{{rotation}}", "whose": f"{{{{current.{OWNED}}}}}"}}
+    world.manager.put(world.arn, json.dumps({**world.value(), OWNED: "other"}))
+    world.function().rotate(world.arn)
+    assert world.account.issued() == 1
+
+
 def test_the_certificate_of_the_service_is_verified() -> None:
     with issuer.start(tls=True) as secure:
         world = World(secure)

@@ -17,6 +17,7 @@ from secret_rotation.errors import (
     AccessDeniedError,
     AuthenticationError,
     AwsError,
+    ConfigurationError,
     NetworkError,
     RotationError,
     ValueRefusedError,
@@ -27,7 +28,7 @@ from tests.messages import refused
 from tests.support import contexts
 from tests.support.function import RotationFunction
 
-SET = [
+SET: list[dict[str, Any]] = [
     {
         "action": "elasticache:ModifyUser",
         "parameters": {"UserId": "app", "Passwords": ["{{pending.password}}", "{{current.password}}"]},
@@ -100,15 +101,20 @@ def server() -> Iterator[RedisServer]:
 
 
 class World:
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: RedisServer, user_id: str = "app", **given: str) -> None:
         self.user = server.credential()
         first = self.user.reset()
         self.cache, self.manager = Cache(self.user), SecretsManager()
         self.arn = self.manager.create(json.dumps({"username": self.user.name, "password": first["password"]}))
         settings = {"host": "localhost", "port": str(server.port), "username": "{{login.username}}", "tls": "disable"}
-        described = {"set": SET, "test": {"target": "redis", "settings": settings}}
+        modify = {**SET[0], "parameters": {**SET[0]["parameters"], "UserId": user_id}}
+        described = {"set": [modify, *SET[1:]], "test": {"target": "redis", "settings": settings}}
         self.function = RotationFunction(
-            self.manager, TARGET="calls", TARGET_CALLS=json.dumps(described), SECRET_KEYS='["password"]'
+            self.manager,
+            TARGET="calls",
+            TARGET_CALLS=json.dumps(described),
+            TARGET_SETTINGS=json.dumps(given),
+            SECRET_KEYS='["password"]',
         )
         self.function.clients["elasticache"] = self.cache.client
 
@@ -126,6 +132,18 @@ def test_an_operation_sets_what_another_target_tests(world: World) -> None:
     (name, sent), *_ = world.cache.asked
     assert name == "ModifyUser"
     assert len(set(sent["Passwords"])) == 2
+
+
+def test_the_role_changes_only_users_that_a_setting_allows(server: RedisServer) -> None:
+    world = World(server, "{{current.username}}", allowed_usernames="app_*")
+    token = world.manager.rotate(world.arn)
+    world.function("createSecret", world.arn, token)
+    with refused(ConfigurationError, "'allowed_usernames'", world.user.name):
+        world.function("setSecret", world.arn, token)
+    assert not world.cache.asked
+    allowed = World(server, "{{current.username}}", allowed_usernames=f"app_*, {world.user.name[:1]}*")
+    allowed.function.rotate(allowed.arn)
+    assert allowed.cache.asked
 
 
 def test_it_waits_until_the_change_is_applied(world: World) -> None:

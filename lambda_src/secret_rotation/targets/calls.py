@@ -18,8 +18,6 @@ from .declared.step import Plan, with_key
 
 USUAL = "200-299"
 """The statuses that mean success where a request does not say."""
-OF_SECRET = ("pending", "current", "login", "retired")
-"""Placeholders that are filled in from versions of the secret."""
 WHOSE = ("host", "port", "username")
 """Keys of the secret that say whose credential it is, in whichever request they stand."""
 
@@ -72,13 +70,13 @@ def _value_key(given: Given, calls: Mapping[str, tuple[Call, ...]]) -> str | Non
 
 
 def _fixed(calls: Mapping[str, tuple[Call, ...]], keys: Collection[str]) -> set[str]:
-    used = {key for each in calls.values() for call in each for key in call.keys(*OF_SECRET)}
+    used = {key for each in calls.values() for call in each for key in call.keys(*filling.OF_SECRET)}
     return (used - {"", *keys}) | (set(WHOSE) - set(keys))
 
 
 def _check_value_key(plan: Plan) -> None:
     for call in _all(plan):
-        bare = call.keys(*OF_SECRET) & {""}
+        bare = call.keys(*filling.OF_SECRET) & {""}
         if bare and plan.keys and plan.value_key is None and "target" not in call.fields:
             raise SettingError(
                 f"{call} has a placeholder without a key, or 'auth' alone, and the secret has several keys that "

@@ -12,7 +12,9 @@ from ...placeholders import PLACEHOLDER, fill_json
 from ...target import ConfigurationError, Credential, SecretError
 from .answers import of_session
 
-FROM_SECRET = ("pending", "current", "retired", "login", "admin")
+OF_SECRET = ("pending", "current", "retired", "login")
+"""What is filled in from versions of the secret."""
+FROM_SECRET = (*OF_SECRET, "admin")
 """What is read with a key, or with a pointer, or without either for the value that rotates."""
 NAMES = ("rotation", "mark", "next")
 PAGES = ("next", "page", "offset")

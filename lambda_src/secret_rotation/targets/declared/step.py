@@ -96,6 +96,7 @@ class Step:
 
     def check(self, call: Call, pending: Credential | None) -> None:
         """Fill in everything that is known, so that what is missing is reported before anything is sent."""
+        self._pin(call, pending)
         known = self.sources(pending, pending or self.context.current)
         call.check({**known, "session": lambda one: "1" if one.is_number else "session"})
 
@@ -104,6 +105,7 @@ class Step:
 
         The last reply has what is wrong with it. Raises ``AuthenticationError`` when every value is refused.
         """
+        self._pin(call, pending)
         if not self._logs_in(call):
             return call.ask(self.context, self.sources(pending, None, retired))
 
@@ -134,6 +136,24 @@ class Step:
             return False
         return True
 
+    def _pin(self, call: Call, pending: Credential | None) -> None:
+        """Refuse to change, as the administrator or by the function's role, another's account that the secret names.
+
+        Who may write the secret would else be given any account that these may change.
+        """
+        if "action" not in call.fields and not self._is_administrators(call):
+            return
+        named = sorted(call.keys(*filling.OF_SECRET) & set(self.plan.fixed_keys))
+        values = {filling.peek(one, key) or "" for key in named for one in (pending, self.context.current) if one}
+        for value in sorted(values - {""}):
+            administrator.check_allowed(self.context, value)
+            if administrator.is_given(self.context):
+                administrator.refuse_itself(self._admin.get("username") or "", value)
+
+    def _is_administrators(self, call: Call) -> bool:
+        session = self.plan.one("session") if "session" in call.roots else None
+        return "admin" in call.roots or (session is not None and "admin" in session.roots)
+
     def _logs_in(self, call: Call) -> bool:
         session = self.plan.one("session")
         by_session = "session" in call.roots and session is not None and "login" in session.roots
@@ -153,6 +173,7 @@ class Step:
         call = self.plan.one("session")
         if call is None:
             raise AssertionError("no session")  # the check has refused this
+        self._pin(call, None)
         who = login.text if login is not None and "login" in call.roots else ""
         if who not in self.sessions:
             self.sessions[who] = _right(call.ask(self.context, self.sources(None, login)))
