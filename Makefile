@@ -140,7 +140,7 @@ check: lint $(CHECKS)/.installed ## Run all checks: those of `make lint`, tflint
 	@$(CHECKS)/bin/checkov --config-file tools/dev/checks/checkov.yaml
 	@# It passes over a file that it cannot parse, without failing.
 	@for file in *.tf modules/*/*.tf examples/*/*.tf; do test ! -f "$$file" || \
-		$(CHECKS)/bin/hcl2tojson "$$file" >/dev/null || { echo "checkov cannot parse $$file" >&2; exit 1; }; done
+		$(CHECKS)/bin/hcl2tojson "$$file" >/dev/null 2>&1 || { echo "checkov cannot parse $$file" >&2; exit 1; }; done
 
 DOCS_OPTIONS := -c tools/dev/checks/terraform-docs.yml --output-file README.md --output-mode inject
 

@@ -210,6 +210,7 @@ resource "aws_lambda_permission" "secrets_manager" {
 }
 
 resource "aws_secretsmanager_secret_rotation" "this" {
+  #checkov:skip=CKV_AWS_304:How often is the caller's choice: schedule.
   for_each = { for key, arn in local.secrets : key => arn if var.enable_rotation }
 
   secret_id           = each.value
