@@ -182,7 +182,8 @@ examples: install debian layer .cache/mysql ## Apply, rotate and destroy each ex
 
 # Built from source once, which takes about 15 minutes of two cores.
 .PHONY: compat
-compat: install ## Try the oldest and newest Terraform and OpenTofu; DOCS=1 writes the table of docs/compatibility.md.
+compat: install ## Try the oldest and newest Terraform and OpenTofu; DOCS=1 writes the tables of docs/compatibility.md.
+	@$(PYTHON) -m tools.dev.provider_schemas $(if $(DOCS),--docs)
 	@$(PYTHON) -m tools.dev.compat $(if $(DOCS),--docs)
 
 .PHONY: aws-check
