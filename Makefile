@@ -78,6 +78,10 @@ faults: install debian ## Break the function at every call it makes; TARGET=name
 		$(if $(TARGET),--case "$(TARGET)") $(if $(ALL),--all) $(if $(QUICK),--quick) $(if $(REST),--rest) $(if $(DOCS),--json build/faults.json)
 	@$(if $(DOCS),$(PYTHON) -m tools.dev.safety $(if $(REST),--rest) build/faults.json)
 
+.PHONY: operating
+operating: install debian ## Every bad day for every target: preflight, diagnose, and the runbooks' commands.
+	@WORLDS=1 $(PYTHON) -m pytest --quiet -n 2 --dist loadfile tests/targets -k Operating $(PYTEST)
+
 # MySQL itself, which Debian does not have, comes from Maven (34 MB). Its suite is that of MariaDB, and more.
 .PHONY: mysql
 mysql: install debian layer .cache/mysql ## Run the tests of mysql on MySQL 8.0, its crash tests and its example.

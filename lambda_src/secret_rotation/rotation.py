@@ -140,8 +140,9 @@ class Rotation:
 
         ``login``: whether the target may log in for that, as an administrator for example.
         """
-        self._check_document(self._current(about))
-        if login and self._target is not None and self._target.check is not None:
+        current = self._current(about)
+        self._check_document(current)
+        if login and current is not None and self._target is not None and self._target.check is not None:
             self._target.check(self._context(about, is_stored=False))
 
     # What the steps share.

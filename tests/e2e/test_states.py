@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +21,7 @@ from rotation_lab.sandbox.client import Sandbox
 from rotation_lab.services import redis_server
 from rotation_lab.trial import installed
 from rotation_lab.trial.options import Options
-from tests.support import cli
+from tests.support import cli, runbooks
 from tools.dev import doctor, revoke
 from tools.dev.providers import ROOT
 from tools.dev.try_target import ACTIONS
@@ -227,16 +226,6 @@ def test_a_leaked_value_opens_nothing_after_revoke(world: World) -> None:
     assert not world.user.opens(leaked)
 
 
-def runbook(heading: str, **words: str) -> list[str]:
-    """The commands of a section of the runbooks, with the words in capitals replaced."""
-    text = (ROOT / "docs/runbooks.md").read_text()
-    section = text.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    block = section.split("```", 2)[1]
-    for name, value in words.items():
-        block = re.sub(rf"\b{name}\b", value, block)
-    return [line for line in block.splitlines() if line.startswith("aws secretsmanager")]
-
-
 def test_service_and_secret_go_back_together(world: World) -> None:
     old = world.now()
     world.put(old)
@@ -244,7 +233,7 @@ def test_service_and_secret_go_back_together(world: World) -> None:
     world.installed.start()
     world.installed.start()
     assert not world.user.opens(old)
-    world.run(runbook("Go back to an older value", SECRET=world.secret, VERSION=str(version)))
+    world.run(runbooks.commands("Go back to an older value", SECRET=world.secret, VERSION=str(version)))
     assert world.user.opens(old)
     assert world.manager.get_secret_value(SecretId=world.secret)["SecretString"] == old
     assert world.installed.holder("ROLLBACK") is None
@@ -257,7 +246,7 @@ def test_a_service_that_was_restored_from_a_snapshot_is_found_again(world: World
         world.installed.start()
     world.now()  # what the service accepted three rotations ago
     assert world.look()["verdict"] == "locked_out"
-    world.run(runbook("The service was restored from a snapshot", SECRET=world.secret))
+    world.run(runbooks.commands("The service was restored from a snapshot", SECRET=world.secret))
     assert world.look()["verdict"] == "healthy"
 
 
@@ -268,7 +257,7 @@ def test_a_secret_that_was_put_back_is_found_again(world: World) -> None:
         world.installed.start()
     world.put(old)
     assert world.look()["verdict"] == "locked_out"
-    world.run(runbook("The service was restored from a snapshot", SECRET=world.secret))
+    world.run(runbooks.commands("The service was restored from a snapshot", SECRET=world.secret))
     assert world.look()["verdict"] == "healthy"
 
 

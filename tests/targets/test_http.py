@@ -32,6 +32,7 @@ from secret_rotation.errors import (
 )
 from secret_rotation.target import Context
 from secret_rotation.targets import http
+from tests.operating import NONE, PREFLIGHT, Operating
 from tests.support import contexts
 from tests.support.contexts import credential, plain
 from tests.support.function import RotationFunction
@@ -397,6 +398,23 @@ def administered(service: Api, **others: str) -> Context:
     manager = AdministratorsSecret('{"username": "root", "password": "r00t-password"}')
     given = settings(service, admin_secret_arn="arn:admin", **BASIC, **others)
     return context(credential("new"), credential("old"), client=lambda name: manager, **given)
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "named"),
+    [
+        ({"set_url": "http://localhost:1/me"}, NetworkError, "localhost:1"),
+        ({"set_body": '{"p": "{{current.missing}}"}'}, SecretError, "missing"),
+        ({"allowed_usernames": "other"}, ConfigurationError, "'allowed_usernames'"),
+    ],
+)
+def test_preflight_sees_what_the_set_request_would_meet_and_sends_none(
+    service: Api, changed: dict[str, str], error: type[RotationError], named: str
+) -> None:
+    with pytest.raises(error, match=named):
+        http.check(administered(service, **changed))
+    http.check(administered(service))
+    assert service.requests == []
 
 
 class Once:
@@ -955,6 +973,24 @@ class TestHttpByAdministrator(TestHttp):
     not_applicable: ClassVar = {
         "test_a_server_that_never_answers_is_a_network_error_within_the_time": "seconds of waiting, as in TestHttp"
     }
+
+    @pytest.fixture
+    def service(self, rabbit: rabbitmq.RabbitMQ) -> Installation:
+        return RabbitUser(rabbit, "admin", may_change_itself=False)
+
+
+class TestOperating(Operating):
+    target = "http"
+    sample = NONE
+
+    @pytest.fixture
+    def service(self, rabbit: rabbitmq.RabbitMQ) -> Installation:
+        return RabbitUser(rabbit)
+
+
+class TestOperatingByAdministrator(TestOperating):
+    sample = PREFLIGHT
+    not_applicable: ClassVar = {"wrong administrator's password": "no request but the one that sets is described"}
 
     @pytest.fixture
     def service(self, rabbit: rabbitmq.RabbitMQ) -> Installation:

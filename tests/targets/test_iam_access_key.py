@@ -25,6 +25,7 @@ from secret_rotation.errors import (
     ValueTooLargeError,
 )
 from secret_rotation.targets import iam_access_key
+from tests.operating import PREFLIGHT, Operating
 from tests.target_contract import Installation, Setup, TargetContract, World
 
 
@@ -67,6 +68,22 @@ def _clocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 _ISSUED_IN_CREATE = "IAM issues the key in createSecret, and accepts it from then on"
 _AWS_ENDPOINT = "the service is AWS's own, at boto3's endpoint"
+
+
+class TestOperating(Operating):
+    target = "iam_access_key"
+    sample = PREFLIGHT
+    kept_for = 1
+    not_applicable: ClassVar = {
+        "host unreachable": _AWS_ENDPOINT,
+        "certificate not trusted": _AWS_ENDPOINT,
+        "restored from a snapshot": "IAM does not go back in time",
+        "put back": "a key that IAM has deleted cannot be set again",
+    }
+
+    @pytest.fixture
+    def service(self) -> AccessKey:
+        return AccessKey()
 
 
 class TestIamAccessKey(TargetContract):

@@ -25,6 +25,7 @@ from secret_rotation.errors import (
 from secret_rotation.kit import ldap_client
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import ldap as target
+from tests.operating import NONE, PREFLIGHT, Operating
 from tests.support import contexts
 from tests.target_contract import Installation, Setup, TargetContract
 
@@ -64,6 +65,23 @@ class TestAdministered(TargetContract):
 
     target = "ldap"
     required_keys = ("username", "host")
+
+    @pytest.fixture
+    def service(self, server: Slapd) -> User:
+        return User(server, ("admin",), user_base=BASE)
+
+
+class TestOperating(Operating):
+    target = "ldap"
+    sample = NONE
+
+    @pytest.fixture
+    def service(self, server: Slapd) -> User:
+        return User(server)
+
+
+class TestOperatingByAdministrator(TestOperating):
+    sample = PREFLIGHT
 
     @pytest.fixture
     def service(self, server: Slapd) -> User:

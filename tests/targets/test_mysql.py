@@ -26,6 +26,7 @@ from secret_rotation.kit import certificate
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import mysql as target
 from secret_rotation.targets.databases.strategies import Server
+from tests.operating import NONE, PREFLIGHT, Operating
 from tests.support import contexts
 from tests.target_contract import Installation, InWorlds, TargetContract
 
@@ -87,6 +88,23 @@ class TestAlternating(TargetContract):
     target = "mysql"
     former_value_works = True
     required_keys = ("username", "host")
+
+    @pytest.fixture
+    def service(self, server: MariaDB) -> Account:
+        return Account(server, ("admin",), strategy="alternating")
+
+
+class TestOperating(Operating):
+    target = "mysql"
+    sample = NONE
+
+    @pytest.fixture
+    def service(self, server: MariaDB) -> Account:
+        return Account(server)
+
+
+class TestOperatingAlternating(TestOperating):
+    sample = PREFLIGHT
 
     @pytest.fixture
     def service(self, server: MariaDB) -> Account:

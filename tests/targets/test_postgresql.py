@@ -41,6 +41,7 @@ from secret_rotation.targets import postgresql as target
 from secret_rotation.targets.databases import postgres_login as login
 from secret_rotation.targets.databases import scram
 from secret_rotation.targets.databases.strategies import Server
+from tests.operating import NONE, PREFLIGHT, Operating
 from tests.support import contexts
 from tests.support.contexts import plain
 from tests.target_contract import Installation, InWorlds, Setup, TargetContract
@@ -102,6 +103,30 @@ class TestAlternating(TargetContract):
     target = "postgresql"
     former_value_works = True
     required_keys = ("username", "host")
+
+    @pytest.fixture
+    def service(self, server: PostgreSQL) -> Role:
+        return Role(server, ("admin",), strategy="alternating")
+
+
+class TestOperating(Operating):
+    target = "postgresql"
+
+    @pytest.fixture
+    def service(self, server: PostgreSQL) -> Role:
+        return Role(server)
+
+
+class TestOperatingByAdministrator(TestOperating):
+    sample = NONE
+
+    @pytest.fixture
+    def service(self, server: PostgreSQL) -> Role:
+        return Role(server, ("admin",))
+
+
+class TestOperatingAlternating(TestOperating):
+    sample = PREFLIGHT
 
     @pytest.fixture
     def service(self, server: PostgreSQL) -> Role:

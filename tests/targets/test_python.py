@@ -16,6 +16,7 @@ from secret_rotation import loading
 from secret_rotation.errors import RotationError, SettingError
 from secret_rotation.target import Target
 from secret_rotation.targets import python
+from tests.operating import PREFLIGHT, Operating
 from tests.support.function import RotationFunction
 from tests.target_contract import Installation, Setup, TargetContract
 
@@ -131,6 +132,14 @@ def test_of_an_exception_in_the_file_the_class_and_the_line_are_reported_and_not
 # The contract, for the file of the example, against the service of its demo.
 
 
+def example_file(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The file of the example is the function's, for one test."""
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    monkeypatch.setattr("secret_rotation.targets.python.FILE", "my_target")
+    yield
+    sys.modules.pop("my_target", None)
+
+
 class DoorUser(Installation):
     def __init__(self, running: door.Door) -> None:
         super().__init__(running.credential(secrets.token_hex(4)), url=running.url)
@@ -146,6 +155,23 @@ def running() -> Iterator[door.Door]:
         yield service
 
 
+_TLS = "TLS is the matter of the caller's file"
+
+
+class TestOperating(Operating):
+    target = "python"
+    sample = PREFLIGHT
+    not_applicable: ClassVar = {"certificate not trusted": _TLS}
+
+    @pytest.fixture(autouse=True)
+    def _file_of_the_example(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        yield from example_file(monkeypatch)
+
+    @pytest.fixture
+    def service(self, running: door.Door) -> Installation:
+        return DoorUser(running)
+
+
 class TestPython(TargetContract):
     target = "python"
     required_keys = ("username",)
@@ -155,15 +181,12 @@ class TestPython(TargetContract):
             "test_a_certificate_for_another_host_name_is_refused",
             "test_a_server_without_tls_is_refused_and_never_spoken_to_in_plain_text",
         ),
-        "TLS is the matter of the caller's file",
+        _TLS,
     )
 
     @pytest.fixture(autouse=True)
     def _file_of_the_example(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        monkeypatch.syspath_prepend(str(EXAMPLE))
-        monkeypatch.setattr("secret_rotation.targets.python.FILE", "my_target")
-        yield
-        sys.modules.pop("my_target", None)
+        yield from example_file(monkeypatch)
 
     @pytest.fixture
     def service(self, running: door.Door) -> Installation:

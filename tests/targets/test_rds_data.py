@@ -7,7 +7,7 @@ import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 import pytest
@@ -30,6 +30,7 @@ from secret_rotation.errors import (
     TargetError,
 )
 from secret_rotation.targets import rds_data
+from tests.operating import NONE, PREFLIGHT, Operating
 from tests.target_contract import Installation, Setup, TargetContract, World
 
 CLUSTER = "arn:aws:rds:eu-west-1:123456789012:cluster:app"
@@ -55,7 +56,7 @@ class User(Installation):
     def prepare(self, manager: SecretsManager) -> Mapping[str, Any]:
         super().prepare(manager)
         self.manager, self.probe = manager, self.setup.settings["probe_secret_arn"]
-        self.api.read_secret = lambda arn: manager.secrets[arn].text()
+        self.api.read_secret = lambda arn: manager.secrets[arn].text() if arn in manager.secrets else None
         return {"rds-data": self.client(self.api.url)}
 
     def client(self, url: str, seconds: float = 10) -> Any:
@@ -135,6 +136,26 @@ def mariadb_server() -> Iterator[MariaDB]:
 def mysql_api(mariadb_server: MariaDB) -> Iterator[DataApi]:
     with data_api.start(mariadb_server) as running:
         yield running
+
+
+class TestOperatingPostgresql(Operating):
+    target = "rds_data"
+    sample = PREFLIGHT
+    not_applicable: ClassVar = {"host unreachable": _DATA_API, "certificate not trusted": _DATA_API}
+    verdicts: ClassVar = {"wrong password": "healthy", "refused": "unknown"}
+    """Before the probe holds it, no value can be tried without a change."""
+
+    @pytest.fixture
+    def service(self, api: DataApi) -> User:
+        return Role(api)
+
+
+class TestOperatingMysql(TestOperatingPostgresql):
+    sample = NONE
+
+    @pytest.fixture
+    def service(self, mysql_api: DataApi) -> User:
+        return Account(mysql_api)
 
 
 class TestPostgresql(TargetContract):
@@ -397,6 +418,43 @@ def test_a_data_api_that_is_not_reached_is_a_network_error(world: World, service
             listener.close()
         for step in ("setSecret", "testSecret"):
             world.refused(NetworkError, step, token)
+
+
+# Before the first rotation.
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "named"),
+    [
+        ({"username": "nobody"}, ConfigurationError, "'nobody'"),
+        ({"allowed_usernames": "other*"}, ConfigurationError, "'allowed_usernames'"),
+        ({"dbname": "missing"}, ConfigurationError, "'dbname'"),
+    ],
+)
+def test_preflight_sees_what_the_administrator_could_not_change(
+    service: Role, settings: dict[str, str], error: type[RotationError], named: str
+) -> None:
+    world = make(service, **settings)
+    assert named in str(world.function.diagnose(world.arn, Login=True)["reason"])
+    assert named in world.refused(error, "testSecret", world.manager.test(world.arn))
+
+
+@pytest.mark.parametrize("text", ['{"username": "app", "password": "of somebody"}', "plain"])
+def test_preflight_sees_a_probe_with_another_use(service: Role, text: str) -> None:
+    world = make(service)
+    world.manager.put(service.probe, text)
+    found = world.function.diagnose(world.arn, Login=True)
+    assert (found["verdict"], service.probe in found["reason"]) == ("failed", True)
+
+
+def test_a_diagnosis_tries_the_value_that_the_probe_holds_and_writes_nothing(world: World, service: Role) -> None:
+    world.rotate()
+    before = world.manager.secrets[service.probe].text()
+    assert world.function.diagnose(world.arn, Login=True)["verdict"] == "healthy"
+    service.server.run_quoted("ALTER ROLE %I PASSWORD %L", service.name, "another")
+    found = world.function.diagnose(world.arn, Login=True)
+    assert (found["verdict"], service.name in found["reason"]) == ("failed", True)
+    assert world.manager.secrets[service.probe].text() == before
 
 
 # MySQL.

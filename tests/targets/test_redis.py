@@ -23,6 +23,7 @@ from secret_rotation.errors import (
 )
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import redis
+from tests.operating import PREFLIGHT, Operating
 from tests.support import contexts
 from tests.support.contexts import credential, plain
 from tests.target_contract import Installation, Setup, TargetContract
@@ -69,6 +70,22 @@ class TestRedisByAdministrator(TestRedis):
         ),
         "seconds of waiting, for a connection that is made as in TestRedis",
     )
+
+    @pytest.fixture
+    def service(self, secure: RedisServer) -> Installation:
+        return Administered(secure.credential(may_change_itself=False), ("admin",))
+
+
+class TestOperating(Operating):
+    target = "redis"
+
+    @pytest.fixture
+    def service(self, secure: RedisServer) -> Installation:
+        return Installation(secure.credential())
+
+
+class TestOperatingByAdministrator(TestOperating):
+    sample = PREFLIGHT
 
     @pytest.fixture
     def service(self, secure: RedisServer) -> Installation:

@@ -12,8 +12,8 @@ import base64
 import http.client
 import re
 import ssl
-from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from email.message import Message
 from email.parser import BytesHeaderParser
 from io import BufferedReader, BytesIO
@@ -62,13 +62,7 @@ def send(where: str, request: Request, limit: Limit, trust: ssl.SSLContext | Non
     is what the request is called there.
     """
 
-    def explain(error: Exception) -> RotationError:
-        if isinstance(error, ssl.SSLError):
-            return tls.problem(where, error)
-        return unanswered(where, error, limit.waited(), "the URL")
-
-    connection = _Connection(where, request.url, limit, trust)
-    with explained(explain, OSError, http.client.HTTPException), closing(connection):
+    with _connected(where, request.url, limit, trust) as connection:
         connection.request(request.method, request.target, request.body or None, dict(request.headers))
         with connection.getresponse() as response:
             body = response.read(most + 1) if most else b""
@@ -77,6 +71,26 @@ def send(where: str, request: Request, limit: Limit, trust: ssl.SSLContext | Non
             if most and response.length:
                 raise http.client.IncompleteRead(body)
             return Answer(response.status, response.headers, body)
+
+
+def reach(where: str, url: SplitResult, limit: Limit, trust: ssl.SSLContext | None) -> None:
+    """Connect, begin TLS, and send nothing. Raises as ``send`` does."""
+    with _connected(where, url, limit, trust) as connection:
+        connection.connect()
+
+
+@contextmanager
+def _connected(where: str, url: SplitResult, limit: Limit, trust: ssl.SSLContext | None) -> Iterator["_Connection"]:
+    """A connection, which the first request opens, and what its errors mean."""
+
+    def explain(error: Exception) -> RotationError:
+        if isinstance(error, ssl.SSLError):
+            return tls.problem(where, error)
+        return unanswered(where, error, limit.waited(), "the URL")
+
+    connection = _Connection(where, url, limit, trust)
+    with explained(explain, OSError, http.client.HTTPException), closing(connection):
+        yield connection
 
 
 class _Response(http.client.HTTPResponse):

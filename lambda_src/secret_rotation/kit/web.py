@@ -118,13 +118,14 @@ def sign(what: object, request: Request, service: str, region: str) -> Request:
     return request._replace(headers=dict(signed.headers.items()))
 
 
-def problem(what: object, status: int, *, refused: bool, settings: str, sets: bool = False) -> RotationError:
+def problem(what: object, status: int, *, refused: str, settings: str, sets: bool = False) -> RotationError:
     """What an unexpected status means. The answer's body is left out: it may repeat what was sent.
 
-    ``settings`` says which ones list the statuses. ``sets``: whether the request sends the new value.
+    ``refused``: whose credential the status says is refused; empty where it says something else. ``settings`` says
+    which ones list the statuses. ``sets``: whether the request sends the new value.
     """
     if refused:
-        return AuthenticationError(f"{what} answered {status}: the value was refused.")
+        return AuthenticationError(f"{what} answered {status}: {refused} was refused.")
     if status == LOCKED:
         return LockedError(f"{what} answered 423: locked. Unlock it there; the rotation is tried again.")
     if status in TRANSIENT or status >= 500:

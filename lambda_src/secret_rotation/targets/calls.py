@@ -32,6 +32,7 @@ def load(given: Given) -> SimpleNamespace:
     functions: dict[str, object] = {
         "set_secret": lambda context: engine.set_secret(plan, known(context)),
         "test_secret": lambda context: engine.test_secret(plan, known(context)),
+        "check": lambda context: engine.check(plan, known(context)),
         "identity": partial(_identity, plan),
         "issued_keys": _no_further_keys,
     }

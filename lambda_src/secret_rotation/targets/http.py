@@ -74,6 +74,15 @@ def test_secret(context: Context) -> None:
         raise call.problem(status)
 
 
+def check(context: Context) -> None:
+    """Fill in both requests and reach the server of the set request. No request is sent."""
+    call, test, subject = Call.of(context, "set"), Call.of(context, "test"), context.subject
+    test.check({"pending": subject, "current": context.current, "login": subject})
+    login = _administrator(context, call, subject) if administrator.is_given(context) else subject
+    call.check({"pending": subject, "current": context.current, "login": login})
+    call.reach(context)
+
+
 def _set(context: Context, call: "Call", values: Values) -> None:
     """Send the set request with one login after the other, until one is not refused."""
 
@@ -93,16 +102,20 @@ def _set(context: Context, call: "Call", values: Values) -> None:
         status = context.log_in(attempt, _refused(context, call))
     else:
         with explained(explain, AuthenticationError):  # without a login the request is the same whoever it is
-            status = attempt(_administrator(context, call) if administrator.is_given(context) else context.pending)
+            status = attempt(_login(context, call))
     if status not in call.expected:
         raise call.problem(status)
 
 
-def _administrator(context: Context, call: "Call") -> Credential:
+def _login(context: Context, call: "Call") -> Credential:
+    return _administrator(context, call, context.pending) if administrator.is_given(context) else context.pending
+
+
+def _administrator(context: Context, call: "Call", subject: Credential) -> Credential:
     """The administrator's credential, if it may change what the secret names in the request."""
     found = administrator.read(context)
-    for name in sorted(call.named() - set(context.pending.keys)):
-        value = context.pending.require(name)
+    for name in sorted(call.named() - set(subject.keys)):
+        value = subject.require(name)
         administrator.check_allowed(context, value)
         administrator.refuse_itself(found.get("username") or "", value)
     return found
@@ -210,11 +223,16 @@ class Call:
             request = web.sign(self, request, *self.auth[1:])
         return http_client.send(str(self), request, Limit(context.deadline.share()), self.trust).status
 
+    def reach(self, context: Context) -> None:
+        """Connect to the server. Raises as ``send`` does."""
+        http_client.reach(str(self), self.url, Limit(context.deadline.share()), self.trust)
+
     def problem(self, status: int) -> RotationError:
         """What an unexpected status means. The message leaves out the answer's body, which may repeat what was sent."""
         listed = f"'{self.name}_status'. If it means a refused login: 'refused_status'."
+        refused = "the value" if status in self.refused else ""
         sets = self.name == "set" and "pending" in self._roots()
-        return web.problem(self, status, refused=status in self.refused, settings=listed, sets=sets)
+        return web.problem(self, status, refused=refused, settings=listed, sets=sets)
 
     def _fill(self, values: Values) -> Request:
         target = fill(self.url.path, values, for_url) or "/"

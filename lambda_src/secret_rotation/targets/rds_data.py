@@ -57,7 +57,7 @@ _FACTS = """
 SELECT CAST(current_user AS text), CAST(EXISTS (
     SELECT FROM pg_roles r, pg_roles s WHERE r.rolname = CAST(NAME AS text) AND pg_has_role(r.oid, s.oid, 'MEMBER')
     AND (s.rolsuper OR CAST(s.rolname AS text) = ANY (string_to_array('ROLES', ',')))
-) AS text)
+) AS text), CAST(EXISTS (SELECT FROM pg_roles WHERE rolname = CAST(NAME AS text)) AS text)
 """
 
 
@@ -84,6 +84,21 @@ def set_secret(context: Context) -> None:
 def test_secret(context: Context) -> None:
     """Log in with the value to be tested, by a copy of it in the probe."""
     _log_in(Cluster.of(context), Probe.of(context), context.subject, PROBE_PAUSES)
+
+
+def check(context: Context) -> None:
+    """Look at the user as the administrator, and at the probe. The value is tried only if the probe holds it."""
+    cluster, probe, subject = Cluster.of(context), Probe.of(context), context.subject
+    username = _username(context, subject)
+    administrator.check_allowed(context, username)
+    superusers = context.setting("superusers") == "allow"
+    cluster.engine.check_user(cluster.statements_as(cluster.admin), username, superusers=superusers)
+    since = probe.since(username, subject.value)
+    if since is not None:
+        statements = cluster.statements_as(Login(f"the user {username!r}", probe.arn))
+        problem = _refusal(cluster.engine, statements, username, since)
+        if isinstance(problem, AuthenticationError):
+            raise problem
 
 
 def _log_in(cluster: "Cluster", probe: "Probe", subject: Credential, pauses: Sequence[float]) -> None:
@@ -232,8 +247,11 @@ class Postgresql:
     def check_user(self, statements: Statements, username: str, *, superusers: bool) -> None:
         """Look at all roles that it is a member of."""
         name = "E'" + _escaped(username, lambda c: f"\\U{ord(c):08x}") + "'"
-        ((admin, found),) = statements.run(_FACTS.replace("ROLES", ",".join(PRIVILEGED)).replace("NAME", name))
+        facts = _FACTS.replace("ROLES", ",".join(PRIVILEGED)).replace("NAME", name)
+        ((admin, found, exists),) = statements.run(facts)
         _refuse_administrator(admin, username)
+        if exists != "true":
+            raise ConfigurationError(f"There is no role {username!r}. Create it first, or correct 'username'.")
         if found == "true" and not superusers:
             raise _superuser(username, "a superuser, or a member of one or of rds_superuser")
 

@@ -184,7 +184,7 @@ class Session:
 
 @pytest.mark.parametrize(
     ("engine", "row"),
-    [(rds_data.Postgresql("%"), ["r@t", "true"]), (rds_data.Mysql("%"), ["r@t@10.0.0.1"])],
+    [(rds_data.Postgresql("%"), ["r@t", "true", "true"]), (rds_data.Mysql("%"), ["r@t@10.0.0.1"])],
     ids=["postgresql", "mysql"],
 )
 @pytest.mark.parametrize("username", ["r@t", "R@T"])
@@ -198,7 +198,7 @@ def test_the_administrator_is_not_rotated_by_itself(engine: Any, row: list[str],
 @pytest.mark.parametrize(
     ("engine", "rows"),
     [
-        (rds_data.Postgresql("%"), [[["root", "true"]]]),
+        (rds_data.Postgresql("%"), [[["root", "true", "true"]]]),
         (rds_data.Mysql("%"), [[["root@%"]], [[""]], [["GRANT CREATE USER ON *.* TO `app`@`%`"]]]),
     ],
     ids=["postgresql", "mysql"],
@@ -268,7 +268,7 @@ class Database:
     def execute_statement(self, **request: str) -> dict[str, Any]:
         if request["secretArn"] == self.arns["admin"]:
             self.clock += 1
-            return _records("root", "false") if "pg_roles" in request["sql"] else _records(str(self.clock))
+            return _records("root", "false", "true") if "pg_roles" in request["sql"] else _records(str(self.clock))
         found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(found, Exception):
             raise found

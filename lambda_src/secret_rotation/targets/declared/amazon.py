@@ -41,6 +41,9 @@ class Amazon:
         """Fill in everything once."""
         self._parameters(sources)
 
+    def reach(self, context: Context) -> None:
+        """Nothing: AWS answers a request that is signed, and each would be the request itself."""
+
     def send(self, context: Context, sources: Sources, *, reads: bool, once: bool) -> Reply:
         """Send it: ``once`` by a client with one attempt, since boto3's own repetition would issue two."""
         del reads

@@ -45,6 +45,9 @@ class Transport(Protocol):
     def check(self, sources: Sources) -> None:
         """Fill in everything, so that what is missing is reported before anything is sent."""
 
+    def reach(self, context: Context) -> None:
+        """Connect, and send nothing."""
+
     def send(self, context: Context, sources: Sources, *, reads: bool, once: bool) -> Reply:
         """Send the request. ``reads``: its answer is needed. ``once``: by a client that does not repeat it."""
 
@@ -77,6 +80,10 @@ class Call:
     def check(self, sources: Sources) -> None:
         """Raise ``SecretError`` or ``ConfigurationError`` for what cannot be filled in."""
         self.transport.check(sources)
+
+    def reach(self, context: Context) -> None:
+        """Connect to where it goes, as far as that is known. Raises ``NetworkError`` or ``ConfigurationError``."""
+        self.transport.reach(context)
 
     def send(self, context: Context, sources: Sources) -> Reply:
         """Send it and return whatever comes back."""

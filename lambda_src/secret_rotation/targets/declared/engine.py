@@ -3,6 +3,7 @@
 import re
 import secrets
 from contextlib import suppress
+from dataclasses import replace
 
 from ...target import AuthenticationError, AwsError, Context, RotationError, ValueRefusedError
 from .call import UNANSWERED, Call, Reply
@@ -73,3 +74,19 @@ def test_secret(plan: Plan, context: Context) -> None:
     for call in plan.calls["test"]:
         step.check(call, context.subject)
     step.test(context.subject, waits=True)
+
+
+def check(plan: Plan, context: Context) -> None:
+    """Fill in what is sent, reach where it goes, and log in and list as the next rotation would.
+
+    Of the stored values AWSCURRENT alone is tried, and nothing is set, issued or revoked.
+    """
+    step = Step(plan, replace(context, older=lambda: iter(())))
+    for name, calls in plan.calls.items():
+        for call in calls:
+            if name != "revoke":  # what is retired is not known yet
+                step.check(call, context.subject)
+            call.reach(context)
+    step.log_in_as_administrator()
+    for call in plan.calls["list"]:
+        step.must(call)

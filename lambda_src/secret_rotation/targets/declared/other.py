@@ -32,6 +32,9 @@ class Other:
         """Fill in the settings once."""
         self._filled(sources)
 
+    def reach(self, context: Context) -> None:
+        """Nothing: the test itself does."""
+
     def send(self, context: Context, sources: Sources, *, reads: bool, once: bool) -> Reply:
         """Test ``context.subject``."""
         del reads, once

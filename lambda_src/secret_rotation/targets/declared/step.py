@@ -127,6 +127,12 @@ class Step:
         own = replace(self.context, pending_or_none=credential, problems={})
         _right(call.ask(own, self.sources(credential, credential), waits=waits))
 
+    def log_in_as_administrator(self) -> None:
+        """Open the administrator's session, where there is one."""
+        call = self.plan.one("session")
+        if call is not None and "login" not in call.roots:
+            self._session(None)
+
     def passes(self, credential: Credential) -> bool:
         """Whether a value passes the test now; why it does not is logged."""
         try:

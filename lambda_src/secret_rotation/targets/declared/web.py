@@ -52,6 +52,10 @@ class Web:
         """Fill in everything once."""
         self._fill(sources)
 
+    def reach(self, context: Context) -> None:
+        """Connect, and begin TLS."""
+        http_client.reach(str(self), self.url, Limit(context.deadline.share()), web.trust(context, self.url))
+
     def send(self, context: Context, sources: Sources, *, reads: bool, once: bool) -> Reply:
         """Send it. The client never repeats a request, and does not follow redirects."""
         del once
@@ -64,8 +68,8 @@ class Web:
         status = str(answer.status)
         refused = self.refused(status)
         listed = f"'status' of {self.described.place}. If it means a refused login: 'refused_status'."
-        sets = sends_new_value(self.described)
-        problem = web.problem(self, answer.status, refused=refused, settings=listed, sets=sets)
+        sets, whose = sends_new_value(self.described), self._whose() if refused else ""
+        problem = web.problem(self, answer.status, refused=whose, settings=listed, sets=sets)
         document = parsed(answer.body, answer.headers.get("Content-Type", "")) if reads else None
         return Reply(status, document, problem, refused, answer.headers)
 
@@ -73,6 +77,10 @@ class Web:
         """The same request for the path and query of a link in its answer: the host stays the one of the URL."""
         to = urlsplit(urljoin(self.url.geturl(), link.replace("{", "%7B")))
         return replace(self, url=self.url._replace(path=to.path, query=to.query))
+
+    def _whose(self) -> str:
+        by_admin = any(one.root == "admin" for one in self.placeholders())
+        return "the administrator's credential ('admin_secret_arn')" if by_admin else "the value"
 
     def _fill(self, sources: Sources) -> Request:
         def fill(text: str) -> str:
