@@ -35,9 +35,9 @@ from secret_rotation.errors import (
 from tests.support import cli, runbooks
 from tests.target_contract import Installation, Setup, World
 
-PREFLIGHT = ("test_a_diagnosis_and_preflight_name_what_is_broken",)
+PREFLIGHT: tuple[str, ...] = ("test_a_diagnosis_and_preflight_name_what_is_broken",)
 """A sample of the cases: all of them are run for two targets, and for the others by ``make operating``."""
-NONE = ()
+NONE: tuple[str, ...] = ()
 """Another way to set up a target: ``make operating`` alone runs its cases."""
 NOBODY = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:nobody-AbCdEf"
 

@@ -27,5 +27,5 @@ def statements(heading: str, service: str, **words: str) -> list[str]:
 
 def _replaced(text: str, words: dict[str, str]) -> str:
     for name, value in words.items():
-        text = re.sub(rf"(?<![A-Z-]){name}(?![A-Z])", lambda _, value=value: value, text)
+        text = re.sub(rf"(?<![A-Z-]){name}(?![A-Z])", value.replace("\\", r"\\"), text)
     return text
