@@ -6,6 +6,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -164,3 +165,14 @@ def _place(error: BaseException) -> tuple[str, bool]:
             is_target = file.is_relative_to(_TARGETS) or (file.parent == _CODE and file.stem != "lambda_function")
         trace = trace.tb_next
     return place, is_target
+
+
+def prepare() -> None:
+    """Do in Lambda's init phase, when a function has a whole CPU however little memory it has, what takes CPU time."""
+    with suppress(Exception, SystemExit):  # each invocation tries again, and reports it
+        _function()
+        aws.prepare()
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    prepare()

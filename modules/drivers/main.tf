@@ -8,14 +8,15 @@ locals {
 
 resource "terraform_data" "zip" {
   # The pins, by hash: the same pins are the same bytes.
-  triggers_replace = [filesha256(local.requirements), var.name]
+  triggers_replace = concat([filesha256(local.requirements), var.name], var.bytecode)
 
   provisioner "local-exec" {
-    command = "\"$PYTHON\" \"$SCRIPT\" \"$ZIP\""
+    command = "\"$PYTHON\" \"$SCRIPT\" \"$ZIP\" $BYTECODE"
     environment = {
-      PYTHON = var.python
-      SCRIPT = abspath("${local.repository}/tools/dev/layer.py")
-      ZIP    = abspath(local.zip)
+      PYTHON   = var.python
+      SCRIPT   = abspath("${local.repository}/tools/dev/layer.py")
+      ZIP      = abspath(local.zip)
+      BYTECODE = join(" ", var.bytecode)
     }
   }
 }

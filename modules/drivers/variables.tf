@@ -17,6 +17,13 @@ variable "python" {
   nullable    = false
 }
 
+variable "bytecode" {
+  description = "Interpreters (`python3.13`, or a path) whose bytecode the layer holds too, for quicker cold starts on the runtimes of these versions."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
 variable "build_folder" {
   description = "Folder in which the zip is written. Null: `.terraform/secret-rotation` in the root module's folder."
   type        = string

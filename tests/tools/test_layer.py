@@ -31,6 +31,36 @@ def test_the_layer_holds_the_packages_below_python_sorted_without_what_an_instal
         assert all(entry.external_attr >> 16 == 0o644 for entry in made.infolist())
 
 
+def test_what_every_runtime_brings_is_at_the_end_of_the_path(tmp_path: Path) -> None:
+    wheels = [
+        wheel(tmp_path / "six-1.17.0-py3.whl", {"six.py": "6"}),
+        wheel(tmp_path / "sixty-1.whl", {"sixty.py": ""}),
+    ]
+    with zipfile.ZipFile(io.BytesIO(layer.layer_bytes(wheels))) as made:
+        assert made.namelist() == ["python/sixty.py", "six.py"]
+
+
+def test_bytecode_is_on_request_and_is_taken_whatever_the_time_of_its_source(tmp_path: Path) -> None:
+    driver = wheel(tmp_path / "a.whl", {"a/__init__.py": "name = __file__"})
+    data = layer.layer_bytes([driver], [sys.executable])
+    assert data == layer.layer_bytes([driver], [sys.executable])
+    with zipfile.ZipFile(io.BytesIO(data)) as made:
+        made.extractall(tmp_path / "opt")
+    source = tmp_path / "opt/python/a/__init__.py"
+    source.write_text("raise AssertionError('compiled again')")
+    code = "import a; print(a.name)"
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=source.parents[1], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == str(source)
+
+
+@pytest.mark.parametrize(("python", "content"), [("/no/python3.99", ""), (sys.executable, "1 +")])
+def test_an_interpreter_that_cannot_compile_is_named(tmp_path: Path, python: str, content: str) -> None:
+    with pytest.raises(layer.LayerError, match=re.escape(python)):
+        layer.layer_bytes([wheel(tmp_path / "a.whl", {"a.py": content})], [python])
+
+
 def test_times_and_order_of_the_wheels_do_not_change_the_bytes(tmp_path: Path) -> None:
     old = wheel(tmp_path / "old.whl", {"a.py": "1", "b.py": "2"}, year=1990)
     new = wheel(tmp_path / "new.whl", {"b.py": "2", "a.py": "1"}, year=2026)

@@ -194,13 +194,13 @@ def test_name_resolution_has_a_share_of_the_time_too(
     seconds: float, options: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RES_OPTIONS", raising=False)
-    aws.clients(started(seconds), None)
+    client(started(seconds))
     assert os.environ["RES_OPTIONS"] == f"timeout:{options} attempts:2"
 
 
 def test_options_of_the_resolver_may_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RES_OPTIONS", "rotate")
-    aws.clients(started(60), None)
+    client(started(60))
     assert os.environ["RES_OPTIONS"] == "rotate"
 
 

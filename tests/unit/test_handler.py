@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import subprocess
 import sys
 import traceback
 import types
@@ -387,3 +389,35 @@ def test_the_caller_s_own_target_is_used(manager: SecretsManager) -> None:
     assert "custom_target" not in sys.modules
     assert RotationFunction(manager, Service("")).function.target is not None
     assert RotationFunction(manager).function.target is None
+
+
+# Lambda's init phase.
+
+
+def test_the_target_is_loaded_in_lambda_s_init_phase() -> None:
+    code = "import sys, secret_rotation.handler; print('secret_rotation.targets.http' in sys.modules)"
+    settings = '{"set_url": "https://a.test", "test_url": "https://a.test"}'
+    given = {"TARGET": "http", "SECRET_KEYS": '["password"]', "TARGET_SETTINGS": settings}
+    assert _imported(code, given) == "False"
+    assert _imported(code, {**given, "AWS_LAMBDA_FUNCTION_NAME": "rotation"}) == "True"
+
+
+def test_what_fails_in_the_init_phase_is_reported_by_the_invocation() -> None:
+    code = """
+from secret_rotation import errors, handler
+class Context:
+    invoked_function_arn = ""
+    def get_remaining_time_in_millis(self): return 30000
+try:
+    handler.lambda_handler({"Step": "createSecret", "SecretId": "arn", "ClientRequestToken": "0" * 36}, Context())
+except errors.SettingError as error:
+    print("reported", "PASSWORD_LENGTH" in str(error))
+"""
+    given = {"PASSWORD_LENGTH": "long", "AWS_LAMBDA_FUNCTION_NAME": "rotation"}
+    assert _imported(code, given).splitlines()[-1] == "reported True"
+
+
+def _imported(code: str, variables: dict[str, str]) -> str:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(handler._CODE), **variables}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

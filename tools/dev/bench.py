@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Any
 from rotation_lab.bench import Use
 from rotation_lab.sandbox.client import Sandbox
 from rotation_lab.zipping import zip_bytes
+from tools.dev.layer import LAYER, bytecode
 from tools.dev.providers import ROOT
 
 RESULT, PAGE, PLOT = ROOT / "build/bench.json", ROOT / "docs/benchmarks.md", ROOT / "docs/benchmarks.svg"
@@ -49,9 +50,10 @@ import resource
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 """
-_GOALS = {"none": 1.05, "postgresql": 1.15, "redis": 1.25}
+_GOALS = {"none": 1.05, "postgresql, bytecode in the layer": 1.15, "redis": 1.25}
 _KEYS = {"SECRET_KEYS": '["password"]'}
 _CLIENTS, _LOOK_SECONDS = 16, 0.5
+Case = tuple[str, str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -94,17 +96,15 @@ def main() -> int:
     return 0
 
 
-# Cold starts: CPU time and memory of a new interpreter, without bytecode, as Lambda starts one.
+# Cold starts: CPU time and memory of a new interpreter. Our code and the layer have no bytecode, unless they bring it;
+# boto3 has, as it has once it was installed.
 
 
 def cold_starts(rounds: int) -> Iterator[Figure]:
     """What the function adds to boto3, for each driver."""
     with tempfile.TemporaryDirectory() as folder:
-        code, layer = _unpacked(Path(folder))
-        cases: dict[str, tuple[str, str, Mapping[str, str]]] = {"boto3 alone": (_BARE, "", {})}
-        for target in ("none", "postgresql", "mysql", "redis"):
-            own = {} if target == "none" else {"TARGET": target, **_KEYS}
-            cases[target] = (_OURS, f"{code}{os.pathsep}{layer}", own)
+        cases = _cases(Path(folder))
+        _cold_start(*cases["boto3 alone"], writes=())
         runs: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
         for _ in range(rounds):  # in turn: a machine that gets busy is so for all
             for name, case in cases.items():
@@ -119,22 +119,39 @@ def cold_starts(rounds: int) -> Iterator[Figure]:
         yield Figure(f"memory after it, {name}", round(memory[name]), "MB", ratio)
 
 
-def _unpacked(folder: Path) -> tuple[Path, Path]:
-    """The function's code and the drivers' layer, as Lambda lays them out: no bytecode."""
-    code = folder / "code"
-    for name, content in code_files().items():
-        (code / name).parent.mkdir(parents=True, exist_ok=True)
-        (code / name).write_bytes(content)
-    layer = ROOT / "build/drivers.zip"
-    if layer.exists():
-        with zipfile.ZipFile(layer) as archive:
-            archive.extractall(folder / "layer")
-    return code, folder / "layer/python"
+def _cases(folder: Path) -> dict[str, Case]:
+    """Name => a script, its path and its variables."""
+    code, layer = _unpacked(folder / "code", code_files()), _drivers()
+    plain = f"{code}{os.pathsep}{_unpacked(folder / 'layer', layer) / 'python'}"
+    compiled = _unpacked(folder / "compiled", {**layer, **bytecode(layer, sys.executable)})
+    quick = f"{code}{os.pathsep}{compiled / 'python'}"
+    targets = ("postgresql", "mysql", "redis")
+    return {
+        "boto3 alone": (_BARE, "", {}),
+        "none": (_OURS, str(code), {}),
+        **{target: (_OURS, plain, {"TARGET": target, **_KEYS}) for target in targets},
+        **{f"{target}, bytecode in the layer": (_OURS, quick, {"TARGET": target, **_KEYS}) for target in targets[:2]},
+    }
 
 
-def _cold_start(code: str, path: str, variables: Mapping[str, str]) -> tuple[float, float]:
+def _unpacked(folder: Path, files: Mapping[str, bytes]) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def _drivers() -> dict[str, bytes]:
+    """The files of the layer."""
+    with zipfile.ZipFile(LAYER) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _cold_start(
+    code: str, path: str, variables: Mapping[str, str], writes: Sequence[str] = ("-B",)
+) -> tuple[float, float]:
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "AWS_DEFAULT_REGION": "us-east-1", **variables}
-    command = [sys.executable, "-B", "-c", code + _MEASURED]
+    command = [sys.executable, *writes, "-c", code + _MEASURED]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     seconds, megabytes = map(float, done.stdout.split())
     return seconds, megabytes
@@ -154,9 +171,7 @@ def sizes() -> Iterator[Figure]:
             archive.writestr(name, content)
         archive.close()
         yield Figure("zip of the code", round(file.tell() / 1024), "KB")
-    layer = ROOT / "build/drivers.zip"
-    if layer.exists():
-        yield Figure("layer with all drivers", round(layer.stat().st_size / 1024), "KB")
+    yield Figure("layer with all drivers", round(LAYER.stat().st_size / 1024), "KB")
 
 
 # Rotations, through the sandbox.

@@ -6,10 +6,10 @@ import ssl
 from collections.abc import Callable, Mapping
 from urllib.parse import SplitResult, urlsplit
 
-import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
+from .. import aws
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -111,7 +111,7 @@ def sign(what: object, request: Request, service: str, region: str) -> Request:
     """The request with a signature (SigV4) as the function's role, whose policy has to allow the call."""
     full = f"{request.url.scheme}://{request.url.netloc}{request.target}"
     signed = AWSRequest(method=request.method, url=full, data=request.body, headers=request.headers)
-    credentials = boto3.Session().get_credentials()
+    credentials = aws.session().get_credentials()
     if credentials is None:
         raise ConfigurationError(f"{what}: the function has no AWS credentials to sign with.")
     SigV4Auth(credentials, service, region).add_auth(signed)

@@ -71,7 +71,7 @@ def test_basic_authentication_cannot_send_a_user_name_with_a_colon() -> None:
 
 
 def test_a_signature_needs_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("boto3.Session.get_credentials", lambda _: None)
+    monkeypatch.setattr("botocore.session.Session.get_credentials", lambda _: None)
     with refused(ConfigurationError, SET, "credentials"):
         http.set_secret(step(set_auth="sigv4", sigv4_region="eu-west-1"))
 
