@@ -158,8 +158,8 @@ report: install ## Write build/rotation-report.csv and .json: the secrets of a r
 	@$(PYTHON) -m tools.dev.report $(REPORT)
 
 .PHONY: bench
-bench: install layer ## Measure cold starts, rotations and a fleet at AWS's quotas; TEMPLATES=folder, DOCS=1, SECRETS=1000.
-	@$(PYTHON) -m tools.dev.bench $(if $(TEMPLATES),--templates "$(TEMPLATES)") $(if $(SECRETS),--secrets $(SECRETS)) $(if $(DOCS),--docs)
+bench: install layer ## Measure cold starts, rotations, a fleet at AWS's quotas and in Terraform; PART=, TEMPLATES=folder, DOCS=1, SECRETS=1000.
+	@$(PYTHON) -m tools.dev.bench $(PART) $(if $(TEMPLATES),--templates "$(TEMPLATES)") $(if $(SECRETS),--secrets $(SECRETS)) $(if $(DOCS),--docs)
 
 # What is not in Debian comes from PyPI and, with Go, from the Go module proxy, into .cache/recipes.
 .PHONY: recipes

@@ -1,10 +1,11 @@
 """``make bench``: what a rotation, a cold start and a fleet take, beside something that everybody knows.
 
-    python -m tools.dev.bench [--secrets 1000] [--rounds 9] [--templates FOLDER] [--docs]
+    python -m tools.dev.bench [PART...] [--secrets 1000] [--rounds 9] [--templates FOLDER] [--docs]
 
 Each figure has a ratio to what was measured in the same run, since machines differ and are busy: a cold start to one
-that imports boto3 and makes a client, a rotation to that of AWS's generic template, if its folder is given. It is in
-``build/bench.json``; ``--docs`` also writes the table and the plot of ``docs/benchmarks.md``.
+that imports boto3 and makes a client, a rotation to that of AWS's generic template, if its folder is given. All are in
+``build/bench.json``, where a part that is measured alone replaces its own; ``--docs`` also writes the table and the
+plot of ``docs/benchmarks.md``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from typing import Any
 from rotation_lab.bench import Use
 from rotation_lab.sandbox.client import Sandbox
 from rotation_lab.zipping import zip_bytes
+from tools.dev.bench_terraform import Measured, measure
 from tools.dev.layer import LAYER, bytecode
 from tools.dev.providers import ROOT
 
@@ -72,28 +74,38 @@ class Figure:
         return [self.what, f"{self.value:g} {self.unit}".strip(), ratio, "" if self.goal is None else f"{self.goal:g}"]
 
 
-def main() -> int:
+def main(given: Sequence[str] | None = None) -> int:
     """Measure, print, and keep the result."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
     parser.add_argument("--secrets", type=int, default=1000, help="how many rotate at AWS's quotas (default: 1000)")
     parser.add_argument("--part", type=float, default=1, help="of the quotas, for a slow machine (default: all)")
     parser.add_argument("--rounds", type=int, default=9, help="cold starts for a median (default: %(default)s)")
     parser.add_argument("--templates", type=Path, help="a checkout of aws-secrets-manager-rotation-lambdas")
     parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md and its plot")
-    arguments = parser.parse_args()
-    figures = [
-        *cold_starts(arguments.rounds),
-        *sizes(),
-        *rotations(arguments.templates),
-        *fleet(arguments.secrets, arguments.part),
-    ]
+    arguments = parser.parse_args(given)
+    if unknown := [part for part in arguments.parts if part not in PARTS]:
+        parser.error(f"there is no part {unknown[0]}; allowed: {', '.join(PARTS)}")
+    kept = _kept()
+    for part in arguments.parts or PARTS:
+        print(f"bench: {part}", file=sys.stderr, flush=True)
+        kept[part] = list(PARTS[part](arguments))
     RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
+    RESULT.write_text(
+        json.dumps({part: [asdict(one) for one in found] for part, found in kept.items()}, indent=1) + "\n"
+    )
+    figures = [figure for part in PARTS for figure in kept.get(part, ())]
     print(table(figures))
     if arguments.docs:
         PAGE.write_text(page(figures))
         PLOT.write_text(plot(figures))
     return 0
+
+
+def _kept() -> dict[str, list[Figure]]:
+    """What was measured before."""
+    found = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    return {part: [Figure(**one) for one in found[part]] for part in PARTS if part in found}
 
 
 # Cold starts: CPU time and memory of a new interpreter. Our code and the layer have no bytecode, unless they bring it;
@@ -307,6 +319,55 @@ def _ordered(aws: Sandbox, arn: str, function: str) -> None:
         else:
             return
     raise RuntimeError("RotateSecret was throttled to the end")
+
+
+# Terraform.
+
+
+def terraform(measured: Mapping[str, Mapping[int, Measured]]) -> Iterator[Figure]:
+    """So many secrets in one call, beside as many calls with a function each."""
+    one, each = measured["one call"], measured["a call each"]
+    for number, found in one.items():
+        beside = each.get(number) if number > 1 else None
+        yield from _applied(f"{number} secrets in one call" if number > 1 else "1 secret", found, beside)
+    many, most = min(number for number in one if number > _LISTED), max(one)
+    differ = sum(one[number].constant != one[many].constant for number in one if number > _LISTED)
+    yield Figure(
+        f"policy, permission and environment: sizes that differ from {many} to {most} secrets", differ, "", goal=0
+    )
+    names = ("policy", "permission", "environment")
+    for name, few, size in zip(names, one[1].constant, one[most].constant, strict=True):
+        yield Figure(f"{name}, 1 and {most} secrets", size, f"bytes ({few} for 1)")
+
+
+def _applied(of: str, found: Measured, beside: Measured | None) -> Iterator[Figure]:
+    goals: Mapping[str, float] = _APPLY_GOALS if of.startswith("100 ") else {}
+    for what, name, per, unit in _APPLIED:
+        value = getattr(found, name) / per
+        if beside is not None:
+            yield Figure(f"{of.partition(' in ')[0]}, a call each: {what}", round(getattr(beside, name) / per, 1), unit)
+        ratio = None if beside is None else value / (getattr(beside, name) / per)
+        yield Figure(f"{of}: {what}", round(value, 1), unit, ratio, goals.get(name))
+
+
+_LISTED = 20
+"""The policy names the secrets while they are so few, and the condition alone decides above."""
+_APPLY_GOALS = {"apply_seconds": 13, "state_bytes": 180}
+_APPLIED = (
+    ("plan", "plan_seconds", 1, "s"),
+    ("apply", "apply_seconds", 1, "s"),
+    ("plan without changes", "again_seconds", 1, "s"),
+    ("resources", "resources", 1, ""),
+    ("state", "state_bytes", 1024, "KB"),
+)
+
+PARTS: Mapping[str, Callable[[argparse.Namespace], Iterable[Figure]]] = {
+    "cold": lambda given: cold_starts(given.rounds),
+    "sizes": lambda given: sizes(),
+    "rotations": lambda given: rotations(given.templates),
+    "quotas": lambda given: fleet(given.secrets, given.part),
+    "terraform": lambda given: terraform(measure()),
+}
 
 
 # What is shown.
