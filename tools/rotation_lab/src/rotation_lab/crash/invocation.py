@@ -26,7 +26,7 @@ NESTED_PATIENCE = 10.0
 WATCHDOG = 60.0
 """Seconds after which a run is given up: a defect of the harness, or a function that never ends."""
 LINGER = 0.1
-"""Seconds in which a connection that a step leaves open may still have something to say."""
+"""Seconds in which a connection may still have something to say when a step has ended, where something is due."""
 
 
 class HarnessError(Exception):
@@ -100,7 +100,7 @@ class Invocation:
     def _has_short_timeouts(self) -> bool:
         return self.nested or (self.fault is not None and self.fault.way == TIMEOUT)
 
-    def _serve(self) -> tuple[str, str, str, str]:
+    def _serve(self) -> tuple[Any, ...]:
         """Answer the calls until the step ends."""
         while True:
             self._lose_patience()
@@ -108,10 +108,19 @@ class Invocation:
                 continue  # what it has sent comes before what it says about the end
             ended = self._serve_channel()
             if ended is not None:
-                # A busy machine may deliver the last words of a connection after that.
-                while any(link.open for link in self.links) and self._serve_links([], LINGER):
-                    pass
-                return ended
+                *how, ports = ended
+                self._serve_last_words(ports)
+                return tuple(how)
+
+    def _serve_last_words(self, ports: list[int]) -> None:
+        """Move what has arrived; and wait for what is due, where the function has left ``ports`` open."""
+        while self._serve_links([], LINGER if any(self._is_due(link, ports) for link in self.links) else 0):
+            pass
+
+    @staticmethod
+    def _is_due(link: Link, ports: list[int]) -> bool:
+        """Whether the end of the connection, or an answer, is on its way."""
+        return link.open and (link.port not in ports or link.call is not None)
 
     def _lose_patience(self) -> None:
         quiet = time.monotonic() - self._heard
@@ -182,7 +191,7 @@ class Invocation:
 
     # AWS, and the end of the step.
 
-    def _serve_channel(self) -> tuple[str, str, str, str] | None:
+    def _serve_channel(self) -> tuple[Any, ...] | None:
         channel = self.environment.channel
         ready, _, _ = select.select([channel], [], [], 0.2 if self._silent else 0)
         message = channel.receive() if ready else ()

@@ -29,9 +29,9 @@ class Listener:
 
     def accept(self) -> "Link":
         """Take the next connection; the service is not connected yet."""
-        client, _ = self._socket.accept()
+        client, (_, port) = self._socket.accept()
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return Link(client, self.upstream)
+        return Link(client, self.upstream, port)
 
     def close(self) -> None:
         """Stop listening."""
@@ -44,6 +44,8 @@ class Link:
 
     client: socket.socket
     upstream: tuple[str, int]
+    port: int
+    """The function's end of it."""
     server: socket.socket | None = None
     call: Point | None = None
     """The point before the request that the server has not answered yet."""
