@@ -95,6 +95,14 @@ active-directory: install ## Run the tests of ldap on an Active Directory domain
 	@bash tools/dev/debian.sh samba
 	@SAMBA=1 $(PYTHON) -m pytest --quiet -p no:xdist tests/targets/test_ldap_active_directory.py $(PYTEST)
 
+# FerretDB is built from the Go module proxy: two minutes, once on a machine.
+.PHONY: mongodb
+mongodb: install ## Run the tests of mongodb on FerretDB, its crash tests and its example.
+	@export FERRETDB=$(call GO_TOOL,ferretdb); \
+		$(PYTHON) -m pytest --quiet -p no:xdist tests/targets/test_mongodb.py $(PYTEST) && \
+		$(PYTHON) -m rotation_lab.crash --function lambda_src --cases tests.faults.mongodb && \
+		$(PYTHON) -m tools.dev.demo mongodb
+
 .cache/mysql:
 	@$(PYTHON) -m tools.dev.maven mysql
 

@@ -18,6 +18,7 @@ REQUIRED: dict[str, dict[str, str]] = {
     "none": {},
     "redis": {},
     "ldap": {},
+    "mongodb": {},
     "http": {"set_url": "https://api.example.com/password", "test_url": "https://api.example.com/me"},
     "calls": {},
     "iam_access_key": {"user_arn": f"arn:aws:iam::{ACCOUNT}:user/app"},
@@ -78,6 +79,13 @@ REJECTED = [
     *_each("ldap", "directory", "openldap, active_directory", "ad", "OpenLDAP", ""),
     *_each("ldap", "start_tls", "false, true", "yes", "True"),
     *_each("ldap", "user_base", "a distinguished name", "", "services", "=services"),
+    *_each(
+        "mongodb", "host", "a host name or an IP address, or several",
+        "mongodb://db.example.com", "a b", "", "app@db", "a,", ",a", "a,,b", "db.example.com:port", "a..b", "a:123456",
+    ),
+    *_each("mongodb", "port", PORTS, "0", "mongodb"),
+    *_each("mongodb", "auth_source", "the name of a database", "", "$external", "a.b", "a b", "a" * 64),
+    *_each("mongodb", "superusers", "reject, allow", "root"),
     *_each("redis", "superusers", "reject, allow", "yes"),
     *_each(
         "redis", "admin_secret_arn", SECRETS,
@@ -122,6 +130,8 @@ ACCEPTED = [
     *_each("postgresql", "allowed_usernames", "", "app", "app_*, other user ,x"),
     *_each("redis", "persist", "", "acl-save", "config-rewrite", "none"),
     *_each("ldap", "user_base", "", "ou=services,dc=example,dc=com", "OU = Müller, dc=com", "2.5.4.11=x"),
+    *_each("mongodb", "host", "", "db.example.com", "a:1, b.example.com,10.0.0.5", "[::1]:27017", "fe80::1", "db."),
+    *_each("mongodb", "auth_source", "", "admin", "shop-2", "bücher"),
     *_each("redis", "admin_secret_arn", "", ADMIN, ADMIN.replace("arn:aws:", "arn:aws-us-gov:")),
     *_each(
         "http", "set_url", "",

@@ -23,6 +23,8 @@ from tools.dev.terraform import Terraform
 
 ALL = sorted(path.parent.name for path in ROOT.glob("examples/*/main.tf"))
 FEW = ["existing-secret", "for-each", "several-keys"]
+ELSEWHERE = {"mongodb": "FERRETDB", "mysql-dual-passwords": "MYSQL8"}
+"""Examples whose server a target of make brings, which sets this variable."""
 CHOSEN = {"": FEW, "all": ALL}.get(os.environ.get("EXAMPLES", ""), os.environ.get("EXAMPLES", "").split())
 
 
@@ -43,8 +45,8 @@ def arns(outputs: Mapping[str, Any]) -> list[str]:
 def test_an_example_that_is_copied_away_applies_rotates_and_has_nothing_left_to_do(
     name: str, aws: Sandbox, environment: dict[str, str], tree: Path, tmp_path: Path
 ) -> None:
-    if name == "mysql-dual-passwords" and "MYSQL8" not in os.environ:
-        pytest.skip("MySQL is not in Debian: `make mysql` brings it; then MYSQL8=1 make examples")
+    if name in ELSEWHERE and ELSEWHERE[name] not in os.environ:
+        pytest.skip(f"its server is not in Debian: see `make help`; then {ELSEWHERE[name]}=... make examples")
     copy = copied(name, tree, tmp_path)
     if name in NOT_APPLIED:
         terraform = Terraform(copy, environment, tmp_path / "work")

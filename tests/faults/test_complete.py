@@ -5,7 +5,10 @@ import pytest
 from secret_rotation import catalogue
 from tools.dev.mutants import examiners
 
-from .cases import CASES
+from . import cases, mongodb
+
+CASES = (*cases.CASES, *mongodb.CASES)
+"""Those of `make faults`, and those whose server only a target of make brings."""
 
 
 def test_every_target_has_a_case_in_the_fault_harness() -> None:

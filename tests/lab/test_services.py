@@ -206,9 +206,9 @@ def test_a_key_is_unknown_to_sts_for_a_while() -> None:
 
 
 def test_each_server_says_its_version_or_how_to_install_it() -> None:
-    """MySQL and Samba have a target of make each: the tests of all others need their servers."""
+    """MySQL, Samba and FerretDB have a target of make each: the tests of all others need their servers."""
     lines = dict(line.split(": ", 1) for line in servers.versions())
-    elsewhere = {name: lines.pop(name) for name in ("mysql", "samba")}
+    elsewhere = {name: lines.pop(name) for name in ("ferretdb", "mysql", "samba")}
     assert set(lines) == {"mariadb", "postgresql", "rabbitmq", "redis_server", "slapd"}
     assert all(version[0].isdigit() for version in lines.values())
     assert all(found[0].isdigit() or "Install it: " in found for found in elsewhere.values())

@@ -29,6 +29,7 @@ from rotation_lab.services import (
     data_api,
     door,
     elasticache,
+    ferretdb,
     issuer,
     mariadb,
     mysql,
@@ -40,6 +41,7 @@ from rotation_lab.services import (
     stored,
 )
 from rotation_lab.services.base import FIRST, USER, Service, Values, alone, document
+from tools.dev import go_tools
 from tools.dev.prepared import PREPARED
 from tools.dev.providers import ROOT
 
@@ -231,6 +233,7 @@ TABLE: Mapping[str, Example] = {
     "http": Example("RabbitMQ", lambda aws: alone(rabbitmq.start(), may_change_itself=False)),
     "iam_access_key": Example("STS", lambda aws: nullcontext(_AccessKeys(aws)), working=2),
     "key-pair": Example("OpenSSL", lambda aws: nullcontext(_KeyPairs()), working=None),
+    "mongodb": Example("FerretDB", lambda aws: alone(ferretdb.start(go_tools.program("ferretdb")))),
     "mysql": Example("MariaDB", lambda aws: alone(mariadb.start())),
     "ldap": Example("OpenLDAP", lambda aws: alone(slapd.start())),
     "mysql-dual-passwords": Example("MySQL", lambda aws: alone(mysql.start()), working=2),

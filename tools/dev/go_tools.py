@@ -17,7 +17,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "terraform-aws-secret-rotation/tools"
@@ -36,6 +37,9 @@ class Tool:
     version: str
     package: str = "."
     minutes: str = "a minute or two"
+    tags: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """What its own build would have written into the module's folder."""
 
     @property
     def flags(self) -> str:
@@ -46,6 +50,13 @@ class Tool:
 _TERRAFORM, _TOFU = "github.com/hashicorp/terraform", "github.com/opentofu/opentofu"
 TOOLS = {
     "actionlint": Tool("github.com/rhysd/actionlint", "1.7.12", "./cmd/actionlint"),
+    "ferretdb": Tool(
+        "github.com/FerretDB/FerretDB",
+        "1.24.2",
+        "./cmd/ferretdb",
+        tags="ferretdb_no_postgresql",
+        files={"build/version/version.txt": "v1.24.2"},
+    ),
     "terraform-docs": Tool("github.com/terraform-docs/terraform-docs", "0.21.0"),
     "tflint": Tool("github.com/terraform-linters/tflint", "0.64.0"),
     "terraform-1.9.8": Tool(_TERRAFORM, "1.9.8", minutes="2 to 4 minutes"),
@@ -87,7 +98,10 @@ def _build(name: str, tool: Tool, path: Path) -> None:
         shutil.copytree(_downloaded(name, tool), source)
         _go(name, "chmod", "-R", "u+w", str(source))
         leave_out_backends(source)
-        _go(name, "go", "build", "-mod=mod", "-ldflags", tool.flags, "-o", str(built), tool.package, folder=source)
+        for inside, text in tool.files.items():
+            (source / inside).write_text(text)
+        options = ["-mod=mod", "-tags", tool.tags, "-ldflags", tool.flags, "-o", str(built)]
+        _go(name, "go", "build", *options, tool.package, folder=source)
         built.replace(path)
 
 

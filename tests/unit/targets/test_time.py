@@ -11,7 +11,7 @@ import pytest
 
 from secret_rotation.errors import NetworkError
 from secret_rotation.target import Context
-from secret_rotation.targets import http, mysql, postgresql, redis
+from secret_rotation.targets import http, mongodb, mysql, postgresql, redis
 from tests.messages import refused
 from tests.support import contexts
 from tests.support.contexts import credential
@@ -53,6 +53,7 @@ TESTS: dict[str, Callable[[Context], None]] = {
     "postgresql": postgresql.test_secret,
     "mysql": mysql.test_secret,
     "redis": redis.test_secret,
+    "mongodb": mongodb.test_secret,
     "http": http.test_secret,
 }
 WORLDS: dict[str, tuple[str, str, Talk]] = {
@@ -68,6 +69,9 @@ WORLDS: dict[str, tuple[str, str, Talk]] = {
     "redis, silent": ("redis", "disable", silent),
     "redis, byte by byte": ("redis", "disable", dripping(b"+")),
     "redis, TLS byte by byte": ("redis", "verify", dripping(RECORD)),
+    "mongodb, silent": ("mongodb", "disable", silent),
+    "mongodb, byte by byte": ("mongodb", "disable", dripping(b"\xff\0\0\0\1\0\0\0\1\0\0\0\xdd\7\0\0")),
+    "mongodb, TLS byte by byte": ("mongodb", "verify", dripping(RECORD)),
     "http, silent": ("http", "disable", silent),
     "http, byte by byte": ("http", "disable", dripping(b"HTTP/1.1 200 OK\r\nX: ")),
     "http, TLS byte by byte": ("http", "verify", dripping(RECORD)),

@@ -1,4 +1,4 @@
-"""SCRAM-SHA-256 as libpq does it, which decides what PostgreSQL's clients can log in with.
+"""SCRAM-SHA-256 as libpq does it, which decides what PostgreSQL's clients can log in with; MongoDB's too, and SHA-1.
 
 The driver's own is stricter: it refuses passwords with control characters or new Unicode characters, which libpq sends
 as they are, and verifiers with fewer than 4096 iterations.
@@ -18,7 +18,8 @@ ITERATIONS = 4096
 """The server's default, and the least for a verifier that is made here."""
 _MOST_ITERATIONS = 10_000_000
 """Of a server: more would take longer than a function runs."""
-_BOUND, _PLAIN = "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"
+_BOUND = "SCRAM-SHA-256-PLUS"
+_MECHANISMS = {"sha256": "SCRAM-SHA-256", "sha1": "SCRAM-SHA-1"}
 _PROHIBITED = tuple(
     getattr(stringprep, f"in_table_{name}")
     for name in ("a1", "c12", "c21_c22", "c3", "c4", "c5", "c6", "c7", "c8", "c9")
@@ -61,8 +62,11 @@ class Exchange:
     """The client's side of one login."""
 
     password: str
-    channel: Any
-    """The connection; over TLS the login is bound to the server's certificate."""
+    channel: Any = None
+    """The connection; over TLS the login is bound to the server's certificate. None: it is not bound."""
+    name: str = ""
+    """Who logs in. PostgreSQL takes the name from the start of the connection."""
+    digest: str = "sha256"
     salt: bytes = b""
     iterations: int = 0
     """Of the verifier that the server has; known after its first message."""
@@ -74,12 +78,14 @@ class Exchange:
         self._binding, header = b"", "n,,"
         if isinstance(self.channel, ssl.SSLSocket):
             self._binding, header = self._bind(mechanisms)
-        if not self._binding and _PLAIN not in mechanisms:
+        plain = _MECHANISMS[self.digest]
+        if not self._binding and plain not in mechanisms:
             raise ScramError("The server offers no way to log in that is known here.")
         self._header = header.encode()
         self._nonce = _text(secrets.token_bytes(18))
-        self._first = f"n=,r={self._nonce}"  # the server takes the name from the start of the connection
-        return (_BOUND if self._binding else _PLAIN), self._header + self._first.encode()
+        name = self.name.replace("=", "=3D").replace(",", "=2C")
+        self._first = f"n={name},r={self._nonce}"
+        return (_BOUND if self._binding else plain), self._header + self._first.encode()
 
     def _bind(self, mechanisms: list[str]) -> tuple[bytes, str]:
         if _BOUND not in mechanisms:
@@ -100,11 +106,11 @@ class Exchange:
 
     def prove(self) -> bytes:
         """The message which shows that the password is known."""
-        client, server = _keys(prepare(self.password), self.salt, self.iterations)
+        client, server = _keys(prepare(self.password), self.salt, self.iterations, self.digest)
         final = f"c={_text(self._header + self._binding)},r={self._final_nonce}"
         said = ",".join((self._first, self._server_first, final)).encode()
-        signature = _hmac(hashlib.sha256(client).digest(), said)
-        self._expected = _hmac(server, said)
+        signature = hmac.digest(hashlib.new(self.digest, client).digest(), said, self.digest)
+        self._expected = hmac.digest(server, said, self.digest)
         proof = bytes(a ^ b for a, b in zip(client, signature, strict=True))
         return f"{final},p={_text(proof)}".encode()
 
@@ -115,9 +121,9 @@ class Exchange:
         self.finished = True
 
 
-def _keys(password: bytes, salt: bytes, iterations: int) -> tuple[bytes, bytes]:
-    salted = hashlib.pbkdf2_hmac("sha256", password, salt, iterations)
-    return _hmac(salted, b"Client Key"), _hmac(salted, b"Server Key")
+def _keys(password: bytes, salt: bytes, iterations: int, digest: str = "sha256") -> tuple[bytes, bytes]:
+    salted = hashlib.pbkdf2_hmac(digest, password, salt, iterations)
+    return hmac.digest(salted, b"Client Key", digest), hmac.digest(salted, b"Server Key", digest)
 
 
 def _digest(certificate: bytes) -> bytes:
@@ -133,10 +139,6 @@ def _digest(certificate: bytes) -> bytes:
 
 def _fields(message: str) -> dict[str, str]:
     return dict(part.split("=", 1) for part in message.split(",") if "=" in part)
-
-
-def _hmac(key: bytes, message: bytes) -> bytes:
-    return hmac.digest(key, message, "sha256")
 
 
 def _text(raw: bytes) -> str:

@@ -1,0 +1,71 @@
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.76"
+    }
+  }
+}
+
+provider "aws" {}
+
+variable "name" {
+  description = "Name of the function that rotates the secret."
+  type        = string
+  default     = "rotation-mongodb"
+}
+
+variable "secret" {
+  description = "Name of the secret: a JSON object with host, port, username and password of a user, and dbname (the database it was created in)."
+  type        = string
+  default     = "app/mongodb"
+}
+
+variable "subnet_ids" {
+  description = "Subnets from which the server is reached."
+  type        = list(string)
+  default     = ["subnet-0123456789abcdef0"]
+}
+
+variable "security_group_ids" {
+  description = "Security groups of the function; the server's own must let them in."
+  type        = list(string)
+  default     = ["sg-0123456789abcdef0"]
+}
+
+variable "tls_ca" {
+  description = "Certificate in PEM of the authority that signed the server's, such as the bundle that AWS publishes for DocumentDB."
+  type        = string
+  default     = null
+}
+
+data "aws_secretsmanager_secret" "app" {
+  name = var.secret
+}
+
+module "rotation" {
+  source = "../.."
+
+  name    = var.name
+  secrets = { app = data.aws_secretsmanager_secret.app.arn }
+  keys    = ["password"]
+
+  target = {
+    type     = "mongodb"
+    settings = var.tls_ca == null ? {} : { tls_ca = var.tls_ca }
+  }
+
+  network = { subnet_ids = var.subnet_ids, security_group_ids = var.security_group_ids }
+}
+
+output "secret_arn" {
+  description = "ARN of the secret."
+  value       = data.aws_secretsmanager_secret.app.arn
+}
+
+output "function_name" {
+  description = "Name of the function that rotates it."
+  value       = module.rotation.function_name
+}
