@@ -195,7 +195,7 @@ class Server:
         return answer
 
     def problem(self, answer: Mapping[str, Any], user: User, new: str = "") -> RotationError:
-        """What a refusal means, of the password ``new`` perhaps. Its text is not read: FerretDB's holds the password."""
+        """What a refusal means, of the password ``new`` perhaps. Nothing of its text is shown, which may hold that."""
         code = answer.get("code")
         kind, text = _CODES.get(code if isinstance(code, int) else 0, (TargetError, "refused a command"))
         if kind is TargetError and new and (code == _BAD_VALUE or not (new.isascii() and new.isprintable())):

@@ -249,6 +249,16 @@ def step_problem(server: Mongo, port: int) -> RotationError:
     return raised.value
 
 
+@pytest.mark.parametrize("password", ["s3cret\n", "s3cret-\U0001f600"])
+def test_a_change_that_fails_for_the_characters_of_the_password_says_so(
+    server: Mongo, port: int, password: str
+) -> None:
+    """Servers have no code for it: SASLprep prohibits characters, and the text repeats the password."""
+    server.answers["updateUser"] = refusal(1, text=f"cannot prepare {password}")
+    with refused(ValueRefusedError, "`password`"):
+        mongodb.set_secret(replace(administered(port), pending_or_none=version(password, port)))
+
+
 def test_a_change_whose_answer_was_lost_is_not_made_again(server: Mongo, port: int) -> None:
     def lost() -> dict[str, Any]:
         server.users["shop.app"].password = SECOND
