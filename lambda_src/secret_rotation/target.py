@@ -36,10 +36,12 @@ says what to do. Of any other exception only its class and place are logged, nev
 may repeat what it was given; ``explained`` turns such an exception into one of these, and ``aws.calling`` one of boto3.
 """
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, islice, repeat
 from typing import Any, TypeVar
 
 from . import aws
@@ -93,6 +95,9 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+
+PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
+"""Seconds after which a refused value is tested again; the last one for all further tests."""
 
 
 def _no_draft(_: Collection[str]) -> Credential:
@@ -193,6 +198,35 @@ class Context:
                 return bool(_passing(test)(self.pending))
         return False
 
+    def settle(self, test: Callable[[Credential], object]) -> None:
+        """Test ``subject``. A pending value that is refused is tested again: some services apply a change later.
+
+        To send the change again in place of that might start it anew each time, and the rotation would never end. The
+        service may count refusals, so 'max_logins' bounds the tests, and the deadline bounds their time.
+        """
+        waited, pauses = 0.0, self._pauses()
+        while True:
+            try:
+                test(self.subject)
+                return
+            except LockedError:
+                raise
+            except AuthenticationError as error:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise _late(error, waited) from None
+            self.log.info("The pending value is refused. It is tested again.", after_seconds=pause)
+            time.sleep(pause)
+            waited += pause
+
+    def _pauses(self) -> Iterator[float]:
+        """Seconds before each further test of a pending value, as long as there is time for it."""
+        is_new = self.pending_or_none is not None and self.pending_or_none is not self.current
+        for pause in islice(chain(PAUSES, repeat(PAUSES[-1])), int(self.setting("max_logins", MOST)) - 1):
+            if not is_new or self.deadline.remaining() < 2 * pause:  # the test may take as long
+                return
+            yield pause
+
     @cached_property
     def _logins(self) -> Logins:
         return Logins(int(self.setting("max_logins", MOST)), self.log, self.problems)
@@ -215,6 +249,15 @@ class Context:
     def _all(self) -> Iterator[Credential]:
         yield from (c for c in (self.pending_or_none, self.current) if c is not None)
         yield from self.older()
+
+
+def _late(error: AuthenticationError, waited: float) -> AuthenticationError:
+    if not waited:
+        return error
+    return AuthenticationError(
+        f"{error} It was still refused {waited:.0f} s after the first test. If the service takes longer to apply a "
+        "change: raise 'max_logins' and `function.timeout`."
+    )
 
 
 def _passing(test: Callable[[Credential], object]) -> Callable[[Credential], bool]:

@@ -213,7 +213,7 @@ WORLDS: Mapping[str, tuple[str, ...]] = {
     # A client certificate needs TLS, which the harness does not look into. Where three wrong passwords lock, a person
     # has to unlock the user before each further candidate: the contract suite goes there.
     "mysql": tuple(name for name in mariadb.Account.misbehaviours if name not in (mariadb.CERTIFICATE, mariadb.LOCKS)),
-    "http": tuple(name for name in door.User.misbehaviours if "six seconds" not in name),
+    "http": tuple(name for name in door.User.misbehaviours if name != door.LONG),
     "iam_access_key": (iam.UNKNOWN,),
     "ldap": ("takes no password twice", "the old password has to be named"),
 }

@@ -195,6 +195,10 @@ def test_the_door_locks_remembers_and_dawdles() -> None:
             assert user.door.state(USER).delay == 6
         with user.misbehave("refuses a former password"):
             assert user.door.state(USER).remembers
+        with user.misbehave("a change takes effect later"):
+            user.door.put(USER, State(**{**vars(user.door.state(USER)), "coming": "new", "left": 9}))
+            assert user.opens("new")
+            assert not user.opens(first), "it opens nothing for much longer"
 
 
 def test_a_key_is_unknown_to_sts_for_a_while() -> None:

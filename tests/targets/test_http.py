@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import uuid4
 
 import pytest
 
 from rotation_lab.model.secrets_manager import PENDING, SecretsManager
-from rotation_lab.services import api, authority, rabbitmq
+from rotation_lab.services import api, authority, door, rabbitmq
 from rotation_lab.services.api import Api, Request
 from secret_rotation.errors import (
     AuthenticationError,
@@ -36,7 +37,7 @@ from tests.operating import NONE, PREFLIGHT, Operating
 from tests.support import contexts
 from tests.support.contexts import credential, plain
 from tests.support.function import RotationFunction
-from tests.target_contract import Installation, Setup, TargetContract
+from tests.target_contract import Installation, InWorlds, Setup, TargetContract
 
 context = contexts.of("http")
 
@@ -46,6 +47,11 @@ def _no_other_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
     # Reading those of the system takes most of the time of a step, and the tests make hundreds.
     monkeypatch.setenv("SSL_CERT_FILE", "/dev/null")
     monkeypatch.setenv("SSL_CERT_DIR", "/dev/null")
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secret_rotation.target.PAUSES", (0.001,))
 
 
 HOSTILE = [
@@ -995,3 +1001,62 @@ class TestOperatingByAdministrator(TestOperating):
     @pytest.fixture
     def service(self, rabbit: rabbitmq.RabbitMQ) -> Installation:
         return RabbitUser(rabbit, "admin", may_change_itself=False)
+
+
+# The small API: what the worlds are of.
+
+
+class SmallApiUser(Installation):
+    """A user who changes its own password."""
+
+    def __init__(self, running: door.Door) -> None:
+        user = running.credential(f"user{uuid4().hex[:8]}")
+        super().__init__(user, (), **self._settings(f"{running.url}/me"))
+
+    @staticmethod
+    def _settings(url: str) -> dict[str, str]:
+        given = {"set_url": url, "set_body": '{"password": "{{pending}}"}', "test_url": url, "tls": "disable"}
+        return {**given, **BASIC}
+
+    def at(self, host: str, port: int) -> Setup:
+        """The address is a setting; what a version of the secret could change is the user."""
+        return Setup(self._settings(f"http://{host}:{port}/me"), self.value("somebody", "first-password"))
+
+
+@pytest.fixture(scope="module")
+def small_api() -> Iterator[door.Door]:
+    with door.start() as running:
+        yield running
+
+
+class TestSmallApiInWorlds(InWorlds):
+    """An API that is odd."""
+
+    sample = ("test_after_a_rotation_the_new_value_logs_in", *InWorlds.sample)
+    target = "http"
+    required_keys = ("username",)
+    worlds = tuple(world for world in door.User.misbehaviours if world != door.LONG)
+    not_applicable: ClassVar = dict.fromkeys(
+        (
+            "test_a_certificate_of_an_unknown_authority_is_refused",
+            "test_a_certificate_for_another_host_name_is_refused",
+            "test_a_server_without_tls_is_refused_and_never_spoken_to_in_plain_text",
+        ),
+        "TestHttp shows it: this API has no TLS",
+    )
+    in_world: ClassVar = {
+        door.CLOSED: dict.fromkeys(
+            (
+                "test_a_step_may_run_twice",
+                "test_every_step_may_run_twice_in_a_row",
+                "test_a_rotation_that_dies_anywhere_goes_on",
+                "test_the_lock_out_of_clearing_awspending_after_set_is_recovered",
+                "test_two_abandoned_rotations_in_a_row_are_recovered",
+            ),
+            "setSecret fails until the change is in effect; Secrets Manager's retry comes later than the one here",
+        )
+    }
+
+    @pytest.fixture
+    def service(self, small_api: door.Door) -> Installation:
+        return SmallApiUser(small_api)

@@ -238,3 +238,65 @@ def test_a_run_that_another_one_overtook_is_a_success() -> None:
         given.log_in(door)
 
     assert given.set_once(door, search) is True
+
+
+# The test of a value that the service may take a while to accept.
+
+
+class Slow:
+    """A service that refuses a value so many times before it accepts it."""
+
+    def __init__(self, refusals: int, error: type[Exception] = AuthenticationError) -> None:
+        self.refusals, self.error, self.tests = refusals, error, 0
+
+    def __call__(self, subject: Credential) -> None:
+        self.tests += 1
+        if self.tests <= self.refusals:
+            raise self.error("not yet")
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that were waited, without waiting."""
+    waited = list[float]()
+    monkeypatch.setattr("secret_rotation.target.time.sleep", waited.append)
+    return waited
+
+
+def test_a_pending_value_that_is_refused_is_tested_again_until_it_is_accepted(pauses: list[float]) -> None:
+    service = Slow(3)
+    step().settle(service)
+    assert (service.tests, pauses) == (4, [1, 2, 4])
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_a_value_is_refused_as_often_as_max_logins_allows(pauses: list[float], most: int) -> None:
+    service = Slow(99)
+    with pytest.raises(AuthenticationError, match="not yet") as caught:
+        step(max_logins=str(most)).settle(service)
+    assert (service.tests, len(pauses)) == (most, most - 1)
+    assert ("'max_logins'" in str(caught.value)) == (most > 1)
+
+
+def test_the_tests_of_a_value_end_with_the_time(pauses: list[float]) -> None:
+    service = Slow(99)
+    with pytest.raises(AuthenticationError):
+        context(credential("s3cret-new"), seconds=5.0).settle(service)
+    assert pauses == [1, 2]  # the clock stands still: for 4 s, and a test, there is no time
+
+
+@pytest.mark.parametrize("error", [LockedError, NetworkError, ConfigurationError])
+def test_only_a_refused_value_is_tested_again(pauses: list[float], error: type[RotationError]) -> None:
+    service = Slow(1, error)
+    with pytest.raises(error, match="not yet"):
+        step().settle(service)
+    assert (service.tests, pauses) == (1, [])
+
+
+def test_a_current_value_is_tested_once(pauses: list[float]) -> None:
+    known = credential("s3cret-old")
+    for alone in (context(None, known), context(known, known)):
+        service = Slow(1)
+        with pytest.raises(AuthenticationError):
+            alone.settle(service)
+        assert (service.tests, pauses) == (1, [])

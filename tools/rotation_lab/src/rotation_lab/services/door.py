@@ -26,6 +26,9 @@ from typing import Any
 from .base import CHANGED, FIRST, LOST, USER, Address, Service, Values
 
 MOST_KEYS, LOCKED_AFTER = 3, 3
+LONG = "answers after six seconds"
+"""The world in which a rotation takes long."""
+LATER, CLOSED = "a change takes effect later", "a change takes effect later, and nothing is accepted until then"
 
 
 @dataclass
@@ -44,6 +47,14 @@ class State:
     """Whether the user is locked after three wrong passwords."""
     remembers: bool = False
     """Whether a password that the user had before is refused."""
+    later: int = 0
+    """Logins that come before a change takes effect; to ask for it again counts anew. It has no clock to wait for."""
+    closed: bool = False
+    """Whether no password is accepted in the meantime."""
+    coming: str = ""
+    """The password that has been asked for and is not in effect yet."""
+    left: int = 0
+    """Logins that come before it is."""
 
 
 _users: dict[str, State] = {}
@@ -105,18 +116,18 @@ class _Handler(BaseHTTPRequestHandler):
         """The password or key that logs in; None when it is refused."""
         user, password = self._user, self._basic()[1]
         time.sleep(user.delay)
-        if not _is_accepted(user, password):
-            user.wrong += 1
-            return None
-        user.wrong = 0
-        return password
+        is_accepted = _is_accepted(user, password)
+        _pass(user)
+        user.wrong = 0 if is_accepted else user.wrong + 1
+        return password if is_accepted else None
 
     def _set_password(self, password: str) -> int:
         user = self._user
         if user.remembers and _hash(password) in user.former:
             return 422
-        user.password = password
         user.former.append(_hash(password))
+        user.coming, user.left = password, user.later
+        _pass(user)
         return 204
 
     def _answer(self, status: int, body: Any = None) -> None:
@@ -128,8 +139,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
+def _pass(user: State) -> None:
+    """One login less before the change takes effect."""
+    if user.coming and not user.left:
+        user.password, user.coming = user.coming, ""
+    user.left = max(user.left - 1, 0)
+
+
 def _is_accepted(user: State, password: str) -> bool:
-    return bool(password) and not _is_locked(user) and password in (user.password, *user.keys)
+    is_closed = _is_locked(user) or (user.closed and user.coming)
+    return bool(password) and not is_closed and password in (user.password, *user.keys)
 
 
 def _is_locked(user: State) -> bool:
@@ -170,10 +189,12 @@ class User(Service):
     """One user, who changes its own password or has keys issued."""
 
     misbehaviours: Mapping[str, Mapping[str, Any]] = {
-        "answers after six seconds": {"delay": 6.0},
+        LONG: {"delay": 6.0},
         "answers slowly": {"delay": 0.2},
         "locked after three wrong passwords": {"locks": True},
         "refuses a former password": {"remembers": True},
+        LATER: {"later": 3},
+        CLOSED: {"later": 3, "closed": True},
     }
     worlds = tuple(misbehaviours)
 
@@ -201,10 +222,15 @@ class User(Service):
         self._put(LOST, issued=self.issued())
 
     def opens(self, text: str) -> bool:
-        """Whether the value in the text logs in, when the user is not locked. It is not counted as a login."""
+        """Whether the value in the text logs in once a change is in effect and the user is not locked.
+
+        It is not counted as a login.
+        """
         with contextlib.suppress(ValueError):
             text = json.loads(text)[self._key]
-        return _is_accepted(replace(self.door.state(self.name), wrong=0), text)
+        state = replace(self.door.state(self.name), wrong=0, left=0)
+        _pass(state)
+        return _is_accepted(state, text)
 
     def follow(self, message: str) -> bool:
         """A person unlocks the user."""
@@ -217,13 +243,13 @@ class User(Service):
 
     @contextlib.contextmanager
     def misbehave(self, name: str) -> Iterator[None]:
-        self._odd = self.misbehaviours[name]
-        self.door.put(self.name, State(**{**asdict(self.door.state(self.name)), **self._odd}))
+        odd = self._odd = self.misbehaviours[name]
+        self.door.put(self.name, State(**{**asdict(self.door.state(self.name)), **odd}))
         try:
             yield
         finally:
             self._odd = {}
-            usual = {"delay": 0.0, "locks": False, "remembers": False, "wrong": 0}
+            usual = {name: getattr(State(), name) for name in ("wrong", *odd)}
             self.door.put(self.name, State(**{**asdict(self.door.state(self.name)), **usual}))
 
     def _put(self, value: str, issued: int = 0) -> Values:
