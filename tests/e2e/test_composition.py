@@ -1,13 +1,15 @@
-"""The module among others: beside a module that makes the secret, by count and with an alias, copied to odd places."""
+"""The module among others: beside a module that makes the secret, by count and alias, in odd places, in workspaces."""
 
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rotation_lab.sandbox.client import Sandbox
 from tests.e2e.stack import applied
 from tools.dev.providers import ROOT
+from tools.dev.terraform import Terraform
 
 CONFIGURATION = """
 provider "aws" {
@@ -52,3 +54,19 @@ def test_a_read_only_copy_in_a_folder_with_spaces_rotates_secrets_of_another_mod
             assert aws.settle(secret)["result"] == "ok", aws.logs("composed-0")
         assert stack.terraform.plan() is False
     assert {path: path.stat().st_mtime_ns for path in module.rglob("*")} == before
+
+
+def test_two_workspaces_of_one_folder_are_applied_at_once(
+    aws: Sandbox, environment: dict[str, str], tree: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(tree, tmp_path / "tree") / "examples/plaintext"
+    names = ("workspace-one", "workspace-two")
+    runs = [Terraform(root, {**environment, **aws.environment}, tmp_path / name) for name in names]
+    runs[0].init()  # one after the other: both write the folder's lock file
+    runs[1].init()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda run, name: run.apply({"name": name}), runs, names))
+    assert [aws.settle(run.output()["secret_arn"])["result"] for run in runs] == ["ok", "ok"]
+    assert not any(run.plan({"name": name}) for run, name in zip(runs, names, strict=True))
+    for run, name in zip(runs, names, strict=True):
+        run.destroy({"name": name})

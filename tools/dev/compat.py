@@ -3,8 +3,9 @@
     python -m tools.dev.compat [--docs] [NAME...]       (NAME of tools.dev.go_tools; default: all four)
 
 Each program is built from source once, which takes minutes. Then it initialises and validates the root of the
-repository, runs the native tests, and applies, plans and destroys examples in the local AWS. ``--docs`` writes the
-table to docs/compatibility.md. The exit code is 1 if anything failed.
+repository, runs the native tests, applies, plans and destroys examples in the local AWS, and applies a saved plan where
+a checkout has other line ends. ``--docs`` writes the table to docs/compatibility.md. The exit code is 1 if anything
+failed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,19 @@ from tools.dev.terraform import Terraform, TerraformError, checkout
 
 PROGRAMS = ("terraform-1.9.8", "terraform-1.16.0", "tofu-1.9.4", "tofu-1.12.6")
 EXAMPLES = ("plaintext", "for-each")
+_OWN_TARGET = """
+resource "aws_secretsmanager_secret" "carried" {
+  name                    = "carried"
+  recovery_window_in_days = 0
+}
+
+module "rotation" {
+  source  = "%s"
+  name    = "carried"
+  secrets = { carried = aws_secretsmanager_secret.carried.arn }
+  target  = { type = "python", file = "${path.module}/my_target.py" }
+}
+"""
 PAGE = providers.ROOT / "docs/compatibility.md"
 _TABLE = re.compile(r"(<!-- BEGIN_COMPAT -->\n).*?(<!-- END_COMPAT -->)", re.DOTALL)
 _TOFU_HOST = "registry.opentofu.org"
@@ -41,7 +55,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _lines(rows: list[list[str]]) -> list[str]:
-    header = ["version", "init and validate", "native tests", *(f"example {name}" for name in EXAMPLES)]
+    examples = [f"example {name}" for name in EXAMPLES]
+    header = ["version", "init and validate", "native tests", *examples, "saved plan, CRLF at apply"]
     return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]
 
 
@@ -52,6 +67,7 @@ def _row(name: str, work: Path) -> list[str]:
     root = Terraform(tree, environment, work / "root", program)
     cells: list[Cell] = [partial(_initialised, root), partial(_tested, root)]
     cells += [partial(_applied, example, tree, environment, work, program) for example in EXAMPLES]
+    cells.append(partial(_carried, tree, environment, work, program))
     shown = [" ".join(name.replace("tofu", "OpenTofu").replace("terraform", "Terraform").split("-"))]
     for cell in cells:
         shown.append(_outcome(cell))
@@ -118,6 +134,27 @@ def _applied(example: str, tree: Path, environment: dict[str, str], work: Path, 
             return "✗ the second plan is not empty"
         terraform.destroy()
     return "✓"
+
+
+def _carried(tree: Path, environment: dict[str, str], work: Path, program: Path) -> str:
+    """The plan of one runner, applied by another whose checkout gave the caller's own target CRLF.
+
+    Terraform >= 1.13 rejects a plan whose functions read other bytes at apply.
+    """
+    root = work / "carried"
+    root.mkdir()
+    (root / "main.tf").write_text(_OWN_TARGET % tree)
+    own = root / "my_target.py"
+    own.write_text("def set_secret(context):\n    pass\n\n\ndef test_secret(context):\n    pass\n")
+    with Sandbox.start() as aws:
+        terraform = Terraform(root, {**environment, **aws.environment}, work / "carried-data", program)
+        terraform.init()
+        terraform.plan(out=work / "carried.tfplan")
+        own.write_bytes(own.read_bytes().replace(b"\n", b"\r\n"))
+        terraform.apply(plan=work / "carried.tfplan")
+        result = aws.settle("carried")["result"]
+        terraform.destroy()
+    return "✓" if result == "ok" else f"✗ rotation: {result}"
 
 
 if __name__ == "__main__":
