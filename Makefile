@@ -76,7 +76,7 @@ revoke: $(SMALL)/.installed ## Rotate until the value that a secret has now open
 faults: install debian ## Break the function at every call it makes; TARGET=name, FUNCTION=folder of another one, ALL=1, QUICK=1, REST=1.
 	@$(PYTHON) -m rotation_lab.crash --function "$(or $(FUNCTION),lambda_src)" $(if $(FUNCTION),,--cases tests/faults/cases.py) \
 		$(if $(TARGET),--case "$(TARGET)") $(if $(ALL),--all) $(if $(QUICK),--quick) $(if $(REST),--rest) $(if $(DOCS),--json build/faults.json)
-	@$(if $(DOCS),$(PYTHON) -m tools.dev.safety $(if $(REST),--rest) build/faults.json)
+	@$(if $(DOCS),$(PYTHON) -m tools.dev.safety $(if $(REST),--rest,$(if $(QUICK),,--full)) build/faults.json)
 
 .PHONY: operating
 operating: install debian ## Every bad day for every target: preflight, diagnose, and the runbooks' commands.
@@ -103,8 +103,8 @@ mongodb: install ## Run the tests of mongodb on FerretDB, its crash tests and it
 		$(PYTHON) -m rotation_lab.crash --function lambda_src --cases tests.faults.mongodb && \
 		$(PYTHON) -m tools.dev.demo mongodb
 
-.cache/mysql:
-	@$(PYTHON) -m tools.dev.maven mysql
+.cache/mysql .cache/keycloak .cache/opensearch .cache/opensearch-security:
+	@$(PYTHON) -m tools.dev.maven $(notdir $@)
 
 # PyGreSQL is built here: it needs a C compiler and libpq (Debian: gcc, libpq-dev, python3-dev for Debian's Python).
 .PHONY: templates
@@ -169,9 +169,10 @@ report: install ## Write build/rotation-report.csv and .json: the secrets of a r
 bench: install layer ## Measure cold starts, rotations, a fleet at AWS's quotas and in Terraform; PART=, TEMPLATES=folder, DOCS=1, SECRETS=1000.
 	@$(PYTHON) -m tools.dev.bench $(PART) $(if $(TEMPLATES),--templates "$(TEMPLATES)") $(if $(SECRETS),--secrets $(SECRETS)) $(if $(DOCS),--docs)
 
-# What is not in Debian comes from PyPI and, with Go, from the Go module proxy, into .cache/recipes.
+# What is not in Debian comes from PyPI, with Go from the Go module proxy, and with Maven (260 MB) from its repositories,
+# into .cache. Keycloak and OpenSearch need Java 17.
 .PHONY: recipes
-recipes: install debian ## Run the recipes of docs/recipes that have a server here, and write their table; PYTEST=.
+recipes: install debian .cache/keycloak .cache/opensearch .cache/opensearch-security ## Run the recipes of docs/recipes that have a server here, and write their table; PYTEST=.
 	@bash tools/dev/recipe_servers.sh
 	@RECIPES=docs/results/recipes.json $(PYTHON) -m pytest --quiet -p no:xdist tests/recipes/test_proofs.py $(PYTEST)
 	@$(PYTHON) -m tools.dev.recipes_page

@@ -13,6 +13,7 @@ from rotation_lab.model.secrets_manager import ACCOUNT, REGION
 from rotation_lab.services import (
     data_api,
     door,
+    elasticache,
     iam,
     issuer,
     mariadb,
@@ -188,6 +189,14 @@ PLAIN = (
         calls=described.ours,
         public=("account",),
         thin=True,
+    ),
+    case(
+        "calls/an AWS API sets it",
+        PASSWORD,
+        lambda: alone(elasticache.over(redis_server.start(tls=False))),
+        calls=described.by_aws,
+        keeps=True,
+        quick=False,
     ),
     case("ldap/the user itself", PASSWORD, lambda: alone(slapd.start(tls=False)), _no_tls(), thin=True),
     case(

@@ -5,15 +5,11 @@ Each is started for one recipe, with a credential that works. ``opens`` logs in 
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import secrets
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import run
 from tempfile import TemporaryDirectory
@@ -24,75 +20,13 @@ from botocore.exceptions import ClientError
 
 from rotation_lab.sandbox.client import Sandbox
 from rotation_lab.services import postgresql, process, rabbitmq, redis_server
+from tests.recipes import java_servers
+from tests.recipes.running import ADMIN, PASSWORD, Document, Running, ask, serve, version
 from tests.recipes.standins import Operations, Passwords, client
 from tests.terraform.plans import ROOT
 
-Document = Mapping[str, Any]
-PASSWORD, ADMIN = "first-kX81vB6nRw3z", "root-Lw93nH5dTz8q"
 PROGRAMS = ROOT / ".cache/recipes/bin"
 """Of a virtual environment of its own, which `make recipes` makes."""
-
-
-@dataclass(frozen=True)
-class Running:
-    """A service with a credential."""
-
-    against: str
-    secret: Document
-    """The first value, which works."""
-    opens: Callable[[Document], bool]
-    admin: str | None = None
-    """The administrator's secret."""
-    written: Mapping[str, str] = field(default_factory=dict)
-    """What stands for it on the page, such as the host → what it is here."""
-    clients: Mapping[str, Any] = field(default_factory=dict)
-    """AWS services."""
-    waited: Callable[[float], None] | None = None
-    """Called when the function waits, with the seconds."""
-    pause: float = 0.0
-    """Seconds after which createSecret may be repeated, where the function waits for another run."""
-    count: Callable[[], int] | None = None
-    """How many credentials it holds that it has issued."""
-
-
-def ask(method: str, url: str, body: object = None, *, basic: str = "", **headers: str) -> tuple[int, Any]:
-    """Status and JSON of the answer."""
-    sent = {"Content-Type": "application/json", **headers}
-    if basic:
-        sent["Authorization"] = "Basic " + base64.b64encode(basic.encode()).decode()
-    data = None if body is None else json.dumps(body).encode()
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, sent, method=method), timeout=20) as answer:
-            return answer.status, _json(answer.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, _json(error.read())
-
-
-def _json(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
-
-
-@contextlib.contextmanager
-def _server(name: str, command: list[str], folder: Path, ready: str, **options: Any) -> Iterator[None]:
-    """A program that answers at the URL ``ready``, whatever it says."""
-
-    def answers() -> bool:
-        try:
-            return ask("GET", ready)[0] < 500
-        except OSError:
-            return False
-
-    with process.running(command, folder, family=True, **options) as started:
-        process.wait(name, answers, started, lambda: (folder / process.LOG).read_text(errors="replace"))
-        yield
-
-
-def _version(command: list[str], word: int) -> str:
-    return run(command, capture_output=True, text=True, check=True).stdout.split()[word].strip(",v")
 
 
 @contextlib.contextmanager
@@ -115,7 +49,7 @@ def _etcd() -> Iterator[Running]:
     with TemporaryDirectory(prefix="etcd-") as folder:
         command = ["etcd", "--data-dir", f"{folder}/data", "--listen-client-urls", url, "--advertise-client-urls", url]
         command += ["--listen-peer-urls", f"http://127.0.0.1:{peer}"]
-        with _server("etcd", command, Path(folder), f"{url}/version"):
+        with serve("etcd", command, Path(folder), f"{url}/version"):
             for name, password in (("root", ADMIN), ("app", PASSWORD)):
                 assert ask("POST", f"{url}/v3/auth/user/add", {"name": name, "password": password})[0] == 200
             assert ask("POST", f"{url}/v3/auth/role/add", {"name": "root"})[0] == 200
@@ -127,7 +61,7 @@ def _etcd() -> Iterator[Running]:
                 return ask("POST", f"{url}/v3/auth/authenticate", login)[0] == 200
 
             yield Running(
-                f"etcd {_version(['etcd', '--version'], 2)}",
+                f"etcd {version(['etcd', '--version'], 2)}",
                 {"username": "app", "password": PASSWORD},
                 opens,
                 admin=json.dumps({"username": "root", "password": ADMIN}),
@@ -147,7 +81,7 @@ def _influxdb() -> Iterator[Running]:
             f'[http]\nbind-address = "127.0.0.1:{http}"\nauth-enabled = true\n'
         )
         command = ["influxd", "-config", str(folder / "influxdb.conf")]
-        with _server("InfluxDB", command, folder, f"{url}/ping"):
+        with serve("InfluxDB", command, folder, f"{url}/ping"):
 
             def query(text: str, basic: str = "") -> int:
                 return ask("POST", f"{url}/query?q={quote(text)}", basic=basic)[0]
@@ -155,7 +89,7 @@ def _influxdb() -> Iterator[Running]:
             assert query(f"CREATE USER admin WITH PASSWORD '{ADMIN}' WITH ALL PRIVILEGES") == 200
             assert query(f"CREATE USER app WITH PASSWORD '{PASSWORD}'", f"admin:{ADMIN}") == 200
             yield Running(
-                f"InfluxDB {_version(['influxd', 'version'], 1)}",
+                f"InfluxDB {version(['influxd', 'version'], 1)}",
                 {"username": "app", "password": PASSWORD},
                 lambda found: query("SHOW DATABASES", f"{found['username']}:{found['password']}") == 200,
                 admin=json.dumps({"username": "admin", "password": ADMIN}),
@@ -193,13 +127,13 @@ def _jupyterhub() -> Iterator[Running]:
         (folder / "config.py").write_text(_HUB.format(port=port, public=public, admin=ADMIN, setup=setup))
         command = [str(PROGRAMS / "jupyterhub"), "--config", str(folder / "config.py")]
         environment = {"PATH": f"{PROGRAMS}:/usr/bin:/bin", "HOME": name}
-        with _server("JupyterHub", command, folder, f"{url}/hub/api/", environment=environment):
+        with serve("JupyterHub", command, folder, f"{url}/hub/api/", environment=environment):
             assert ask("POST", f"{url}/hub/api/users/bot", Authorization=f"token {setup}")[0] == 201
             tokens = f"{url}/hub/api/users/bot/tokens"
             status, first = ask("POST", tokens, {"note": "first"}, Authorization=f"token {setup}")
             assert status == 201
             yield Running(
-                f"JupyterHub {_version([str(PROGRAMS / 'jupyterhub'), '--version'], 0)}",
+                f"JupyterHub {version([str(PROGRAMS / 'jupyterhub'), '--version'], 0)}",
                 {"token": first["token"], "id": first["id"]},
                 lambda found: ask("GET", f"{url}/hub/api/user", Authorization=f"token {found['token']}")[0] == 200,
                 admin=ADMIN,
@@ -219,7 +153,7 @@ def _devpi() -> Iterator[Running]:
         run([str(PROGRAMS / "devpi-init"), "--serverdir", f"{name}/data", "--root-passwd", ADMIN], check=True)
         command = [str(PROGRAMS / "devpi-server"), "--serverdir", f"{name}/data", "--port", str(port)]
         command += ["--secretfile", f"{name}/secret", "--argon2-memory-cost", "8192", "--argon2-time-cost", "1"]
-        with _server("devpi", command, folder, f"{url}/+api"):
+        with serve("devpi", command, folder, f"{url}/+api"):
 
             def opens(found: Document) -> bool:
                 login = {"user": found["username"], "password": found["password"]}
@@ -229,7 +163,7 @@ def _devpi() -> Iterator[Running]:
             created = ask("PUT", f"{url}/app", {"password": PASSWORD, "email": "a@b.c"}, basic=f"root:{token}")
             assert created[0] == 201
             yield Running(
-                f"devpi {_version([str(PROGRAMS / 'devpi-server'), '--version'], 0)}",
+                f"devpi {version([str(PROGRAMS / 'devpi-server'), '--version'], 0)}",
                 {"username": "app", "password": PASSWORD},
                 opens,
                 admin=json.dumps({"username": "root", "password": ADMIN}),
@@ -261,7 +195,7 @@ def _kinto() -> Iterator[Running]:
         folder = Path(name)
         (folder / "kinto.ini").write_text(_KINTO.format(port=port))
         command = [str(PROGRAMS / "kinto"), "start", "--ini", str(folder / "kinto.ini"), "--port", str(port)]
-        with _server("Kinto", command, folder, f"{url}/"):
+        with serve("Kinto", command, folder, f"{url}/"):
             assert ask("PUT", f"{url}/accounts/app", {"data": {"password": PASSWORD}})[0] == 201
 
             def opens(found: Document) -> bool:
@@ -269,7 +203,7 @@ def _kinto() -> Iterator[Running]:
                 return "user" in ask("GET", f"{url}/", basic=basic)[1]
 
             yield Running(
-                f"Kinto {_version([str(PROGRAMS / 'kinto'), 'version'], 0)}",
+                f"Kinto {version([str(PROGRAMS / 'kinto'), 'version'], 0)}",
                 {"username": "app", "password": PASSWORD},
                 opens,
                 written={"https://kinto.example.com/v1": url},
@@ -284,7 +218,7 @@ def _pocketbase() -> Iterator[Running]:
         data = ["--dir", f"{name}/data"]
         run([program, "superuser", "upsert", "root@example.com", ADMIN, *data], check=True, capture_output=True)
         command = [program, "serve", "--http", f"127.0.0.1:{port}", *data]
-        with _server("PocketBase", command, Path(name), f"http://127.0.0.1:{port}/api/health"):
+        with serve("PocketBase", command, Path(name), f"http://127.0.0.1:{port}/api/health"):
 
             def login(collection: str, identity: str, password: str) -> tuple[int, Any]:
                 sent = {"identity": identity, "password": password}
@@ -300,6 +234,73 @@ def _pocketbase() -> Iterator[Running]:
                 lambda found: login("users", found["username"], found["password"])[0] == 200,
                 admin=json.dumps({"username": "root@example.com", "password": ADMIN}),
                 written={"https://pb.example.com/api/collections": url},
+            )
+
+
+@contextlib.contextmanager
+def _miniflux() -> Iterator[Running]:
+    (port,) = process.free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    with postgresql.start() as server, TemporaryDirectory(prefix="miniflux-") as name:
+        admin = {"CREATE_ADMIN": "1", "ADMIN_USERNAME": "app", "ADMIN_PASSWORD": PASSWORD, "RUN_MIGRATIONS": "1"}
+        login = f"{postgresql.SUPERUSER}:{postgresql.PASSWORD}"
+        database = f"postgres://{login}@127.0.0.1:{server.port}/postgres?sslmode=disable"
+        environment = {**admin, "DATABASE_URL": database, "LISTEN_ADDR": f"127.0.0.1:{port}"}
+        command = [str(PROGRAMS / "miniflux")]
+        with serve("Miniflux", command, Path(name), f"{url}/healthcheck", environment=environment):
+            basic = f"app:{PASSWORD}"
+            status, first = ask("POST", f"{url}/v1/api-keys", {"description": "first"}, basic=basic)
+            assert status == 201
+            yield Running(
+                "Miniflux 2.2.10",
+                {"token": first["token"], "id": str(first["id"])},
+                lambda found: ask("GET", f"{url}/v1/me", **{"X-Auth-Token": found["token"]})[0] == 200,
+                written={"https://miniflux.example.com": url},
+                count=lambda: len(ask("GET", f"{url}/v1/api-keys", basic=basic)[1]),
+            )
+
+
+_SYNAPSE = """
+server_name: example.org
+pid_file: {folder}/pid
+signing_key_path: {folder}/signing.key
+media_store_path: {folder}/media
+registration_shared_secret: {secret}
+macaroon_secret_key: {secret}
+report_stats: false
+trusted_key_servers: []
+database: {{name: sqlite3, args: {{database: {folder}/synapse.db}}}}
+listeners: [{{port: {port}, type: http, bind_addresses: [127.0.0.1], resources: [{{names: [client]}}]}}]
+rc_login:
+  address: {{per_second: 99, burst_count: 99}}
+  account: {{per_second: 99, burst_count: 99}}
+  failed_attempts: {{per_second: 99, burst_count: 99}}
+"""
+
+
+@contextlib.contextmanager
+def _synapse() -> Iterator[Running]:
+    (port,) = process.free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    with TemporaryDirectory(prefix="synapse-") as name:
+        file = Path(name, "homeserver.yaml")
+        file.write_text(_SYNAPSE.format(folder=name, port=port, secret=ADMIN))
+        command = [str(PROGRAMS / "python"), "-m", "synapse.app.homeserver", "-c", str(file)]
+        run([*command, "--generate-keys"], check=True, capture_output=True, cwd=name)
+        with serve("Synapse", command, Path(name), f"{url}/health"):
+            user = ["-u", "app", "-p", PASSWORD, "--no-admin", "-c", str(file), url]
+            run([str(PROGRAMS / "register_new_matrix_user"), *user], check=True, capture_output=True)
+
+            def opens(found: Document) -> bool:
+                who = {"type": "m.id.user", "user": found["username"]}
+                login = {"type": "m.login.password", "identifier": who, "password": found["password"]}
+                return ask("POST", f"{url}/_matrix/client/v3/login", login)[0] == 200
+
+            yield Running(
+                "Synapse 1.120.0",
+                {"username": "app", "password": PASSWORD},
+                opens,
+                written={"https://matrix.example.com": url},
             )
 
 
@@ -501,8 +502,12 @@ PROOFS: Mapping[str, Callable[[], AbstractContextManager[Running]]] = {
     "etcd": _etcd,
     "influxdb-1": _influxdb,
     "jupyterhub": _jupyterhub,
+    "keycloak": java_servers.keycloak,
     "kinto": _kinto,
     "memorydb-user": _memorydb_user,
+    "miniflux": _miniflux,
+    "opensearch-master": java_servers.opensearch_master,
+    "opensearch-user": java_servers.opensearch_user,
     "pocketbase": _pocketbase,
     "rabbitmq": _rabbitmq,
     "rds-master": lambda: _postgresql("rds", "ModifyDBInstance", '"host": "app.c0.eu-central-1.rds.amazonaws.com"'),
@@ -511,5 +516,6 @@ PROOFS: Mapping[str, Callable[[], AbstractContextManager[Running]]] = {
     ),
     "ses-smtp": _ses,
     "ssm-parameter": _ssm,
+    "synapse": _synapse,
 }
 """Name of a page → what it is run against."""

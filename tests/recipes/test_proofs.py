@@ -14,7 +14,8 @@ import pytest
 
 from rotation_lab.model.secrets_manager import CURRENT, PREVIOUS, STEPS, SecretsManager
 from tests.recipes import pages
-from tests.recipes.proofs import PROOFS, Running
+from tests.recipes.proofs import PROOFS
+from tests.recipes.running import Running
 from tests.support.function import RotationFunction
 
 RESULTS = os.environ.get("RECIPES")

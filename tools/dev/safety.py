@@ -2,6 +2,7 @@
 
     python -m tools.dev.safety RESULTS            # the file that ``rotation-lab crash --json`` has written
     python -m tools.dev.safety --rest RESULTS     # of the cases that QUICK leaves out: in addition to those there are
+    python -m tools.dev.safety --full RESULTS     # of cases with every fault at each point: likewise
 
 The results file holds counts and no run: what was found is for whoever runs it, and a table needs no more.
 """
@@ -24,10 +25,10 @@ Results = Sequence[Mapping[str, Any]]
 Figures = Mapping[str, Any]
 
 
-def main(file: Path, *, is_rest: bool = False) -> None:
-    """Keep the figures of the results in ``file``, and write the tables."""
+def main(file: Path, part: str = "") -> None:
+    """Keep the figures of the results in ``file``, and write the tables. ``part``: rest or full."""
     known, found = json.loads(RESULTS.read_text("utf-8")), json.loads(file.read_text("utf-8"))
-    figures = {**known, "rest": _merged(known.get("rest", []), found)} if is_rest else {**known, **summary(found)}
+    figures = {**known, **({part: _merged(known.get(part, []), found)} if part else summary(found))}
     RESULTS.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     DOCUMENT.write_text(rendered(DOCUMENT.read_text("utf-8"), figures), "utf-8")
 
@@ -52,12 +53,13 @@ def _merged(known: Results, found: Results) -> list[Any]:
 def rendered(document: str, figures: Figures) -> str:
     """The document with the tables of these figures in their places."""
     tables = {
-        ("points", "QUICK"): _points(figures["cases"]),
-        ("outcomes", "QUICK"): _outcomes(figures),
-        ("rest", "REST"): _points(figures["rest"]),
+        ("points", "QUICK=1 DOCS=1"): _points(figures["cases"]),
+        ("outcomes", "QUICK=1 DOCS=1"): _outcomes(figures),
+        ("rest", "REST=1 DOCS=1"): _points(figures["rest"]),
+        ("full", "DOCS=1"): _points(figures["full"]),
     }
-    for (name, which), made in tables.items():
-        start, end = f"<!-- {name}: made by `make faults {which}=1 DOCS=1` -->\n", f"<!-- end of {name} -->"
+    for (name, options), made in tables.items():
+        start, end = f"<!-- {name}: made by `make faults {options}` -->\n", f"<!-- end of {name} -->"
         before, _, rest = document.partition(start)
         document = f"{before}{start}\n{made}\n\n{end}{rest.partition(end)[2]}"
     return document
@@ -84,4 +86,4 @@ def _outcomes(figures: Figures) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[-1]), is_rest="--rest" in sys.argv)
+    main(Path(sys.argv[-1]), next((part for part in ("rest", "full") if f"--{part}" in sys.argv), ""))

@@ -51,7 +51,7 @@ def json_answer(data: Any, status: int = 200) -> Answer:
 def denied(request: Request) -> Answer:
     """What any service says to a role that lacks the permission."""
     said = f"User: function is not authorized to perform: {request.name}"
-    if request.service in ("iam", "sts"):
+    if request.service in ("iam", "sts", "elasticache"):
         error = f"<Error><Code>AccessDenied</Code><Message>{said}</Message></Error>"
         return 403, {"content-type": "text/xml"}, f"<ErrorResponse>{error}</ErrorResponse>".encode()
     answer = json_answer({"__type": "AccessDeniedException", "message": said}, 400)

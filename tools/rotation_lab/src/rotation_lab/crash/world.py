@@ -107,7 +107,7 @@ class World:
     def _mistyped(self) -> dict[str, str]:
         document = self.subject.document
         now = document.values(self._secret.text(CURRENT) or "") or dict.fromkeys(document.keys, "")
-        return {key: value if key == "username" else "typo-4Jq7Xw" for key, value in now.items()}
+        return {key: value if key == "username" else "typo-4Jq7Xw9mRt2z" for key, value in now.items()}
 
     def later(self) -> None:
         """Time passes, more than a function lives: everything that there is becomes older."""

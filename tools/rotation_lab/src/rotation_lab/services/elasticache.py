@@ -10,16 +10,17 @@ when the user has been described ``LOOKS`` times, so that no clock decides. It d
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
+from rotation_lab import amazon
 from rotation_lab.model.secrets_manager import ServiceError
 
 from . import posted, redis_server
-from .base import USER
+from .base import USER, ReadSecret
 from .redis_server import RedisServer
 
 LOOKS = 2
@@ -31,9 +32,17 @@ Request = dict[str, str]
 class User(redis_server.User):
     """A user of ElastiCache, whose id is its name, and the Redis user that it stands for."""
 
-    def __init__(self, server: RedisServer, name: str) -> None:
-        self._looks, self._passwords = 0, [""]
-        super().__init__(server, name, None, may_change_itself=False)
+    def __init__(self, cache: "ElastiCache", name: str) -> None:
+        self._cache, self._looks, self._passwords = cache, 0, [""]
+        super().__init__(cache.server, name, None, may_change_itself=False)
+
+    def apis(self, read: ReadSecret) -> Mapping[str, amazon.Api]:
+        """The service's API: Redis itself is reached at its address."""
+        return {"elasticache": self._answer}
+
+    def _answer(self, request: amazon.Request) -> amazon.Answer:
+        status, body = self._cache.answer(request.body)
+        return status, {"content-type": "text/xml"}, body
 
     def set_password(self, name: str, password: str) -> None:
         """This password only, and at once: the change that waits is dropped."""
@@ -82,7 +91,7 @@ class ElastiCache:
 
     def credential(self, name: str = USER) -> User:
         """A user of its own."""
-        self.users[name] = User(self.server, name)
+        self.users[name] = User(self, name)
         return self.users[name]
 
     def answer(self, body: bytes) -> tuple[int, bytes]:

@@ -46,9 +46,15 @@ def _wait_for_the_end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def wait(name: str, ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Callable[[], str]) -> None:
+def wait(
+    name: str,
+    ready: Callable[[], bool],
+    process: subprocess.Popen[bytes],
+    log: Callable[[], str],
+    seconds: float = START_SECONDS,
+) -> None:
     """Wait until the program is ready. Raises ``RuntimeError`` with the end of its log when it does not start."""
-    end = time.monotonic() + START_SECONDS
+    end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
         if ready():
             return
