@@ -8,22 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from secret_rotation import catalogue
+
 ACCOUNT = "123456789012"
 SECRET = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:app-AbCdEf"
 ADMIN = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:admin-AbCdEf"
 KEY = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 LAYER = f"arn:aws:lambda:eu-central-1:{ACCOUNT}:layer:drivers:1"
 
-REQUIRED: dict[str, dict[str, str]] = {
-    "none": {},
-    "redis": {},
-    "ldap": {},
-    "mongodb": {},
+_NEEDED: dict[str, dict[str, str]] = {
     "http": {"set_url": "https://api.example.com/password", "test_url": "https://api.example.com/me"},
-    "calls": {},
     "iam_access_key": {"user_arn": f"arn:aws:iam::{ACCOUNT}:user/app"},
-    "postgresql": {},
-    "mysql": {},
     "rds_data": {
         "cluster_arn": f"arn:aws:rds:eu-central-1:{ACCOUNT}:cluster:app",
         "engine": "postgresql",
@@ -31,6 +26,7 @@ REQUIRED: dict[str, dict[str, str]] = {
         "probe_secret_arn": ADMIN.replace("admin", "probe"),
     },
 }
+REQUIRED = {kind: _NEEDED.get(kind, {}) for kind, about in catalogue.targets().items() if about["settings"] is not None}
 """What each target cannot do without."""
 
 

@@ -9,16 +9,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import pymongo
 import pytest
+from pymongo.errors import OperationFailure
 
 from rotation_lab.model.secrets_manager import SecretsManager
 from rotation_lab.services import ferretdb
 from rotation_lab.services.base import ADMIN_PASSWORD, FIRST
-from rotation_lab.services.ferretdb import DATABASE, FerretDB
+from rotation_lab.services.ferretdb import DATABASE, FerretDB, RefusedError
 from secret_rotation.errors import AuthenticationError, ConfigurationError
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import mongodb as target
 from tests.messages import refused
+from tests.operating import Operating
 from tests.support import contexts
 from tests.target_contract import Installation, TargetContract
 
@@ -66,6 +69,20 @@ class TestAdministered(TargetContract):
         return User(server, ("admin",))
 
 
+class TestOperating(Operating):
+    target = "mongodb"
+
+    @pytest.fixture
+    def service(self, server: FerretDB) -> User:
+        return User(server)
+
+
+class TestOperatingByAdministrator(TestOperating):
+    @pytest.fixture
+    def service(self, server: FerretDB) -> User:
+        return User(server, ("admin",))
+
+
 # What the contract does not say.
 
 
@@ -98,7 +115,7 @@ def test_consumers_log_in_as_they_did_before(user: User, mechanisms: list[str], 
     user.server.run(DATABASE, {"updateUser": user.name, "pwd": FIRST, "mechanisms": mechanisms})
     target.set_secret(make(user, "second"))
     target.test_secret(make(user, "second"))
-    assert [user.server.accepts(user.name, "second", DATABASE, one) for one in mechanisms] == [True] * len(mechanisms)
+    assert [_opens(user, "second", one) for one in mechanisms] == [True] * len(mechanisms)
     (found,) = user.server.run(DATABASE, {"usersInfo": {"user": user.name, "db": DATABASE}})["users"]
     assert sorted(found["mechanisms"]) == mechanisms
 
@@ -115,11 +132,9 @@ ODD = {
 @pytest.mark.parametrize("password", ODD.values(), ids=ODD.keys())
 def test_what_mongodbs_own_driver_opens_is_opened(user: User, password: str, mechanism: str) -> None:
     """And nothing else: where the server takes a password at all, both log in, or neither."""
-    from pymongo.errors import OperationFailure
-
     try:
         user.server.run(DATABASE, {"updateUser": user.name, "pwd": password, "mechanisms": [mechanism]})
-    except OperationFailure:
+    except RefusedError:
         with pytest.raises(ConfigurationError):  # and then the rotation says that the value is refused
             target.set_secret(administered(user, password))
         return
@@ -133,10 +148,16 @@ def test_what_mongodbs_own_driver_opens_is_opened(user: User, password: str, mec
 
 
 def _opens(user: User, password: str, mechanism: str) -> bool:
-    try:
-        return user.server.accepts(user.name, password, DATABASE, mechanism)
-    except (ValueError, TypeError):  # the driver does not send it
-        return False
+    """Whether pymongo does."""
+    given: dict[str, Any] = {"username": user.name, "password": password, "authMechanism": mechanism}
+    where = ("localhost", user.server.plain_port)
+    with pymongo.MongoClient[dict[str, Any]](*where, **given, authSource=DATABASE, directConnection=True) as client:
+        try:
+            return bool(client[DATABASE].command("ping"))
+        except (OperationFailure, ValueError) as error:  # refused; it does not send such a password
+            if isinstance(error, OperationFailure) and error.code != 18:
+                raise
+            return False
 
 
 def test_a_user_of_another_database_is_refused_and_the_error_names_the_one_that_was_asked(user: User) -> None:

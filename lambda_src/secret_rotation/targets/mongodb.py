@@ -151,6 +151,7 @@ class Server:
                 self.hosts.insert(0, self.hosts.pop(n))
                 connection.limit = limit
                 return Client(connection), _mechanisms(hello)
+            problem = problem if hello.get("ok") else self.problem(hello, user)
         raise problem
 
     def _no_primary(self) -> RotationError:
@@ -295,12 +296,20 @@ def _own_mechanisms(client: Client, user: User) -> Sequence[str]:
 
 def _checked(context: Context, server: Server, client: Client, user: User) -> Sequence[str]:
     """How the user logs in. Refuses one that an administrator is not to change."""
-    found = server.ask(client, user, {**_about(user), "showPrivileges": True}).get("users")
+    found = _looked_up(server, client, user)
     if not found:
         raise server.problem({"code": 11}, user)
     if context.setting("superusers") != "allow":
         _refuse_superuser(server, user, found[0])
     return _scram(found[0])
+
+
+def _looked_up(server: Server, client: Client, user: User) -> list[Document]:
+    """With the actions of its roles, where the server can say them."""
+    answer = client.command(user.database, {**_about(user), "showPrivileges": True})
+    if not answer.get("ok"):
+        answer = server.ask(client, user, _about(user))
+    return answer.get("users") or []
 
 
 def _about(user: User) -> Document:

@@ -184,6 +184,12 @@ def test_a_member_that_never_answers_costs_its_share_of_the_time_once(server: Mo
     assert server.users["shop.app"].password == SECOND
 
 
+def test_a_server_that_refuses_even_the_greeting_says_why(server: Mongo, port: int) -> None:
+    server.answers["isMaster"] = refusal(59)
+    with refused(ConfigurationError, "MongoDB 3.6", "59"):
+        mongodb.test_secret(step(port))
+
+
 def test_a_secondary_alone_is_not_changed_and_the_error_says_what_to_name(server: Mongo, port: int) -> None:
     server.primary = False
     with refused(NetworkError, f"127.0.0.1:{port}", "primary", "'host'"):
@@ -367,6 +373,17 @@ def test_an_administrator_that_may_not_look_at_users_changes_none(server: Mongo,
     with refused(ConfigurationError, "viewUser"):
         mongodb.set_secret(administered(port))
     assert server.users["shop.app"].password == FIRST
+
+
+def test_a_server_that_knows_no_privileges_is_asked_for_the_roles(server: Mongo, port: int) -> None:
+    usual = server._usersInfo
+    server._usersInfo = lambda command, _: (  # type: ignore[method-assign]
+        refusal(303) if "showPrivileges" in command else usual(command, _)
+    )
+    mongodb.check(administered(port))
+    server.users["shop.app"].about = {"roles": [{"role": "root", "db": "admin"}]}
+    with refused(ConfigurationError, "superusers"):
+        mongodb.check(administered(port))
 
 
 def test_a_user_that_may_not_look_at_itself_changes_its_password_all_the_same(server: Mongo, port: int) -> None:

@@ -5,18 +5,21 @@ Go's tag ``ferretdb_no_postgresql``; without it, ``ferretdb`` on PATH.
 """
 
 import contextlib
+import hashlib
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pymongo import MongoClient
-from pymongo.errors import OperationFailure, PyMongoError
+import bson
+from scramp import ScramClient
 
 from . import authority, process
 from .base import USER, Address, Login
@@ -25,7 +28,61 @@ INSTALL = "go_tools.py ferretdb of the repository builds it; then FERRETDB=<path
 OWNER, PASSWORD = "owner", "owner-password"
 DATABASE = "app"
 """The one that the rotated users are of; administrators are of ``admin``."""
-_REFUSED = 18
+_REFUSED, _OP_MSG = 18, 2013
+
+
+class RefusedError(Exception):
+    """The server's refusal of a command; its text may repeat the command."""
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        super().__init__(answer.get("errmsg"))
+        self.code = answer.get("code")
+
+
+class Session:
+    """A connection that has logged in. pymongo's own client leaves threads behind, which sleep and wake in tests."""
+
+    def __init__(self, port: int, name: str, password: str, database: str) -> None:
+        self._socket, self._database = socket.create_connection(("127.0.0.1", port), 20), database
+        try:
+            self._log_in(name, password)
+        except BaseException:
+            self.close()
+            raise
+
+    def command(self, database: str, command: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer. Raises ``RefusedError``."""
+        body = struct.pack("<iB", 0, 0) + bson.encode({**command, "$db": database})
+        self._socket.sendall(struct.pack("<iiii", 16 + len(body), 1, 0, _OP_MSG) + body)
+        (size,) = struct.unpack("<i", self._receive(4))
+        answer: dict[str, Any] = bson.decode(self._receive(size - 4)[17:])
+        if not answer.get("ok"):
+            raise RefusedError(answer)
+        return answer
+
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close()
+
+    def _receive(self, size: int) -> bytes:
+        found = self._socket.recv(size, socket.MSG_WAITALL)
+        if len(found) < size:
+            raise ConnectionResetError("FerretDB has closed the connection.")
+        return found
+
+    def _log_in(self, name: str, password: str) -> None:
+        hello = self.command("admin", {"isMaster": 1, "saslSupportedMechs": f"{self._database}.{name}"})
+        mechanism = max(hello.get("saslSupportedMechs") or ["SCRAM-SHA-1"])
+        if mechanism == "SCRAM-SHA-1":
+            password = hashlib.md5(f"{name}:mongo:{password}".encode(), usedforsecurity=False).hexdigest()
+        scram = ScramClient([mechanism], name, password)
+        first = {"saslStart": 1, "mechanism": mechanism, "payload": scram.get_client_first().encode()}
+        answer = self.command(self._database, first)
+        scram.set_server_first(answer["payload"].decode())
+        goes_on = {"saslContinue": 1, "conversationId": answer["conversationId"]}
+        answer = self.command(self._database, {**goes_on, "payload": scram.get_client_final().encode()})
+        if not answer["done"]:
+            self.command(self._database, {**goes_on, "payload": b""})
 
 
 @dataclass
@@ -36,46 +93,29 @@ class FerretDB:
     port: int
     plain_port: int
     ca: str
-    _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def credential(self, name: str = USER, admin: str | None = None) -> "User":
         """A user of its own, and another one, who may change it: here every user may."""
         return User(self, name, admin)
 
-    def run(self, database: str, command: dict[str, Any]) -> dict[str, Any]:
-        """A command as the owner. Raises ``pymongo.errors.OperationFailure``."""
-        return dict(self.owner[database].command(command))
+    def run(self, database: str, command: Mapping[str, Any]) -> dict[str, Any]:
+        """A command as the owner. Raises ``RefusedError``."""
+        with closing(Session(self.plain_port, OWNER, PASSWORD, "admin")) as session:
+            return session.command(database, command)
 
-    @cached_property
-    def owner(self) -> Any:
-        """A client as the owner, which stays open."""
-        return self._stack.enter_context(self._client(OWNER, PASSWORD, "admin"))
-
-    def close(self) -> None:
-        """End the connections."""
-        self._stack.close()
-
-    def accepts(self, name: str, password: str, database: str, mechanism: str | None = None) -> bool:
+    def accepts(self, name: str, password: str, database: str) -> bool:
         """Whether the user can log in with the password."""
-        with self._client(name, password, database, mechanism) as client:
-            try:
-                client[database].command("ping")
-            except OperationFailure as error:
-                if error.code != _REFUSED:
-                    raise
-                return False
-            return True
+        try:
+            Session(self.plain_port, name, password, database).close()
+        except RefusedError as error:
+            if error.code != _REFUSED:
+                raise
+            return False
+        return True
 
     def log(self) -> str:
         """All that it has logged."""
         return (self.folder / process.LOG).read_text(errors="replace")
-
-    def _client(self, name: str, password: str, database: str, mechanism: str | None = None) -> Any:
-        way: dict[str, Any] = {"authMechanism": mechanism} if mechanism else {}
-        return MongoClient[dict[str, Any]](
-            "localhost", self.plain_port, username=name, password=password, authSource=database,
-            directConnection=True, serverSelectionTimeoutMS=20_000, **way,
-        )  # fmt: skip
 
 
 class User(Login):
@@ -151,7 +191,6 @@ def start(program: Path | None = None, *, tls: bool = True) -> Iterator[FerretDB
         with process.running(command, folder) as started:
             process.wait("FerretDB", lambda: _answers(running), started, running.log)
             yield running
-            running.close()
     finally:
         shutil.rmtree(folder)
 
@@ -159,7 +198,7 @@ def start(program: Path | None = None, *, tls: bool = True) -> Iterator[FerretDB
 def _answers(server: FerretDB) -> bool:
     try:
         return bool(server.run("admin", {"ping": 1}))
-    except PyMongoError:
+    except (OSError, RefusedError):
         return False
 
 
