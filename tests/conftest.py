@@ -43,15 +43,18 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+ALONE = ("tests/e2e/test_examples.py", "tests/e2e/test_copied_examples.py", "tests/faults/test_faults.py")
+
+
 class Scheduling(LoadFileScheduling):  # type: ignore[misc]
-    """A file's tests go to one worker, since they share what is slow to start; but each example goes by itself.
+    """A file's tests go to one worker, since they share what is slow to start; but what takes long and shares nothing,
+    an example or a case of the crash harness, goes by itself.
 
     The marker xdist_group would say the same, and does nothing in pytest-xdist 3.8 with pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        alone = nodeid.startswith(("tests/e2e/test_examples.py", "tests/e2e/test_copied_examples.py"))
-        return str(nodeid if alone else super()._split_scope(nodeid))
+        return str(nodeid if nodeid.startswith(ALONE) else super()._split_scope(nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)

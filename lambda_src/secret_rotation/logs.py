@@ -10,7 +10,6 @@ import html
 import json
 import logging
 import os
-import re
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,8 @@ SHORTEST_HIDDEN = 4
 LONG = 8192
 """Of a longer text not every combination of forms is searched for: each takes memory."""
 
+_PERCENT = [urllib.parse.quote(bytes([byte]), safe="") for byte in range(256)]
+_PERCENT_LOWER = [quoted.lower() if quoted.startswith("%") else quoted for quoted in _PERCENT]
 _LEVELS = {"TRACE": 5, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "FATAL": 50, "CRITICAL": 50}
 
 
@@ -143,10 +144,10 @@ def _escaped(text: str) -> Iterator[str]:
 def _encoded(text: str) -> Iterator[str]:
     """Percent-encoded, hexadecimal and base64."""
     raw = _raw(text)
-    percent = urllib.parse.quote(raw, safe="")
-    for quoted in (percent, re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), percent)):
+    for table in (_PERCENT, _PERCENT_LOWER):
+        quoted = "".join([table[byte] for byte in raw])
         yield quoted
-        yield re.sub("%2[Ff]", "/", quoted)
+        yield quoted.replace(table[ord("/")], "/")
         yield quoted.replace("%20", "+")
         yield quoted.replace("%", "%25")  # a URL within a URL
     yield raw.hex()

@@ -26,6 +26,7 @@ AWS = {
     "AWS_REGION": "eu-west-1",
     "AWS_DEFAULT_REGION": "eu-west-1",
     "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_LAMBDA_FUNCTION_NAME": "function",  # a function may prepare itself when Lambda imports it
     "AWS_LAMBDA_LOG_LEVEL": "DEBUG",
     "SECRETS_MANAGER_ENDPOINT": "https://secretsmanager.eu-west-1.amazonaws.com",
 }
