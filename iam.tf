@@ -162,6 +162,28 @@ locals {
   role_policy_size = length(local.role_policy) # apart, so that the message of a failure does not print the policy
 }
 
+# The deployer and other administrators stay able to change or remove the policy itself.
+locals {
+  secret_policy_exempts = {
+    DenyReading = [["secretsmanager:GetSecretValue"], concat(var.secret_policy.readers, var.secret_policy.writers)]
+    DenyWriting = [
+      ["secretsmanager:PutSecretValue", "secretsmanager:UpdateSecret", "secretsmanager:UpdateSecretVersionStage"],
+      var.secret_policy.writers,
+    ]
+  }
+  secret_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [for sid, exempt in local.secret_policy_exempts : {
+      Sid       = sid
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = exempt[0]
+      Resource  = "*"
+      Condition = { ArnNotLike = { "aws:PrincipalArn" = concat([local.role_arn], exempt[1]) } }
+    }]
+  })
+}
+
 data "aws_caller_identity" "current" {}
 data "aws_service_principal" "lambda" {
   service_name = "lambda"

@@ -23,6 +23,11 @@ output "role_policy" {
   value       = local.role_policy
 }
 
+output "secret_policy" {
+  description = "Resource policy, in JSON, for the secrets: denies their values to all but the function's role and the ARNs in `secret_policy`. Attach it with `aws_secretsmanager_secret_policy` (docs/security.md)."
+  value       = local.secret_policy
+}
+
 output "log_group_name" {
   description = "Name of the function's log group."
   value       = aws_cloudwatch_log_group.function.name

@@ -769,6 +769,25 @@ variable "endpoint_url" {
   }
 }
 
+variable "secret_policy" {
+  description = <<-EOT
+    Whom the output `secret_policy` exempts: a resource policy for the secrets that denies their values to all but the function's role, administrators of the account included. The module attaches it to nothing.
+    - `readers`: ARNs of roles and users that may read values. Wildcards are allowed.
+    - `writers`: ARNs of roles and users that may also put values, move staging labels and update the secret.
+  EOT
+  type = object({
+    readers = optional(list(string), [])
+    writers = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for arn in concat(var.secret_policy.readers, var.secret_policy.writers) : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:((role|user)/.+|root)$", arn))])
+    error_message = "secret_policy allows ARNs of roles and users, such as arn:aws:iam::123456789012:role/app (of a session, the role's): ${join(", ", [for arn in concat(var.secret_policy.readers, var.secret_policy.writers) : arn if !can(regex("^arn:[a-z-]+:iam::[0-9]{12}:((role|user)/.+|root)$", arn))])}."
+  }
+}
+
 variable "tags" {
   description = "Tags of everything that the module makes."
   type        = map(string)

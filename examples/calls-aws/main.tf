@@ -47,12 +47,6 @@ variable "tls_ca" {
   default     = null
 }
 
-variable "drivers" {
-  description = "Zip with the database drivers, which the module's tools/dev/layer.py builds."
-  type        = string
-  default     = "drivers.zip"
-}
-
 data "aws_secretsmanager_secret" "app" {
   name = var.secret
 }
@@ -65,12 +59,6 @@ data "aws_arn" "secret" {
 locals {
   account = "${data.aws_arn.secret.region}:${data.aws_arn.secret.account}"
   user    = "arn:${data.aws_arn.secret.partition}:elasticache:${local.account}:user:${var.user_id}"
-}
-
-# Pure Python, for every runtime and architecture. The example database-layer has Terraform build it.
-resource "aws_lambda_layer_version" "drivers" {
-  layer_name = "${var.name}-drivers"
-  filename   = var.drivers
 }
 
 module "rotation" {
@@ -98,7 +86,7 @@ module "rotation" {
   }
 
   # More than the 300 seconds of retry.
-  function = { layers = [aws_lambda_layer_version.drivers.arn], timeout = 600 }
+  function = { timeout = 600 }
   network  = { subnet_ids = var.subnet_ids, security_group_ids = var.security_group_ids }
 }
 

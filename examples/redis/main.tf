@@ -47,24 +47,12 @@ variable "tls_ca" {
   default     = null
 }
 
-variable "drivers" {
-  description = "Zip with the database drivers, which the module's tools/dev/layer.py builds."
-  type        = string
-  default     = "drivers.zip"
-}
-
 data "aws_secretsmanager_secret" "app" {
   name = var.secret
 }
 
 data "aws_secretsmanager_secret" "admin" {
   name = var.admin_secret
-}
-
-# Pure Python, for every runtime and architecture. The example database-layer has Terraform build it.
-resource "aws_lambda_layer_version" "drivers" {
-  layer_name = "${var.name}-drivers"
-  filename   = var.drivers
 }
 
 module "rotation" {
@@ -82,8 +70,7 @@ module "rotation" {
     )
   }
 
-  function = { layers = [aws_lambda_layer_version.drivers.arn] }
-  network  = { subnet_ids = var.subnet_ids, security_group_ids = var.security_group_ids }
+  network = { subnet_ids = var.subnet_ids, security_group_ids = var.security_group_ids }
 }
 
 output "secret_arn" {

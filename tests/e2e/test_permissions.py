@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from rotation_lab.sandbox.client import Sandbox
+from tests.e2e.stack import applied
 from tools.dev.attached import aws_provider
 from tools.dev.providers import ROOT
 from tools.dev.terraform import Terraform
@@ -105,3 +107,58 @@ def test_a_secret_that_names_the_function_and_is_not_in_its_call_is_not_served(d
     foreign = manager.create_secret(Name="team/foreign", SecretString="its-first-value")["ARN"]
     assert "AccessDenied" in deployed.rotate(foreign)["result"]
     assert manager.get_secret_value(SecretId=foreign)["SecretString"] == "its-first-value"
+
+
+# The output secret_policy.
+
+
+def administrator(aws: Sandbox, name: str) -> tuple[str, Any]:
+    """A user that may do everything with secrets: its ARN and its client."""
+    iam = aws.client("iam")
+    arn = iam.create_user(UserName=name)["User"]["Arn"]
+    allowed = {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=document)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    credentials = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    return arn, aws.client("secretsmanager", **credentials)
+
+
+def test_the_policy_for_secrets_denies_values_to_an_administrator_and_not_to_rotation(
+    aws: Sandbox, environment: dict[str, str], tree: Path, tmp_path: Path
+) -> None:
+    (_, other), (reader_arn, reader), (writer_arn, writer) = (
+        administrator(aws, name) for name in ("one", "two", "three")
+    )
+    arn = aws.client("secretsmanager").create_secret(Name="policy/app", SecretString="first")["ARN"]
+    call = {
+        "source": "../..",
+        "name": "secret-policy",
+        "secrets": {"app": arn},
+        "role": {"path": "/rotation/"},
+        "secret_policy": {"readers": [reader_arn], "writers": [writer_arn]},
+    }
+    policy = {"secret_arn": arn, "policy": "${module.rotation.secret_policy}"}
+    configuration = {
+        "provider": {"aws": {}},
+        "module": {"rotation": call},
+        "resource": {"aws_secretsmanager_secret_policy": {"app": policy}},
+        "output": {"secret_arn": {"value": arn}, "function_name": {"value": "secret-policy"}},
+    }
+    directory = tree / "examples/secret-policy"
+    directory.mkdir()
+    (directory / "main.tf.json").write_text(json.dumps(configuration))
+    with applied(directory, aws, environment, tmp_path) as stack:
+        assert not stack.terraform.plan()
+        assert stack.rotate()["result"] == "ok"
+        for allowed in (reader, writer):
+            assert allowed.get_secret_value(SecretId=arn)["SecretString"] != "first"
+        for denied in (other, reader):
+            with pytest.raises(ClientError, match="AccessDenied"):
+                denied.put_secret_value(SecretId=arn, SecretString="x")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            other.get_secret_value(SecretId=arn)
+        writer.put_secret_value(SecretId=arn, SecretString="by-the-writer")
+        assert stack.rotate()["result"] == "ok"
+        assert other.delete_resource_policy(SecretId=arn)  # the way out, for whoever applies
+        assert other.get_secret_value(SecretId=arn)

@@ -47,7 +47,6 @@ class World:
             keys=["password"],
             actions=ACTIONS,
             policy=[LOGS],
-            layer=ROOT / "build/drivers.zip",
         )
         self.installed = installed.Installed(aws, options)
         self.secret = self.installed.secret

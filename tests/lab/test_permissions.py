@@ -104,6 +104,8 @@ def test_each_action_that_the_role_lacks_fails_the_step(
         ({"StringEquals": {"aws:ResourceTag/team": "a"}}, True),
         ({"ArnEquals": {"lambda:SourceFunctionArn": "{function}"}}, True),
         ({"ArnEquals": {"lambda:SourceFunctionArn": "{function}x"}}, False),
+        ({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/*"}}, True),
+        ({"ArnLike": {"aws:PrincipalArn": "arn:aws:sts::*:assumed-role/*"}}, False),
     ],
     ids=str,
 )

@@ -67,8 +67,8 @@ AROUND: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["target.iam_actions", "iam:GetUser"],
     ),
     "driver": (
-        {"target": {"type": "calls", "calls": BY_REDIS}, "network": NETWORK},
-        ["driver redis", "function.layers"],
+        {"target": {"type": "calls", "calls": {**OURS, "test": {"target": "postgresql"}}}, "network": NETWORK},
+        ["driver pg8000", "function.layers"],
     ),
     "network": ({"target": {"type": "calls", "calls": BY_REDIS}, "function": LAYERS}, ["network"]),
     "all": ({"target": {"type": "calls", "calls": ALL}, "secrets": TWO}, ["target.calls.list", "app, other"]),

@@ -342,9 +342,9 @@ TARGETS = [
     ),
     rejected(
         "a driver comes in a layer or a package",
-        "target redis needs the driver redis",
+        "target postgresql needs the driver pg8000",
         "make layer",
-        target={"type": "redis"},
+        target={"type": "postgresql"},
         network=NETWORK,
     ),
     rejected(
@@ -452,6 +452,13 @@ FUNCTION = [
         "a network has security groups", "network has no security_group_ids", "null", network={"subnet_ids": ["s"]}
     ),
     rejected("a network has subnets", "network has no subnet_ids", "null", network={"security_group_ids": ["sg-1"]}),
+    rejected(
+        "a session is no principal of the policy for secrets",
+        "secret_policy",
+        "arn:aws:iam::123456789012:role/app",
+        secret_policy={"readers": ["arn:aws:sts::123456789012:assumed-role/app/session"]},
+    ),
+    rejected("anybody is no writer", "roles and users", ": *", secret_policy={"writers": ["*"]}),
     rejected("a KMS key is no alias", '"alias/app"', "arn:<partition>:kms", kms_key_arns=["alias/app"]),
     rejected("a package has a path or an object", "neither path nor s3", "package = null", package={}),
     rejected(

@@ -12,15 +12,15 @@ same step twice at once, ends in the same two passwords. What a crash may leave:
 """
 
 import hashlib
-import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..kit import address, administrator, certificate, driver, tls
+from ..kit import address, administrator, certificate, tls
 from ..kit import connection as network
+from ..kit.redis_client import Client, MalformedError, RefusedError
 from ..target import (
     AuthenticationError,
     ConfigurationError,
@@ -32,13 +32,6 @@ from ..target import (
     explained,
 )
 
-try:
-    import redis
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-except ImportError:
-    raise driver.missing("redis") from None
-
 SAVE_COMMANDS = {"acl-save": "ACL SAVE", "config-rewrite": "CONFIG REWRITE", "none": None}
 """How the new password survives a restart of the server.
 
@@ -49,8 +42,10 @@ _MAY_CHANGE_USERS = ("@all", "@admin", "@dangerous", "acl", "acl|setuser")
 """Permissions that hold that for ACL SETUSER: who has it can get every other one."""
 _SENTINEL = "sentinel-"
 """How the names begin that sentinels give to their connections."""
-_NOT_NOW = ("BUSY", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "FAILOVER")
-"""How the error begins of a server that does not do this now, whoever asks; a script holds it, say."""
+_NOT_NOW = {"BUSY", "CLUSTERDOWN", "FAILOVER", "LOADING", "MASTERDOWN", "NOREPLICAS", "TRYAGAIN"}
+"""Codes of a server that does not do this now, whoever asks; a script holds it, say."""
+_WRONG = ("invalid password", "client sent auth, but no password", "auth <password> called without any password")
+"""How older servers, and those without users, refuse a password."""
 _UNWRITABLE = ("error trying to save", "rewriting config file")
 """What the server says when it has a file and cannot write it."""
 
@@ -110,21 +105,9 @@ def check(context: Context) -> None:
         _check_as(context, connection, server)
 
 
-def _check_as(context: Context, connection: redis.Redis, server: "Server") -> None:
+def _check_as(context: Context, connection: Client, server: "Server") -> None:
     _check_user(context, connection, server.username)
     _user(connection, server.username)
-
-
-class _Connection(redis.Connection):
-    """The driver's connection, over one with a limit and TLS as this package makes it."""
-
-    def __init__(self, trust: tls.Trust | None, limit: network.Limit, **options: Any) -> None:
-        super().__init__(**options)  # type: ignore[no-untyped-call]
-        self._trust, self._limit = trust, limit
-
-    def _connect(self) -> socket.socket:
-        plain = network.connect(self.host, self.port, self._limit)
-        return plain if self._trust is None else self._trust.wrap_socket(plain, server_hostname=self.host)
 
 
 @dataclass(frozen=True)
@@ -147,73 +130,77 @@ class Server:
         )
 
     @contextmanager
-    def connect(self, context: Context, username: str, password: str) -> Iterator[redis.Redis]:
-        """A connection that has logged in. The driver's errors, in the block too, become those of this package."""
+    def connect(self, context: Context, username: str, password: str) -> Iterator[Client]:
+        """A connection that has logged in. Its errors, in the block too, become those of this package."""
         limit = network.Limit(context.deadline.share())
-        client = self._client(limit, username, password)
 
         def explain(error: Exception) -> RotationError:
             return self._explain(error, username, limit.waited())
 
-        with closing(client), explained(explain, redis.RedisError, OSError):
-            with suppress(redis.exceptions.NoPermissionError):  # logged in, and not allowed to PING
-                client.ping()
+        with explained(explain, RefusedError, MalformedError, OSError), self._open(limit) as client:
+            client.log_in(username, password)
+            with _no_permission():  # logged in, and not allowed to PING
+                client.run("PING")
             yield client
 
-    def _client(self, limit: network.Limit, username: str, password: str) -> redis.Redis:
-        pool = redis.ConnectionPool(
-            _Connection,
-            trust=self.trust,
-            limit=limit,
-            host=self.host,
-            port=self.port,
-            username=username,
-            password=password,
-            retry=Retry(NoBackoff(), 0),  # Secrets Manager tries again, with more time than there is here
-            protocol=2,  # what every server speaks
-            decode_responses=True,
-        )
-        return redis.Redis.from_pool(pool)
+    def _open(self, limit: network.Limit) -> Client:
+        plain = network.connect(self.host, self.port, limit)
+        return Client(plain if self.trust is None else self.trust.wrap_socket(plain, server_hostname=self.host))
 
     def _explain(self, error: Exception, username: str, waited: float = 0) -> RotationError:
         where = f"{self.host}:{self.port}"
-        if isinstance(error, redis.AuthenticationError):
-            return AuthenticationError(f"{where} refused the password of {username!r}.")
-        if isinstance(error, redis.exceptions.NoPermissionError):
-            return ConfigurationError(
-                f"{where}: the user {username!r} may not change passwords. Grant it +acl|getuser, +acl|setuser and "
-                "what 'persist' needs, or set 'admin_secret_arn'."
-            )
-        if isinstance(error, redis.ResponseError) and str(error).lower().startswith("unknown command"):
-            return ConfigurationError(
-                f"{where} has no ACL commands, so the password of an ACL user cannot be changed there. Use Redis 6 or "
-                "later, in which they are not renamed (rename-command)."
-            )
-        if isinstance(error, redis.exceptions.MasterDownError) or str(error).startswith(_NOT_NOW):
-            return NetworkError(
-                f"{where} cannot serve now ({type(error).__name__}), because of a script that runs, or as a replica "
-                "without its primary, say. The rotation is tried again."
-            )
-        if isinstance(error.__context__, ssl.SSLError):
-            return tls.problem(where, error.__context__)
-        if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
-            check = "host, port, and that the server speaks TLS" if self.trust else "host and port"
-            return network.unanswered(where, error, waited, check)
-        return TargetError(f"{where} refused a command ({type(error).__name__}).")
+        if isinstance(error, RefusedError):
+            return _refused(where, username, error)
+        if isinstance(error, ssl.SSLError):
+            return tls.problem(where, error)
+        check = "host, port, and that the server speaks TLS" if self.trust else "host and port"
+        reason = "it does not speak as Redis does" if isinstance(error, MalformedError) else error
+        return network.unanswered(where, reason, waited, check)
 
 
-def _log_in(context: Context, server: Server, stack: ExitStack) -> tuple[redis.Redis, list[Credential]]:
+@contextmanager
+def _no_permission() -> Iterator[None]:
+    """The block may be refused for want of a permission."""
+    try:
+        yield
+    except RefusedError as error:
+        if error.code != "NOPERM":
+            raise
+
+
+def _refused(where: str, username: str, error: RefusedError) -> RotationError:
+    if error.code in ("WRONGPASS", "NOAUTH") or error.says(*_WRONG):
+        return AuthenticationError(f"{where} refused the password of {username!r}.")
+    if error.code == "NOPERM":
+        return ConfigurationError(
+            f"{where}: the user {username!r} may not change passwords. Grant it +acl|getuser, +acl|setuser and "
+            "what 'persist' needs, or set 'admin_secret_arn'."
+        )
+    if error.says("unknown command"):
+        return ConfigurationError(
+            f"{where} has no ACL commands, so the password of an ACL user cannot be changed there. Use Redis 6 or "
+            "later, in which they are not renamed (rename-command)."
+        )
+    if error.code in _NOT_NOW:
+        return NetworkError(
+            f"{where} cannot serve now ({error.code}), because of a script that runs, or as a replica "
+            "without its primary, say. The rotation is tried again."
+        )
+    return TargetError(f"{where} refused a command ({error.code}).")
+
+
+def _log_in(context: Context, server: Server, stack: ExitStack) -> tuple[Client, list[Credential]]:
     """A connection that may change the user, and the credentials whose passwords consumers may have now.
 
     Raises ``AuthenticationError`` when no stored password opens it.
     """
     known = [context.current] if context.current and context.current.is_usable else []
 
-    def as_user(candidate: Credential) -> tuple[redis.Redis, list[Credential]]:
+    def as_user(candidate: Credential) -> tuple[Client, list[Credential]]:
         opened = server.connect(context, server.username, candidate.value)
         return stack.enter_context(opened), [candidate, *known]
 
-    def as_administrator(name: str, admin: Credential) -> tuple[redis.Redis, list[Credential]]:
+    def as_administrator(name: str, admin: Credential) -> tuple[Client, list[Credential]]:
         shown = replace(server, trust=tls.context(context.settings, certificate.of(context, admin)))
         return stack.enter_context(shown.connect(context, name, admin.value)), known
 
@@ -222,7 +209,7 @@ def _log_in(context: Context, server: Server, stack: ExitStack) -> tuple[redis.R
     return context.log_in(as_user, administrator.no_password_accepted(f"{server.host}:{server.port}", server.username))
 
 
-def _check_user(context: Context, connection: redis.Redis, username: str) -> None:
+def _check_user(context: Context, connection: Client, username: str) -> None:
     """Refuse a user whose password others need, or that is more than an administrator is to hand out."""
     if _replicates(connection, username):
         raise ConfigurationError(
@@ -238,23 +225,33 @@ def _check_user(context: Context, connection: redis.Redis, username: str) -> Non
         _refuse_superuser(username, user["commands"])
 
 
-def _replicates(connection: redis.Redis, username: str) -> bool:
+def _replicates(connection: Client, username: str) -> bool:
     """Whether this server logs in as the user to a primary, or a replica or a sentinel does so here."""
-    named = _ask(connection, "CONFIG GET", "master*") or {}
-    replicas = _ask(connection, "CLIENT LIST", "TYPE", "replica") or []
-    listeners = _ask(connection, "CLIENT LIST", "TYPE", "pubsub") or []
-    sentinels = [client for client in listeners if client["name"].startswith(_SENTINEL)]
+    named = _pairs(_ask(connection, "CONFIG GET", "master*") or [])
+    replicas = _clients(_ask(connection, "CLIENT LIST", "TYPE", "replica") or "")
+    listeners = _clients(_ask(connection, "CLIENT LIST", "TYPE", "pubsub") or "")
+    sentinels = [client for client in listeners if client.get("name", "").startswith(_SENTINEL)]
     # Without a masteruser, masterauth is the password of the default user.
     own = named.get("masteruser") or ("default" if named.get("masterauth") else None)
     return username in {own, *(client.get("user") for client in [*replicas, *sentinels])}
 
 
-def _ask(connection: redis.Redis, *command: str) -> Any:
+def _ask(connection: Client, *command: str) -> Any:
     """The answer, or None where the user may not ask, or the server (a managed one, say) has no such command."""
     try:
-        return _run(connection, *command)
-    except redis.ResponseError:
+        return connection.run(*command)
+    except RefusedError:
         return None
+
+
+def _pairs(found: Any) -> dict[str, Any]:
+    """A list of names and values in turn, as Redis writes a map."""
+    return dict(zip(found[::2], found[1::2], strict=True))
+
+
+def _clients(text: str) -> list[dict[str, str]]:
+    """The connections that CLIENT LIST shows, one a line."""
+    return [dict(word.partition("=")[::2] for word in line.split()) for line in text.splitlines()]
 
 
 def _refuse_superuser(username: str, commands: str) -> None:
@@ -269,37 +266,32 @@ def _refuse_superuser(username: str, commands: str) -> None:
         )
 
 
-def _user(connection: redis.Redis, username: str) -> Any:
-    # In two words, since the driver's parser of the answer loses the order of the permissions.
-    found = _run(connection, "ACL", "GETUSER", username)
+def _user(connection: Client, username: str) -> Any:
+    found: Any = connection.run("ACL GETUSER", username)
     if found is None:
         raise ConfigurationError(f"The server has no user {username!r}. Create it with the permissions that it needs.")
-    return dict(zip(found[::2], found[1::2], strict=True))
+    return _pairs(found)
 
 
-def _replace_passwords(connection: redis.Redis, username: str, pending: Credential, keep: list[Credential]) -> None:
+def _replace_passwords(connection: Client, username: str, pending: Credential, keep: list[Credential]) -> None:
     user = _user(connection, username)
     there, nopass = set(user["passwords"]), "nopass" in user["flags"]
     # Only what is accepted now is kept: an old password that does not work must not come to work.
     wanted = {_hash(old) for old in keep if nopass or _hash(old) in there} | {_hash(pending)}
     if there != wanted:
-        _run(connection, "ACL SETUSER", username, "resetpass", *(f"#{value}" for value in sorted(wanted)))
+        connection.run("ACL SETUSER", username, "resetpass", *(f"#{value}" for value in sorted(wanted)))
 
 
-def _run(connection: redis.Redis, *command: str) -> Any:
-    return connection.execute_command(*command)  # type: ignore[no-untyped-call]
-
-
-def _save(connection: redis.Redis, command: str) -> None:
+def _save(connection: Client, command: str) -> None:
     # Also when nothing was replaced: an earlier try may have ended just before.
     # With an ACL file CONFIG REWRITE succeeds and leaves the users out.
-    if command == "CONFIG REWRITE" and _run(connection, "CONFIG GET", "aclfile").get("aclfile"):
+    if command == "CONFIG REWRITE" and _pairs(connection.run("CONFIG GET", "aclfile")).get("aclfile"):
         raise _not_saved(command)
     try:
-        _run(connection, command)
-    except redis.exceptions.NoPermissionError:
-        raise
-    except redis.ResponseError as error:
+        connection.run(command)
+    except RefusedError as error:
+        if error.code == "NOPERM":
+            raise
         has_file = any(text in str(error).lower() for text in _UNWRITABLE)
         raise (_not_written if has_file else _not_saved)(command) from None
 

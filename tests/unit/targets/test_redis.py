@@ -4,10 +4,10 @@ import json
 import ssl
 
 import pytest
-import redis as driver
 
 from secret_rotation.errors import AuthenticationError, ConfigurationError, NetworkError, RotationError, TargetError
 from secret_rotation.kit import tls as kit_tls
+from secret_rotation.kit.redis_client import MalformedError, RefusedError
 from secret_rotation.targets import redis
 from tests.messages import assert_explains, refused
 from tests.support import contexts
@@ -25,31 +25,39 @@ def assert_error(error: Exception, kind: type[RotationError], *named: str, tls: 
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "named"),
+    ("answer", "kind", "named"),
     [
-        (driver.AuthenticationError("s3cret"), AuthenticationError, ["'app'"]),
+        ("WRONGPASS s3cret", AuthenticationError, ["'app'"]),
+        ("NOAUTH s3cret", AuthenticationError, ["'app'"]),
+        ("ERR invalid password", AuthenticationError, ["'app'"]),
+        ("ERR Client sent AUTH, but no password is set", AuthenticationError, ["'app'"]),
         (
-            driver.exceptions.NoPermissionError("s3cret"),
+            "NOPERM s3cret",
             ConfigurationError,
             ["'app'", "+acl|getuser", "+acl|setuser", "'persist'", "'admin_secret_arn'"],
         ),
-        (driver.ResponseError("s3cret"), TargetError, ["ResponseError"]),
+        ("ERR unknown command 'ACL', with args: s3cret", ConfigurationError, ["rename-command"]),
+        ("LOADING s3cret", NetworkError, ["LOADING"]),
+        ("READONLY s3cret", TargetError, ["READONLY"]),
+        ("s3cret", TargetError, []),
     ],
 )
-def test_an_answer_is_classed_by_what_it_means(error: Exception, kind: type[RotationError], named: list[str]) -> None:
-    assert_error(error, kind, *named)
+def test_an_answer_is_classed_by_what_it_means(answer: str, kind: type[RotationError], named: list[str]) -> None:
+    assert_error(RefusedError(answer), kind, *named)
 
 
-@pytest.mark.parametrize("error", [driver.ConnectionError("s3cret"), driver.TimeoutError("s3cret"), OSError("s3cret")])
+@pytest.mark.parametrize("error", [ConnectionError("s3cret"), TimeoutError("s3cret"), OSError("s3cret")])
 def test_a_server_that_is_not_reached_is_named_with_what_to_check(error: Exception) -> None:
     assert_error(error, NetworkError, type(error).__name__, "security groups")
     assert_error(error, NetworkError, type(error).__name__, "security groups", "TLS", tls=True)
 
 
+def test_a_server_that_speaks_otherwise_is_named_with_what_to_check() -> None:
+    assert_error(MalformedError("s3cret"), NetworkError, "security groups", "port")
+
+
 def test_a_failed_handshake_names_the_server_and_the_setting() -> None:
-    error = driver.ConnectionError("s3cret")
-    error.__context__ = ssl.SSLError("s3cret")
-    assert_error(error, ConfigurationError, "SSLError", "'tls_ca'")
+    assert_error(ssl.SSLError("s3cret"), ConfigurationError, "SSLError", "'tls_ca'")
 
 
 class Server:
@@ -58,7 +66,7 @@ class Server:
     def __init__(self, **answers: object) -> None:
         self.answers = answers
 
-    def execute_command(self, *command: str) -> object:
+    def run(self, *command: str) -> object:
         answer = self.answers[command[0].replace(" ", "_")]
         if isinstance(answer, Exception):
             raise answer
@@ -68,9 +76,9 @@ class Server:
 @pytest.mark.parametrize(
     ("command", "answers"),
     [
-        ("ACL SAVE", {"ACL_SAVE": driver.ResponseError("s3cret")}),
-        ("CONFIG REWRITE", {"CONFIG_GET": {}, "CONFIG_REWRITE": driver.ResponseError("s3cret")}),
-        ("CONFIG REWRITE", {"CONFIG_GET": {"aclfile": "/users.acl"}, "CONFIG_REWRITE": "OK"}),
+        ("ACL SAVE", {"ACL_SAVE": RefusedError("ERR s3cret")}),
+        ("CONFIG REWRITE", {"CONFIG_GET": [], "CONFIG_REWRITE": RefusedError("ERR s3cret")}),
+        ("CONFIG REWRITE", {"CONFIG_GET": ["aclfile", "/users.acl"], "CONFIG_REWRITE": "OK"}),
     ],
 )
 def test_a_server_that_does_not_save_its_users_names_the_command_and_the_setting(
@@ -82,7 +90,7 @@ def test_a_server_that_does_not_save_its_users_names_the_command_and_the_setting
 
 def test_a_user_that_does_not_exist_is_named() -> None:
     with refused(ConfigurationError, "'app'"):
-        redis._replace_passwords(Server(ACL=None), "app", credential("s3cret"), [])  # type: ignore[arg-type]
+        redis._replace_passwords(Server(ACL_GETUSER=None), "app", credential("s3cret"), [])  # type: ignore[arg-type]
 
 
 def test_each_value_that_is_not_accepted_is_logged_by_its_version(

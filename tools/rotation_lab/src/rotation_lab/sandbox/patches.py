@@ -28,6 +28,7 @@ def apply(secrets: Secrets, pool: Pool, rates: Rates | None = None) -> None:
     swaps: list[tuple[Any, str, Callable[[Any], Any]]] = [
         (emulator.secretsmanager, "handle_request", lambda old: _secrets_manager(secrets, rates)),
         (emulator.iam_actions, "request_tag_context", lambda old: _condition_keys(old, secrets)),
+        (emulator.iam_evaluator, "_resolve_condition_key", _principal_arn),
         (emulator.lambda_svc, "_execute_function_warm", lambda old: _run_function(old, pool)),
         (emulator.lambda_svc, "_emit_lambda_logs", _no_second_log),
         (emulator.lambda_svc, "_emit_lambda_metrics", _metrics),
@@ -94,6 +95,14 @@ def _condition_keys(old: Callable[..., dict[str, Any]], secrets: Secrets) -> Cal
         return keys
 
     return request_tag_context
+
+
+def _principal_arn(old: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    def resolve(key: str, context: Any) -> Any:
+        found = old(key, context)
+        return permissions.principal(str(found)) if key.lower() == "aws:principalarn" else found
+
+    return resolve
 
 
 # KMS

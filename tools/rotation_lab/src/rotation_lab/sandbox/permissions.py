@@ -119,6 +119,14 @@ def check_secret(access_key: str, action: str, arn: str) -> None:
         )
 
 
+def principal(caller: str) -> str:
+    """The ARN that the condition key ``aws:PrincipalArn`` has for a caller: of a session, that of its role."""
+    if ":assumed-role/" not in caller:
+        return caller
+    role = emulator.iam._roles.get(caller.split("/")[1])
+    return str(role["Arn"]) if role else caller
+
+
 def role_allows(config: Mapping[str, Any], action: str, resource: str) -> bool:
     """Whether the role of a function allows an action that Lambda does in its name."""
     key = function_credentials(config)["AWS_ACCESS_KEY_ID"]
