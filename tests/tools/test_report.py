@@ -67,6 +67,8 @@ def test_each_control_fails_for_what_it_is_about() -> None:
         "FAILED",
         "FAILED",
     ]
+    assert later["prod/paused"]["former_valid_until"] == "no end"
+    assert later["prod/never"]["former_valid_until"] is None
     assert later["prod/never"]["SecretsManager.1"] == "FAILED"
     assert later["prod/never"]["SecretsManager.2"] == "NOT_APPLICABLE"
 
@@ -85,4 +87,5 @@ def test_with_login_the_function_is_asked_about_the_former_value(opens: bool | N
 
     row = report.row(secret, datetime(2026, 1, 2, tzinfo=UTC), "owner", MONTH, invoke)
     assert row["former_refused"] == said
+    assert row["former_valid_until"] == (row["last_rotated"] if said == "yes" else row["next_rotation"])
     assert asked == [{"Step": "diagnose", "SecretIds": [row["arn"]], "Refused": row["former_version"]}]

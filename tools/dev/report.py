@@ -19,7 +19,7 @@ from typing import Any
 
 COLUMNS = (
     "name", "arn", "owner", "verdict", "rotation_enabled", "schedule", "function", "last_rotated", "next_rotation",
-    "value_age_days", "last_read", "former_version", "former_refused",
+    "value_age_days", "last_read", "former_version", "former_refused", "former_valid_until",
     "SecretsManager.1", "SecretsManager.2", "SecretsManager.3", "SecretsManager.4",
 )  # fmt: skip
 _LATE, _UNUSED = timedelta(hours=1), timedelta(days=90)
@@ -67,6 +67,7 @@ def row(secret: Row, now: datetime, owner_tag: str, most: timedelta, invoke: Any
     former = _holder(secret, "AWSPREVIOUS")
     changed = secret.get("LastRotatedDate") or secret.get("LastChangedDate") or secret["CreatedDate"]
     verdict = _verdict(secret, now)
+    refused = _refused(secret, former, invoke) if invoke and former else None
     return {
         "name": secret["Name"],
         "arn": secret["ARN"],
@@ -80,7 +81,8 @@ def row(secret: Row, now: datetime, owner_tag: str, most: timedelta, invoke: Any
         "value_age_days": (now - changed).days,
         "last_read": _date(secret.get("LastAccessedDate")),
         "former_version": former,
-        "former_refused": _refused(secret, former, invoke) if invoke and former else None,
+        "former_refused": refused,
+        "former_valid_until": _valid_until(secret, refused) if former else None,
         **_controls(secret, verdict, now, most),
     }
 
@@ -124,6 +126,12 @@ def _refused(secret: Row, former: str, invoke: Any) -> str:
     except Exception:  # noqa: BLE001 - a function of somebody else's may answer anything, or not be ours to call
         return "unknown"
     return {True: "no", False: "yes", None: "unknown"}[opens]
+
+
+def _valid_until(secret: Row, refused: str | None) -> str:
+    """When the former value ends at the latest: with the last rotation, if the service refuses it, or the next one."""
+    ended = secret.get("LastRotatedDate") or secret.get("LastChangedDate")
+    return _date(ended if refused == "yes" else secret.get("NextRotationDate")) or "no end"
 
 
 def _schedule(rules: Mapping[str, Any]) -> str | None:
