@@ -14,14 +14,18 @@ resource "aws_lambda_invocation" "verify" {
   count = var.verify != null && var.enable_rotation && length(local.secrets) > 0 ? 1 : 0
 
   function_name = aws_lambda_function.rotation.function_name
-  input = jsonencode({
-    Step      = "diagnose"
-    SecretIds = values(aws_secretsmanager_secret_rotation.this)[*].id
-    # Without rotate_immediately nothing has begun: then what the first rotation needs is checked, and a login tried.
-    Wait  = var.rotate_immediately ? local.verify_wait : 0
-    Login = !var.rotate_immediately
-    Fail  = true
-  })
+  input = jsonencode(merge(
+    # Of a package the plan compares the zip (main.tf), and an S3 object without a hash is not compared.
+    local.own_code ? { Code = local.code_hash } : {},
+    {
+      Step      = "diagnose"
+      SecretIds = values(aws_secretsmanager_secret_rotation.this)[*].id
+      # Without rotate_immediately nothing has begun: then what the first rotation needs is checked, and a login tried.
+      Wait  = var.rotate_immediately ? local.verify_wait : 0
+      Login = !var.rotate_immediately
+      Fail  = true
+    },
+  ))
 
   triggers = {
     # The rules as configured: the rotation's own differ between plan and apply when a rule is removed (null, then

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from . import catalogue
+from . import catalogue, fingerprint
 from .credential import Credential
 from .errors import DeadlineError, DiagnosisError, MalformedEventError, NoValueError, RotationError, SecretError
 from .journal import Journal, Word, since
@@ -23,6 +23,8 @@ from .target import Target
 from .verdict import FINE, MOVING, QUIET, Facts, decide, worst
 
 STEP = "diagnose"
+SHOWN = 10
+"""Secrets whose reasons an error has: a fleet may fail as a whole."""
 RESERVE = 5.0
 """Seconds of the function's time that are not waited: to look once more, log in, and answer."""
 _OPTIONS: Mapping[str, type | tuple[type, ...]] = {
@@ -31,6 +33,7 @@ _OPTIONS: Mapping[str, type | tuple[type, ...]] = {
     "Login": bool,
     "Fail": bool,
     "Refused": str,
+    "Code": str,
 }
 _PAUSES = (0.2, 0.5, 1.0, 2.0)
 """Seconds between two looks; the last one repeats."""
@@ -49,6 +52,7 @@ class Request(NamedTuple):
     login: bool = False
     refused: str | None = None
     fail: bool = False
+    code: str | None = None
 
 
 def parse(event: Mapping[str, Any]) -> Request:
@@ -70,6 +74,7 @@ def parse(event: Mapping[str, Any]) -> Request:
         login=event.get("Login", False) or "Refused" in event,
         refused=event.get("Refused"),
         fail=event.get("Fail", False),
+        code=event.get("Code"),
     )
 
 
@@ -79,6 +84,7 @@ _FORMS = {
     "Login": "true or false",
     "Fail": "true or false",
     "Refused": "the id of a version",
+    "Code": "the hash of the code that is planned",
 }
 
 
@@ -89,10 +95,15 @@ def _is(value: object, kinds: type | tuple[type, ...]) -> bool:
 
 
 def run(request: Request, load: Callable[[], Function], log: Log, present: Present) -> Report:
-    """The report. Raises ``DiagnosisError`` when it is to fail and something is wrong.
+    """The report. Raises ``DiagnosisError`` when it is to fail and something is wrong, or for other code than planned.
 
     ``load`` makes what the function needs for any rotation; where that fails, it is what is wrong with every secret.
     """
+    if request.code not in (None, fingerprint.of()):
+        raise DiagnosisError(
+            "The function's code is not the planned one: its layers were changed outside Terraform. Apply again, which "
+            "restores them, and look at what has rotated since."
+        )
     try:
         function = load()
     except Exception as error:  # noqa: BLE001  # whatever comes is a finding
@@ -111,7 +122,8 @@ def _answer(request: Request, entries: Sequence[Report], **more: object) -> Repo
         return {"verdict": verdict, **more, "secrets": entries}
     wrong = [f"{entry['secret_id']} is {entry['verdict']}. {entry['reason']}" for entry in entries if not _fine(entry)]
     if wrong:
-        raise DiagnosisError(" ".join(wrong))
+        further = f" And {len(wrong) - SHOWN} more." if len(wrong) > SHOWN else ""
+        raise DiagnosisError(" ".join(wrong[:SHOWN]) + further)
     return {"verdict": verdict, "unsettled": [e["secret_id"] for e in entries if e["verdict"] != "healthy"]}
 
 

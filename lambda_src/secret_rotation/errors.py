@@ -122,6 +122,10 @@ class PendingMismatchError(SecretError):
     """The pending value is not the current one with new values: it would undo a change, or is no such value at all."""
 
 
+class RollbackError(SecretError):
+    """The version with the label ROLLBACK cannot be taken again."""
+
+
 class IdentityMismatchError(SecretError):
     """The pending value names another host or user than the current one."""
 

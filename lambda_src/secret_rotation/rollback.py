@@ -10,16 +10,20 @@ What is not rotated stays as it is in AWSCURRENT. Of two users who take turns it
 from collections.abc import Collection
 
 from .credential import Credential
-from .errors import AuthenticationError, SecretError
+from .errors import AuthenticationError, RollbackError, SecretError
 from .store import CURRENT, Description
 
 LABEL = "ROLLBACK"
 
 
 def wanted(about: Description) -> str | None:
-    """The version to go back to; None where there is none, or it is AWSCURRENT."""
-    version = about.holder(LABEL)
-    return None if version == about.holder(CURRENT) else version
+    """The version to go back to; None where there is none."""
+    return about.holder(LABEL)
+
+
+def is_current(about: Description) -> bool:
+    """Whether there is nothing to go back to. The label would stay, and a later rotation go back to what was left."""
+    return about.holder(LABEL) == about.holder(CURRENT)
 
 
 def values(credential: Credential | None, keys: Collection[str]) -> dict[str, str]:
@@ -40,12 +44,12 @@ def is_same(one: Credential | None, other: Credential | None, keys: Collection[s
     return all(one.get(key) == other.get(key) for key in keys) if keys else one.text == other.text
 
 
-def refused(secret_id: str, version: str, problem: Exception) -> SecretError:
+def refused(secret_id: str, version: str, problem: Exception) -> RollbackError:
     """Why the version cannot be taken again, and how to go on without it."""
     reason = str(problem)
     if isinstance(problem, AuthenticationError):
         reason = f"Its value was issued by the service, which no longer accepts it and does not let it be set. {reason}"
-    return SecretError(
+    return RollbackError(
         f"The version with the staging label {LABEL} cannot be taken again. {reason} Remove the label: aws "
         f"secretsmanager update-secret-version-stage --secret-id {secret_id} --version-stage {LABEL} "
         f"--remove-from-version-id {version}. Then rotate again, for a new value."

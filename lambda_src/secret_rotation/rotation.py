@@ -213,6 +213,10 @@ class Rotation:
         version = rollback.wanted(about)
         if version is None:
             return {}
+        if rollback.is_current(about):
+            if self._store.value(self._store.token) is not None:  # the label is for the next rotation
+                return {}
+            raise rollback.refused(self._store.secret_id, version, SecretError("It is AWSCURRENT already."))
         self._log.info("The value of the version with the label ROLLBACK is taken again.", candidate=version)
         with explained(
             lambda error: rollback.refused(self._store.secret_id, version, error), AuthenticationError, SecretError

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from . import rollback
 from .errors import (
+    AccessDeniedError,
     AuthenticationError,
     ConfigurationError,
     DeadlineError,
     LockedError,
     NetworkError,
     PendingMismatchError,
+    RollbackError,
     RotationError,
     SecretError,
     ValueRefusedError,
@@ -116,9 +119,16 @@ class Facts:
     @property
     def abandon(self) -> str:
         """Abandons a rotation that has not ended, so that the next one generates another value."""
-        return self.command(
-            "update-secret-version-stage", version_stage=PENDING, remove_from_version_id=self.pending or ""
-        )
+        return self._unlabel(PENDING, self.pending or "")
+
+    @property
+    def without_rollback(self) -> tuple[str, ...]:
+        """Removes the label ROLLBACK, if it is still there."""
+        version = self.about.holder(rollback.LABEL)
+        return () if version is None else (self._unlabel(rollback.LABEL, version),)
+
+    def _unlabel(self, label: str, version: str) -> str:
+        return self.command("update-secret-version-stage", version_stage=label, remove_from_version_id=version)
 
 
 def decide(facts: Facts) -> Verdict:
@@ -136,7 +146,16 @@ def worst(verdicts: Iterable[str]) -> str:
 
 
 def _unreadable(facts: Facts) -> Verdict | None:
-    return None if facts.unread is None else _of_problem(facts, facts.unread)
+    if facts.unread is None:
+        return None
+    found = _of_problem(facts, facts.unread)
+    if not isinstance(facts.unread, AccessDeniedError):
+        return found
+    # The role's permissions are for the secrets whose rotation function this is.
+    reason = (
+        f"{found.reason} If the secret's rotation function (RotationLambdaARN) is another one, or none, ask that one."
+    )
+    return found._replace(reason=reason, commands=(facts.command("describe-secret"),))
 
 
 def _deleted(facts: Facts) -> Verdict | None:
@@ -220,6 +239,8 @@ def _mended(facts: Facts, kind: type[RotationError]) -> tuple[str, ...]:
     """The commands once the cause has been removed, which the reason says how to do."""
     if issubclass(kind, ValueRefusedError | PendingMismatchError):
         return (facts.abandon, facts.rotate) if facts.pending else (facts.rotate,)
+    if issubclass(kind, RollbackError):
+        return (*facts.without_rollback, facts.rotate)
     if issubclass(kind, SecretError):
         return (facts.put, facts.rotate)
     return (facts.rotate,)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from rotation_lab.sandbox.client import Sandbox
-from rotation_lab.services import redis_server
+from rotation_lab.services import issuer, redis_server
 from rotation_lab.trial import installed
 from rotation_lab.trial.options import Options
-from tests.support import cli, runbooks
+from tests.support import cli, described, runbooks
 from tools.dev import doctor, revoke
 from tools.dev.providers import ROOT
 from tools.dev.try_target import ACTIONS
@@ -215,6 +216,40 @@ def test_each_state_has_its_verdict_and_the_printed_commands_mend_it(world: Worl
     if found["commands"]:
         world.run(found["commands"])
     assert world.look()["verdict"] == "healthy", (found, world.look())
+
+
+def test_a_kms_key_that_is_pending_deletion_is_a_state_of_its_own_and_the_runbook_mends_it(world: World) -> None:
+    kms, policy = world.aws.client("kms"), {"RoleName": NAME, "PolicyName": "kms"}
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    allowed = {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [allowed]}
+    world.aws.client("iam").put_role_policy(**policy, PolicyDocument=json.dumps(document))
+    world.manager.update_secret(SecretId=world.secret, KmsKeyId=key, SecretString=world.now())
+    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    found = world.look()
+    assert (found["verdict"], "DecryptionFailure" in found["reason"]) == ("failed", True), found
+    lines = runbooks.commands("The KMS key is disabled or pending deletion", SECRET=world.secret, KEY=key)
+    world.run(lines[:3])
+    assert world.look()["verdict"] == "healthy"
+    world.run([lines[3].replace(key, "alias/aws/secretsmanager")])
+    world.aws.client("iam").delete_role_policy(**policy)
+
+
+def test_a_value_that_the_service_refuses_is_a_state_of_its_own(world: World) -> None:
+    with issuer.start() as service:
+        account = service.credential("strict", ours=True)
+        calls = json.dumps(described.ours(service.url, "strict")).replace("pending.value", "pending.password")
+        world.put(world.document(account.reset()["value"]))
+        world.installed.configure(TARGET="calls", TARGET_SETTINGS='{"tls": "disable"}', TARGET_CALLS=calls)
+        service.put("strict", replace(service.state("strict"), shortest=100))
+        world.installed.start()
+        found = world.look()
+        assert (found["verdict"], "422" in found["reason"]) == ("value_refused", True), found
+        service.put("strict", replace(service.state("strict"), shortest=0))
+        world.run(found["commands"])
+        assert world.look()["verdict"] == "healthy"
+    world.put(world.now())
+    world.installed.configure()
 
 
 def test_a_leaked_value_opens_nothing_after_revoke(world: World) -> None:

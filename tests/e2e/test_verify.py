@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ import pytest
 
 from rotation_lab.sandbox.client import Sandbox
 from tests.support import cli
+from tools.dev import doctor
 from tools.dev.attached import aws_provider
+from tools.dev.providers import ROOT
 from tools.dev.terraform import Terraform
 
 NAME = "verify"
@@ -113,3 +117,46 @@ def test_a_pause_keeps_everything_else_and_its_end_rotates_only_if_it_is_to(call
     call.write()
     assert call.apply()[0] == 0
     assert call.version() != current
+
+
+def other_layer(call: Call) -> str:
+    """A layer with other code than the module's."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for file in (ROOT / "lambda_src").rglob("*"):
+            if file.suffix in (".py", ".json"):
+                archive.write(file, file.relative_to(ROOT / "lambda_src"))
+        archive.writestr("secret_rotation/further.py", "")
+    client = call.aws.client("lambda")
+    return str(
+        client.publish_layer_version(LayerName="other", Content={"ZipFile": buffer.getvalue()})["LayerVersionArn"]
+    )
+
+
+def test_code_that_was_changed_since_the_plan_is_reported_and_restored(call: Call, tmp_path: Path) -> None:
+    call.put(GOOD)
+    call.write()
+    assert call.apply()[0] == 0
+    call.write(schedule={"days": 11})
+    saved = tmp_path / "saved.tfplan"
+    call.terraform.plan(out=saved)
+    client = call.aws.client("lambda")
+    layers = [layer["Arn"] for layer in client.get_function_configuration(FunctionName=NAME)["Layers"]]
+    others = [other_layer(call) if "-code:" in arn else arn for arn in layers]
+    client.update_function_configuration(FunctionName=NAME, Layers=others)
+    code, output = call.terraform.run("apply", "-no-color", f"-state={call.terraform.state_path}", str(saved))
+    assert (code, "not the planned one" in " ".join(output.replace("│", " ").split())) == (1, True), output
+    assert call.apply()[0] == 0
+    assert [layer["Arn"] for layer in client.get_function_configuration(FunctionName=NAME)["Layers"]] == layers
+    assert call.is_unchanged()
+
+
+def test_a_function_that_was_deleted_is_a_verdict_and_the_printed_command_mends_it(
+    call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call.aws.client("lambda").delete_function(FunctionName=NAME)
+    assert doctor.main([call.secret], call.aws.client) == doctor.STATUS["failed"]
+    assert "$ terraform apply" in capsys.readouterr().out
+    code, output = call.apply()
+    assert code == 0, output
+    assert doctor.main([call.secret], call.aws.client) == 0

@@ -26,6 +26,7 @@ from secret_rotation.errors import (
 )
 from secret_rotation.targets import iam_access_key
 from tests.operating import PREFLIGHT, Operating
+from tests.support import cli, runbooks
 from tests.target_contract import Installation, Setup, TargetContract, World
 
 
@@ -474,3 +475,14 @@ def test_nothing_of_a_key_is_shown(
     shown = "".join(capsys.readouterr())
     assert '"level": "INFO"' in shown
     assert world.leaks("\n".join([shown, *world.errors])) == []
+
+
+def test_the_runbooks_command_removes_the_key_before() -> None:
+    service = AccessKey()
+    world = World.make("iam_access_key", service, lambda of: of.setup)
+    before = json.loads(world.current)["access_key_id"]
+    world.rotate()
+    lines = runbooks.commands("Decommissioning", USER="app", ID=before)
+    (delete,) = [line for line in lines if line.startswith("aws iam")]
+    cli.run(delete, service.iam.client)
+    assert service.ids == [json.loads(world.current)["access_key_id"]]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
+import pymysql
 import pytest
 
 from rotation_lab.model.secrets_manager import SecretsManager
@@ -27,8 +28,8 @@ from secret_rotation.target import Context, Credential
 from secret_rotation.targets import mysql as target
 from secret_rotation.targets.databases.strategies import Server
 from tests.operating import NONE, PREFLIGHT, Operating
-from tests.support import contexts
-from tests.target_contract import Installation, InWorlds, TargetContract
+from tests.support import contexts, runbooks
+from tests.target_contract import Installation, InWorlds, TargetContract, World
 
 context = contexts.of("mysql")
 
@@ -319,6 +320,27 @@ def test_a_server_that_judges_passwords_sees_them_while_it_logs_none(account: Ac
             change("second-7fK2", "third-9dQ4")
         target.test_secret(step(account, "third-9dQ4"))
     assert "7fK2" not in account.server.log()
+
+
+def test_the_runbooks_statements_end_the_sessions_of_a_leaked_value(account: Account) -> None:
+    listing, kill = runbooks.statements("A value has leaked", "MySQL", USER=account.name.replace("'", "''"))
+    with account.server._connect(account.name, FIRST) as session, session.cursor() as cursor:
+        for row in account.server.run(listing.replace("%", "%%")):
+            account.server.run(kill.replace("id", str(next(iter(row.values() if isinstance(row, dict) else row)))))
+        with pytest.raises(pymysql.MySQLError):
+            cursor.execute("SELECT 1")
+
+
+def test_the_runbooks_statement_removes_a_clone(server: MariaDB) -> None:
+    account = Account(server, ("admin",), strategy="alternating")
+    world = World.make("mysql", account, lambda of: of.setup)
+    for _ in range(2):  # until it is the first one's turn again
+        world.rotate()
+    (drop,) = runbooks.statements("Decommissioning", "`mysql`", NAME=account.name.replace("'", "''"), HOST="%")
+    assert server.run("SELECT User FROM mysql.user WHERE User = %s", f"{account.name}_clone")
+    server.run(drop.replace("%", "%%"))
+    assert not server.run("SELECT User FROM mysql.user WHERE User = %s", f"{account.name}_clone")
+    assert account.login(world.current)
 
 
 @mariadb_alone

@@ -42,9 +42,9 @@ from secret_rotation.targets.databases import postgres_login as login
 from secret_rotation.targets.databases import scram
 from secret_rotation.targets.databases.strategies import Server
 from tests.operating import NONE, PREFLIGHT, Operating
-from tests.support import contexts
+from tests.support import contexts, runbooks
 from tests.support.contexts import plain
-from tests.target_contract import Installation, InWorlds, Setup, TargetContract
+from tests.target_contract import Installation, InWorlds, Setup, TargetContract, World
 
 context = contexts.of("postgresql")
 
@@ -203,6 +203,28 @@ def test_what_the_servers_rules_refuse_is_an_error_of_its_own(role: Role) -> Non
         target.set_secret(step(role, role.name))
     target.set_secret(step(role, "second"))
     assert role.server.accepts(role.name, "second")
+
+
+def test_the_runbooks_statement_ends_the_sessions_of_a_leaked_value(role: Role) -> None:
+    session = role.server._connect(role.name, FIRST, "postgres")
+    (statement,) = runbooks.statements("A value has leaked", "PostgreSQL", USER=role.name)
+    role.server.run(statement)
+    with pytest.raises((native.Error, OSError)):
+        session.run("SELECT 1")
+    with contextlib.suppress(native.Error, OSError):
+        session.close()
+
+
+def test_the_runbooks_statements_remove_a_clone(server: PostgreSQL) -> None:
+    role = Role(server, ("admin",), strategy="alternating")
+    world = World.make("postgresql", role, lambda of: of.setup)
+    for _ in range(2):  # until it is the first one's turn again
+        world.rotate()
+    name = role.name.replace('"', '""')  # as a quoted name has it
+    for statement in runbooks.statements("Decommissioning", "`postgresql`", NAME=name):
+        role.server.run(statement)
+    assert role.server.run("SELECT FROM pg_roles WHERE rolname = CAST(:name AS text)", name=f"{role.name}_clone") == []
+    assert role.login(world.current)
 
 
 @pytest.mark.parametrize("password", ["ünïcode-ﬁ-\u00a0-Ⅸ", "plain-Pa55word"])

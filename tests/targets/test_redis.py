@@ -24,7 +24,7 @@ from secret_rotation.errors import (
 from secret_rotation.target import Context, Credential
 from secret_rotation.targets import redis
 from tests.operating import PREFLIGHT, Operating
-from tests.support import contexts
+from tests.support import contexts, runbooks
 from tests.support.contexts import credential, plain
 from tests.target_contract import Installation, Setup, TargetContract
 
@@ -131,6 +131,14 @@ def test_the_new_password_and_the_one_before_are_valid_until_the_next_rotation(s
     assert accepted(server, "one", "two", "three") == ["one", "two"]
     redis.set_secret(step(server, "three", "two", "one"))
     assert accepted(server, "one", "two", "three") == ["two", "three"]
+
+
+def test_the_runbooks_commands_remove_the_password_before(server: RedisServer) -> None:
+    redis.set_secret(step(server, "two", "one", persist="none"))
+    (change, save) = runbooks.statements("Decommissioning", "`redis`", NAME="app", PASSWORD="two")
+    server.run(*change.split())
+    assert accepted(server, "one", "two") == ["two"]
+    assert save == "ACL SAVE"
 
 
 def test_the_test_logs_in_with_the_value_it_is_given(server: RedisServer) -> None:

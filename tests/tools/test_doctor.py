@@ -118,6 +118,11 @@ def test_what_cannot_be_asked_is_said(
     assert named in capsys.readouterr().err
 
 
+def test_an_arn_is_asked_for_in_its_region() -> None:
+    make = doctor.clients("arn:aws:secretsmanager:eu-north-1:123456789012:secret:app-AbCdEf", "f")
+    assert make("secretsmanager").meta.region_name == "eu-north-1"
+
+
 def test_a_secret_without_a_rotation_function_is_said(account: Account, capsys: Any) -> None:
     account.manager.create("x", "bare", rotation_enabled=False)
     assert doctor.main(["bare"], account) == doctor.NOT_ASKED

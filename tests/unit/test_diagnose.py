@@ -182,6 +182,15 @@ def accepts(world: World) -> None:
     world.service.refuses = False
 
 
+def no_rollback(world: World) -> None:
+    """An operator has labelled the version that is current."""
+    current = world.manager.secrets[world.arn].holder(CURRENT)
+    world.manager.client().update_secret_version_stage(
+        SecretId=world.arn, VersionStage="ROLLBACK", MoveToVersionId=current
+    )
+    world.steps()
+
+
 def overdue(world: World) -> None:
     world.manager.secrets[world.arn].rules = {"AutomaticallyAfterDays": 1}
     world.manager.secrets[world.arn].rotated = None
@@ -213,6 +222,7 @@ STATES: dict[str, tuple[Change, str, Change]] = {
     "wrong password": (wrong_password, "locked_out", lambda world: put(document(OTHER))(world)),
     "wrong password, found by a rotation": (wrong_password_and_rotated, "locked_out", nothing),
     "value refused": (refused, "value_refused", accepts),
+    "ROLLBACK on AWSCURRENT": (no_rollback, "failed", nothing),
     "overdue": (overdue, "overdue", nothing),
     "scheduled for deletion": (deleted, "failed", nothing),
 }
@@ -354,6 +364,26 @@ def test_one_that_is_to_fail_answers_shortly_when_all_is_well_or_not_known(world
     assert world.function.diagnose(world.arn, Fail=True) == {"verdict": "rotating", "unsettled": [world.arn]}
 
 
+def test_of_a_fleet_that_fails_ten_reasons_are_said_and_how_many_there_are(world: World) -> None:
+    bad = [world.manager.create(document(5), f"bad{number}") for number in range(300)]
+    with pytest.raises(errors.DiagnosisError, match="290 more") as caught:
+        world.function.diagnose(*bad, Fail=True)
+    assert len(str(caught.value)) < 5_000
+
+
+def test_a_function_with_three_seconds_answers(world: World) -> None:
+    world.steps("createSecret")
+    assert world.function.diagnose(world.arn, Wait=0, Fail=True, seconds=3.0)["verdict"] == "rotating"
+    assert world.function.slept == []
+
+
+def test_a_secret_that_may_not_be_described_may_be_another_functions(world: World) -> None:
+    world.denied = {"DescribeSecret"}
+    found = world.look()
+    assert (found["verdict"], "RotationLambdaARN" in found["reason"]) == ("failed", True)
+    assert [command.split()[2] for command in found["commands"]] == ["describe-secret"]
+
+
 def test_the_worst_verdict_is_that_of_the_report(world: World) -> None:
     bad = world.manager.create(document(5))
     report = world.function.diagnose(world.arn, bad)
@@ -386,8 +416,9 @@ def test_a_secret_that_is_not_this_functions_is_a_finding_and_no_failure(world: 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("SecretIds", None), ("SecretIds", []), ("SecretIds", [5]), ("SecretIds", "arn"), ("Wait", "1"), ("Wait", -1),
-        ("Wait", True), ("Wait", 1e9), ("Login", 1), ("Fail", "yes"), ("Refused", 5), ("Logins", True),
+        ("SecretIds", None), ("SecretIds", []), ("SecretIds", [5]), ("SecretIds", "arn"), ("Wait", "1"),
+        ("Wait", -1), ("Wait", True), ("Wait", 1e9), ("Wait", float("nan")), ("Login", 1), ("Fail", "yes"),
+        ("Refused", 5), ("Code", 5), ("Logins", True),
     ],
 )  # fmt: skip
 def test_a_malformed_request_is_refused_and_named(world: World, name: str, value: object) -> None:

@@ -78,12 +78,30 @@ def test_plain_text_goes_back_too(manager: SecretsManager) -> None:
     assert manager.secrets[arn].text() == "old"
 
 
-def test_the_label_on_current_changes_nothing_and_is_left_alone(manager: SecretsManager) -> None:
+def test_the_label_on_current_is_refused_with_the_command_to_go_on(manager: SecretsManager) -> None:
+    """Left there, it would be on AWSPREVIOUS, and the next scheduled rotation would go back."""
     arn = manager.create("old")
+    function, token = RotationFunction(manager), manager.rotate(arn)
     label(manager, arn, manager.secrets[arn].holder(CURRENT))
-    RotationFunction(manager).rotate(arn)
-    assert manager.secrets[arn].text() == manager.made[-1]
-    assert manager.secrets[arn].text("ROLLBACK") == "old"
+    with pytest.raises(errors.RollbackError, match="AWSCURRENT") as caught:
+        function("createSecret", arn, token)
+    cli.run(command(str(caught.value)), lambda _: manager.client())
+    for step in STEPS:
+        function(step, arn, token)
+    assert manager.secrets[arn].text() == manager.made[-1] != "old"
+
+
+def test_the_label_on_what_is_current_during_a_rotation_is_for_the_next_one(manager: SecretsManager) -> None:
+    arn = manager.create("old")
+    function, token = RotationFunction(manager), manager.rotate(arn)
+    function("createSecret", arn, token)
+    label(manager, arn, manager.secrets[arn].holder(CURRENT))
+    for step in STEPS:  # the first one again, as a retry
+        function(step, arn, token)
+    manager.complete(arn)
+    assert manager.secrets[arn].text() != "old"
+    function.rotate(arn)
+    assert manager.secrets[arn].text() == "old"
 
 
 def test_a_label_that_comes_during_a_rotation_is_for_the_next_one(manager: SecretsManager) -> None:

@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import boto3
@@ -34,10 +35,16 @@ class DoctorError(Exception):
     """The function cannot be asked; the message says why."""
 
 
-def client(service: str) -> Any:
+def client(service: str, region: str | None = None) -> Any:
     """A boto3 client that waits for as long as a function may take, and asks once."""
     config = Config(read_timeout=910, retries={"total_max_attempts": 1 if service == "lambda" else 3})
-    return boto3.client(service, config=config)  # type: ignore[call-overload]
+    return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]
+
+
+def clients(*names: str) -> Client:
+    """Clients in the region that an ARN names; else in the usual one."""
+    regions = [name.split(":")[3] for name in names if name.count(":") >= 5]
+    return partial(client, region=next(iter(regions), None))
 
 
 def ask(make: Client, function: str | None, secrets: Sequence[str], **options: object) -> Report:
@@ -118,9 +125,10 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def main(arguments: Sequence[str], make: Client = client) -> int:
+def main(arguments: Sequence[str], make: Client | None = None) -> int:
     """Ask, print the report, and return the exit status."""
     given = parser().parse_args(arguments)
+    make = make or clients(*given.secrets, given.function or "")
     more = {"Refused": given.refused} if given.refused else {}
     try:
         report = ask(make, given.function, given.secrets, Login=not given.no_login, Wait=given.wait, **more)

@@ -78,7 +78,7 @@ def _look(make: Client, secret: str, **options: object) -> doctor.Report:
     return doctor.ask(make, None, [secret], **options)
 
 
-def main(arguments: Sequence[str], make: Client = doctor.client) -> int:
+def main(arguments: Sequence[str], make: Client | None = None) -> int:
     """Revoke, say what happens, and return the exit status."""
     parser = argparse.ArgumentParser(prog="revoke", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("secret", metavar="SECRET", help="name or ARN")
@@ -86,7 +86,11 @@ def main(arguments: Sequence[str], make: Client = doctor.client) -> int:
     given = parser.parse_args(arguments)
     question = "Press Enter once all consumers use the new value: "
     try:
-        rejected = revoke(make, given.secret, (lambda: input(question)) if given.after_consumers else lambda: None)
+        rejected = revoke(
+            make or doctor.clients(given.secret),
+            given.secret,
+            (lambda: input(question)) if given.after_consumers else lambda: None,
+        )
     except DoctorError as error:
         print(f"revoke: {error}", file=sys.stderr)
         return 2
