@@ -27,7 +27,7 @@ from tools.dev import doctor, revoke
 from tools.dev.providers import ROOT
 from tools.dev.try_target import ACTIONS
 
-NAME = installed.NAME
+NAME, OTHER_REGION = installed.NAME, "eu-central-1"
 LOGS = {"Effect": "Allow", "Action": "logs:FilterLogEvents", "Resource": "*"}
 
 
@@ -40,7 +40,7 @@ class World:
         self.settings = {"tls_ca": self.user.ca}
         self.known = self.user.known("localhost", server.port)
         environment = {"TARGET": "redis", "SECRET_KEYS": '["password"]', "TARGET_SETTINGS": json.dumps(self.settings)}
-        options = Options(
+        self.options = options = Options(
             folder=ROOT / "lambda_src",
             files={},
             environment=environment,
@@ -97,6 +97,30 @@ class World:
     def look(self, **options: object) -> dict[str, Any]:
         (entry,) = doctor.ask(self.aws.client, None, [self.secret], **{"Login": True, **options})["secrets"]
         return dict(entry)
+
+    def copied(self, there: Callable[[str], Any]) -> str:
+        """The same function in another region; its ARN."""
+        client, name = there("lambda"), {"FunctionName": NAME}
+        layer = client.publish_layer_version(
+            LayerName=NAME, Content={"ZipFile": (ROOT / "build/drivers.zip").read_bytes()}
+        )
+        here = self.aws.client("lambda").get_function_configuration(**name)
+        allowed = {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [allowed, LOGS]})
+        self.aws.client("iam").put_role_policy(RoleName=NAME, PolicyName="there", PolicyDocument=document)
+        made = client.create_function(
+            **name,
+            **{key: here[key] for key in ("Runtime", "Role", "Handler", "Environment", "Timeout", "MemorySize")},
+            Code={"ZipFile": installed.package(self.options)},
+            Layers=[layer["LayerVersionArn"]],
+        )
+        client.add_permission(
+            **name,
+            StatementId="SecretsManager",
+            Action="lambda:InvokeFunction",
+            Principal="secretsmanager.amazonaws.com",
+        )
+        return str(made["FunctionArn"])
 
     def run(self, commands: list[str]) -> None:
         """The printed commands, as they stand."""
@@ -308,6 +332,28 @@ def test_sessions_of_a_leaked_value_end(world: World) -> None:
         world.server.run("CLIENT", "KILL", "USER", "app")
         with pytest.raises((redis.AuthenticationError, redis.ConnectionError)):
             session.ping()
+
+
+def test_a_replica_that_was_promoted_rotates_by_a_function_of_its_region(world: World) -> None:
+    def there(service: str) -> Any:
+        return world.aws.client(service, region_name=OTHER_REGION)
+
+    world.put(world.now())
+    world.manager.replicate_secret_to_regions(SecretId=world.secret, AddReplicaRegions=[{"Region": OTHER_REGION}])
+    (promote,) = runbooks.commands("A replica was promoted", SECRET=NAME, REPLICA_REGION=OTHER_REGION)
+    cli.run(promote, there)
+    promoted = there("secretsmanager").describe_secret(SecretId=NAME)["ARN"]
+    report = doctor.ask(there, None, [promoted])  # it names the function of the region that was left
+    assert (report["verdict"], report["secrets"][0]["commands"]) == ("failed", ["terraform apply"])
+    function = world.copied(there)
+    there("secretsmanager").rotate_secret(
+        SecretId=promoted, RotationLambdaARN=function, RotationRules={"AutomaticallyAfterDays": 30}
+    )
+    world.aws.settle(promoted)
+    (found,) = doctor.ask(there, None, [promoted], Login=True)["secrets"]
+    assert found["verdict"] == "healthy", found
+    assert world.user.opens(there("secretsmanager").get_secret_value(SecretId=promoted)["SecretString"])
+    there("lambda").delete_function(FunctionName=NAME)
 
 
 def test_a_function_that_was_deleted_is_a_verdict(world: World, capsys: pytest.CaptureFixture[str]) -> None:
