@@ -41,7 +41,7 @@ locals {
           # A target looks for a working value among the versions without a label, diagnose for the age of AWSPENDING.
           "secretsmanager:ListSecretVersionIds",
         ]
-        Resource  = local.secret_arns
+        Resource  = try(one(local.secret_arns), local.secret_arns)
         Condition = { StringEquals = { "secretsmanager:resource/AllowRotationLambdaArn" = local.function_arn } }
       },
       {
@@ -54,7 +54,7 @@ locals {
         Sid      = "UseOwnLog" # diagnose reads what the steps of a rotation said
         Effect   = "Allow"
         Action   = ["logs:CreateLogStream", "logs:FilterLogEvents", "logs:PutLogEvents"]
-        Resource = [local.log_group_arn, "${local.log_group_arn}:*"] # AWS checks both forms for FilterLogEvents
+        Resource = "${local.log_group_arn}:*" # the form in which CloudWatch Logs checks these
       },
     ],
     var.alarms == null ? [] : [
@@ -221,14 +221,5 @@ resource "aws_iam_role_policy" "function" {
   lifecycle {
     # A role that is replaced under its name, as by another path, has lost its policy.
     replace_triggered_by = [aws_iam_role.function[0].unique_id]
-
-    precondition {
-      condition     = local.role_policy_size <= 10240
-      error_message = "${local.call}The role's policy has ${local.role_policy_size} characters; IAM allows 10240 for the inline policies of a role. Move statements of role.statements to a managed policy and attach it to the output role_name."
-    }
-    precondition {
-      condition     = length(setintersection(local.module_statements[*].Sid, keys(var.role.statements))) == 0
-      error_message = "${local.call}role.statements uses a name that the module uses itself: ${join(", ", setintersection(local.module_statements[*].Sid, keys(var.role.statements)))}. Choose another."
-    }
   }
 }

@@ -60,6 +60,23 @@ locals {
   # The key that the target logs in with: never the first of keys because it happens to be that.
   password_key = try(var.target.settings.password_key, one(var.keys), contains(var.keys, "password") ? "password" : null, null)
 
+  # Where a secret is, that the function cannot rotate there.
+  secret_places = { for key, arn in local.secrets : key => split(":", arn) if !local.mocked }
+  place_problems = concat(
+    [
+      for key, arn in local.secret_places : "secrets[${jsonencode(key)}] is in the partition ${arn[1]}, and the function is in ${local.partition}. Call the module with a provider for that partition."
+      if arn[1] != local.partition
+    ],
+    [
+      for key, arn in local.secret_places : "secrets[${jsonencode(key)}] is in ${arn[3]}, and the function is in ${local.region}. A secret rotates in its own region: call the module once for each region, with `providers = { aws = aws.<alias for ${arn[3]}> }` and a role.name of its own. Of a replicated secret, give the primary."
+      if arn[3] != local.region
+    ],
+    [
+      for key, arn in local.secret_places : "secrets[${jsonencode(key)}] is in the account ${arn[4]}, and the function is in ${local.account_id}. Call the module in the secret's account, with `providers = { aws = aws.<alias for that account> }`."
+      if arn[4] != local.account_id
+    ],
+  )
+
   # Lambda measures the map as JSON, in bytes. jsonencode writes <, > and & as six characters, Lambda as one; base64 has
   # four characters for three bytes.
   environment_json = replace(jsonencode(local.environment), "/\\\\u00(3c|3e|26)/", "_")
@@ -109,7 +126,6 @@ resource "aws_lambda_function" "rotation" {
     log_format            = "JSON"
     log_group             = aws_cloudwatch_log_group.function.name
     application_log_level = var.function.log_level
-    system_log_level      = "INFO"
   }
 
   tracing_config {
@@ -189,6 +205,18 @@ resource "aws_lambda_function" "rotation" {
       error_message = "${local.call}${join("; ", local.call_value_problems)}."
     }
     precondition {
+      condition     = length(local.place_problems) == 0
+      error_message = "${local.call}${join(" ", local.place_problems)}"
+    }
+    precondition {
+      condition     = var.role.arn != null || local.role_policy_size <= 10240
+      error_message = "${local.call}The role's policy has ${local.role_policy_size} characters; IAM allows 10240 for the inline policies of a role. Move statements of role.statements to a managed policy and attach it to the output role_name."
+    }
+    precondition {
+      condition     = var.role.arn != null || length(setintersection(local.module_statements[*].Sid, keys(var.role.statements))) == 0
+      error_message = "${local.call}role.statements uses a name that the module uses itself: ${join(", ", setintersection(local.module_statements[*].Sid, keys(var.role.statements)))}. Choose another."
+    }
+    precondition {
       condition     = !try(local.target.one_secret, false) || length(local.secrets) <= 1
       error_message = "${local.call}The target ${var.target.type} issues its values for one secret, and secrets has ${length(local.secrets)}: ${join(", ", keys(local.secrets))}. Call the module once for each, with its own settings."
     }
@@ -230,19 +258,4 @@ resource "aws_secretsmanager_secret_rotation" "this" {
     aws_cloudwatch_log_group.function,
     module.events, # on_success is for the first rotation too
   ]
-
-  lifecycle {
-    precondition {
-      condition     = local.mocked || split(":", each.value)[1] == local.partition
-      error_message = "${local.call}secrets[${jsonencode(each.key)}] is in the partition ${split(":", each.value)[1]}, and the function is in ${local.partition}. Call the module with a provider for that partition."
-    }
-    precondition {
-      condition     = local.mocked || split(":", each.value)[3] == local.region
-      error_message = "${local.call}secrets[${jsonencode(each.key)}] is in ${split(":", each.value)[3]}, and the function is in ${local.region}. A secret rotates in its own region: call the module once for each region, with `providers = { aws = aws.<alias for ${split(":", each.value)[3]}> }` and a role.name of its own. Of a replicated secret, give the primary."
-    }
-    precondition {
-      condition     = local.mocked || split(":", each.value)[4] == local.account_id
-      error_message = "${local.call}secrets[${jsonencode(each.key)}] is in the account ${split(":", each.value)[4]}, and the function is in ${local.account_id}. Call the module in the secret's account, with `providers = { aws = aws.<alias for that account> }`."
-    }
-  }
 }

@@ -32,11 +32,11 @@ locals {
 
 resource "terraform_data" "package" {
   # The log group's ARN has what else replaces a layer: account, region and name.
-  triggers_replace = join(" ", concat(
+  triggers_replace = sha1(join(" ", concat(
     [aws_cloudwatch_log_group.function.arn],
     compact([local.function_hash]),
     [for layer in local.layers : layer.hash],
-  ))
+  )))
 }
 
 data "archive_file" "layer" {

@@ -42,6 +42,14 @@ locals {
     if rule.one_secret && contains(keys(var.target.settings), name)
   ]
 
+  # Whoever can write the secret would be given any account that the administrator may change.
+  pin_problems = (
+    !local.administered || !can(local.target_rules.username) || !can(local.target_rules.allowed_usernames) ||
+    length(setintersection(["username", "allowed_usernames"], keys(var.target.settings))) > 0
+    ) ? [] : [
+    "admin_secret_arn needs allowed_usernames (names or patterns, such as app_*) or username, since the administrator changes whichever user the secret names; allowed_usernames = \"*\" allows any"
+  ]
+
   # ARNs that the role's policy names; IAM's have no region.
   settings_arns = { for name, value in var.target.settings : name => split(":", value) if contains(local.target.permissions[*].resource, name) }
   region_problems = local.mocked ? [] : concat(
@@ -141,7 +149,7 @@ locals {
   )
 
   # By what may be unknown until apply, and puts off the check of all that stands in one list.
-  settings_problems = concat(local.beside_problems, local.plain_text_problems, local.shared_user_problems)
+  settings_problems = concat(local.beside_problems, local.pin_problems, local.plain_text_problems, local.shared_user_problems)
   arn_problems      = concat(local.own_secret_problems, local.region_problems, local.account_problems)
   template_problems = concat(local.url_problems, local.placeholder_problems, local.header_problems, local.body_problems)
 }

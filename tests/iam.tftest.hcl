@@ -71,10 +71,7 @@ run "three_statements_are_enough_and_name_the_secrets" {
           Sid    = "UseOwnLog"
           Effect = "Allow"
           Action = ["logs:CreateLogStream", "logs:FilterLogEvents", "logs:PutLogEvents"]
-          Resource = [
-            "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app",
-            "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*",
-          ]
+          Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"
         },
       ]
     })
@@ -97,7 +94,7 @@ run "every_feature_grants_what_it_needs_and_no_more" {
     keys         = ["password", "key"]
     kms_key_arns = ["arn:aws:kms:eu-central-1:123456789012:key/1"]
     generators   = { key = { type = "ec", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/2", public_key = "public" } }
-    target       = { type = "redis", settings = { admin_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:admin-AbCdEf" } }
+    target       = { type = "redis", settings = { admin_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:admin-AbCdEf", allowed_usernames = "app_*" } }
     network      = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
     function     = { tracing = "Active", layers = ["arn:aws:lambda:eu-central-1:123456789012:layer:drivers:1"] }
     role = {
@@ -142,9 +139,9 @@ run "every_feature_grants_what_it_needs_and_no_more" {
   }
   assert {
     condition = { for statement in jsondecode(aws_iam_role_policy.function[0].policy).Statement : statement.Sid => statement.Resource } == {
-      RotateSecrets          = ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf"]
+      RotateSecrets          = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf"
       GeneratePasswords      = "*"
-      UseOwnLog              = ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app", "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"]
+      UseOwnLog              = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"
       UseSecretKeys          = ["arn:aws:kms:eu-central-1:123456789012:key/1"]
       DescribeSecretKeys     = ["arn:aws:kms:eu-central-1:123456789012:key/1"]
       GenerateKeyPairs       = ["arn:aws:kms:eu-central-1:123456789012:key/2"]
@@ -229,7 +226,7 @@ run "of_more_secrets_the_condition_decides" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.function[0].policy).Statement[0].Resource == ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"]
+    condition     = jsondecode(aws_iam_role_policy.function[0].policy).Statement[0].Resource == "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"
     error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
   }
 }
@@ -242,7 +239,7 @@ run "of_secrets_with_long_names_the_condition_decides" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.function[0].policy).Statement[0].Resource == ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"]
+    condition     = jsondecode(aws_iam_role_policy.function[0].policy).Statement[0].Resource == "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"
     error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
   }
 }
@@ -255,7 +252,7 @@ run "of_a_function_without_secrets_the_condition_decides" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.function[0].policy).Statement[0].Resource == ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"]
+    condition     = jsondecode(aws_iam_role_policy.function[0].policy).Statement[0].Resource == "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"
     error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
   }
 }
@@ -276,7 +273,7 @@ run "in_another_partition_every_arn_is_of_it" {
   }
 
   assert {
-    condition     = length(regexall("arn:aws:", aws_iam_role_policy.function[0].policy)) == 0 && length(regexall("arn:aws-cn:[a-z]+:cn-north-1:123456789012:", aws_iam_role_policy.function[0].policy)) == 4
+    condition     = length(regexall("arn:aws:", aws_iam_role_policy.function[0].policy)) == 0 && length(regexall("arn:aws-cn:[a-z]+:cn-north-1:123456789012:", aws_iam_role_policy.function[0].policy)) == 3
     error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
   }
 }

@@ -166,7 +166,7 @@ def _http(*names: str, keys: tuple[str, ...] | None = ("password",), **settings:
 
 
 PLAIN, JSON = "http://api.example.com/me", '{"password": "{{pending}}"}'
-ALTERNATING = {"strategy": "alternating", "admin_secret_arn": ADMIN}
+ALTERNATING = {"strategy": "alternating", "admin_secret_arn": ADMIN, "allowed_usernames": "app_*"}
 REJECTED_TOGETHER = [
     Together("postgresql", {"strategy": "alternating"}, ("admin_secret_arn", "alternating")),
     Together("mysql", {"strategy": "alternating"}, ("admin_secret_arn", "alternating")),

@@ -66,6 +66,9 @@ module "rotation" {
         set_auth         = "basic"
         admin_secret_arn = data.aws_secretsmanager_secret.admin.arn
 
+        # The users that the administrator may change, of those that the secret may name.
+        allowed_usernames = "app*"
+
         # GET as the user, with the new password.
         test_url  = "${var.url}/api/whoami"
         test_auth = "basic"

@@ -78,8 +78,9 @@ module "rotation" {
     type = "postgresql"
     settings = merge(
       {
-        strategy         = "alternating"
-        admin_secret_arn = data.aws_secretsmanager_secret.admin.arn
+        strategy          = "alternating"
+        admin_secret_arn  = data.aws_secretsmanager_secret.admin.arn
+        allowed_usernames = "app*" # the users that the administrator may change; their clones follow
       },
       var.tls_ca == null ? {} : { tls_ca = var.tls_ca },
     )

@@ -61,10 +61,11 @@ module "rotation" {
   target = {
     type = "rds_data"
     settings = {
-      cluster_arn      = var.cluster_arn
-      engine           = "postgresql"
-      admin_secret_arn = data.aws_secretsmanager_secret.admin.arn
-      probe_secret_arn = aws_secretsmanager_secret.probe.arn
+      cluster_arn       = var.cluster_arn
+      engine            = "postgresql"
+      admin_secret_arn  = data.aws_secretsmanager_secret.admin.arn
+      allowed_usernames = "app*" # the users that the administrator may change
+      probe_secret_arn  = aws_secretsmanager_secret.probe.arn
     }
   }
 }

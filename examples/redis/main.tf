@@ -65,7 +65,10 @@ module "rotation" {
   target = {
     type = "redis"
     settings = merge(
-      { admin_secret_arn = data.aws_secretsmanager_secret.admin.arn },
+      {
+        admin_secret_arn  = data.aws_secretsmanager_secret.admin.arn
+        allowed_usernames = "app*" # the users that the administrator may change
+      },
       var.tls_ca == null ? {} : { tls_ca = var.tls_ca },
     )
   }

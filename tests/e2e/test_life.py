@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -78,16 +79,16 @@ def life(
         terraform.destroy()
 
 
-def test_the_plan_of_the_smallest_call_has_at_most_220_lines(life: Life) -> None:
+def test_the_plan_of_the_smallest_call_has_at_most_215_lines(life: Life) -> None:
     lines = life.first_plan.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("  # "))
     end = next(number for number, line in enumerate(lines) if line.startswith("Plan:"))
-    assert 100 < end - start <= 220
+    assert 100 < end - start <= 215
     assert "secretsmanager:PutSecretValue" in life.first_plan  # what is granted is shown, and not "known after apply"
 
 
-def test_the_state_of_the_smallest_call_has_at_most_25_kilobytes(life: Life) -> None:
-    assert 10_000 < len(life.first_state) <= 25 * 1024
+def test_the_state_of_the_smallest_call_has_at_most_24_kilobytes(life: Life) -> None:
+    assert 10_000 < len(life.first_state) <= 24 * 1024
 
 
 def test_neither_plan_nor_state_holds_a_line_of_source(life: Life) -> None:
@@ -95,6 +96,11 @@ def test_neither_plan_nor_state_holds_a_line_of_source(life: Life) -> None:
         assert FUNCTION.rpartition(".")[0].rpartition(".")[2] in text
         assert "import " not in text
         assert "def " not in text
+
+
+def rotates(life: Life) -> bool:
+    life.aws.client("secretsmanager").rotate_secret(SecretId=life.secret)
+    return bool(life.aws.settle(life.secret)["result"] == "ok") and life.actions() == {}
 
 
 def change_code(life: Life) -> None:
@@ -110,6 +116,7 @@ def change_code(life: Life) -> None:
 
 
 def test_code_that_was_changed_outside_terraform_is_reported_and_can_be_restored(life: Life) -> None:
+    life.write()
     client, current = life.aws.client("lambda"), life.current()
     before = client.get_function_configuration(FunctionName=NAME)["CodeSha256"]
     change_code(life)
@@ -152,6 +159,56 @@ def test_a_role_that_is_replaced_under_its_name_has_its_policy(life: Life) -> No
     assert life.aws.settle(life.secret)["result"] == "ok"
 
 
+def leave_network() -> dict[str, Any]:
+    """The statement of docs/operations.md with which a function leaves its VPC."""
+    section = (ROOT / "docs/operations.md").read_text().partition("## Leave the VPC")[2].partition("\n## ")[0]
+    (name, actions, resources) = re.findall(r"(\w+) = {\n +actions += (\[.*\])\n +resources = (\[.*\])", section)[0]
+    return {"statements": {name: {"actions": json.loads(actions), "resources": json.loads(resources)}}}
+
+
+def test_a_function_that_leaves_its_vpc_keeps_the_permissions_until_it_has_left(life: Life) -> None:
+    ec2, function = life.aws.client("ec2"), life.aws.client("lambda")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName=NAME, Description=NAME, VpcId=vpc)["GroupId"]
+
+    def granted() -> set[str]:
+        policy = life.aws.client("iam").get_role_policy(RoleName=NAME, PolicyName="rotation")["PolicyDocument"]
+        allowed = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
+        return {action for statement in allowed for action in statement["Action"] if action.startswith("ec2:")}
+
+    life.write(network={"subnet_ids": [subnet], "security_group_ids": [group]})
+    life.terraform.apply()
+    while_attached = granted()
+    assert function.get_function_configuration(FunctionName=NAME)["VpcConfig"]["SubnetIds"] == [subnet]
+    life.write(role=leave_network())
+    life.terraform.apply()
+    # The sandbox has no interfaces to delete: what AWS needs for that is what the documentation lists.
+    assert {"ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces"} <= granted() < while_attached
+    assert not function.get_function_configuration(FunctionName=NAME).get("VpcConfig", {}).get("SubnetIds")
+    life.write()
+    assert life.actions() == {"aws_iam_role_policy.function[0]": ["update"]}
+
+
+def test_a_role_that_was_deleted_outside_terraform_comes_with_a_new_function(life: Life) -> None:
+    """On AWS, Lambda's grant for the KMS key is to the role by its id: a new function gets another one."""
+    life.write()
+    life.terraform.apply()
+    iam, function, current = life.aws.client("iam"), life.aws.client("lambda"), life.current()
+    before, made = iam.get_role(RoleName=NAME)["Role"]["RoleId"], function.get_function(FunctionName=NAME)
+    iam.delete_role_policy(RoleName=NAME, PolicyName="rotation")
+    iam.delete_role(RoleName=NAME)
+    replaced = ["-auto-approve", f"-replace={FUNCTION}", f"-state={life.terraform.state_path}"]
+    code, output = life.terraform.run("apply", *replaced)
+    assert code == 0, output
+    assert iam.get_role(RoleName=NAME)["Role"]["RoleId"] != before
+    assert iam.list_role_policies(RoleName=NAME)["PolicyNames"] == ["rotation"]
+    now = function.get_function(FunctionName=NAME)
+    assert now["Configuration"]["RevisionId"] != made["Configuration"]["RevisionId"]
+    assert life.current() == current
+    assert rotates(life)
+
+
 def test_a_partial_arn_that_looks_whole_is_not_found_and_the_whole_one_is_then_right(life: Life) -> None:
     whole = life.aws.client("secretsmanager").create_secret(Name="life-secret")["ARN"]
     life.write(secrets={"app": life.secret, "partial": whole[:-7]}, role={"path": "/rotation/"})
@@ -182,11 +239,6 @@ def test_a_build_file_that_is_gone_stops_neither_destroy_nor_refresh(life: Life,
     code, output = life.terraform.run("plan", f"-state={life.terraform.state_path}")
     assert code == 1
     assert 'target.file is "my_target.py"' in output
-
-
-def rotates(life: Life) -> bool:
-    life.aws.client("secretsmanager").rotate_secret(SecretId=life.secret)
-    return bool(life.aws.settle(life.secret)["result"] == "ok") and life.actions() == {}
 
 
 def test_a_package_that_is_given_lives_through_the_same(life: Life) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import re
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,14 +67,24 @@ def policy(region: str) -> dict[str, Any]:
     return dict(json.loads(text.replace("eu-west-1", region)))
 
 
+def user(aws: Sandbox, name: str, *statements: Any) -> dict[str, str]:
+    """The credentials of a new user with these statements and nothing else, as boto3 names them."""
+    iam = aws.client("iam")
+    iam.create_user(UserName=name)
+    document = {"Version": "2012-10-17", "Statement": list(statements)}
+    iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=json.dumps(document))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+
+
+def allow(resource: str, *actions: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+
+
 def deployer(aws: Sandbox, allowed: dict[str, Any]) -> dict[str, str]:
     """The environment of a user with this policy, and with what the sandbox's emulator asks for instead."""
-    allowed["Statement"].append({"Effect": "Allow", "Action": INSTEAD, "Resource": "*"})
-    iam = aws.client("iam")
-    iam.create_user(UserName="deployer")
-    iam.put_user_policy(UserName="deployer", PolicyName="deployer", PolicyDocument=json.dumps(allowed))
-    key = iam.create_access_key(UserName="deployer")["AccessKey"]
-    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    key = user(aws, "deployer", *allowed["Statement"], allow("*", *INSTEAD))
+    return {name.upper(): value for name, value in key.items()}
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +175,88 @@ def test_the_policy_for_secrets_denies_values_to_an_administrator_and_not_to_rot
         assert stack.rotate()["result"] == "ok"
         assert other.delete_resource_policy(SecretId=arn)  # the way out, for whoever applies
         assert other.get_secret_value(SecretId=arn)
+
+
+# Who can do what (docs/security.md).
+
+THIEF = """
+import boto3, hashlib
+def handler(event, context):
+    value = boto3.client("secretsmanager", endpoint_url=%r).get_secret_value(SecretId=event["secret"])["SecretString"]
+    return hashlib.sha256(value.encode()).hexdigest()
+"""
+"""Code that shows that it can read a value, and not the value."""
+
+
+def thief(aws: Sandbox) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("lambda_function.py", (THIEF % aws.endpoint).replace("def handler", "def lambda_handler"))
+    return buffer.getvalue()
+
+
+def is_read(deployed: Deployed, function: Any, name: str) -> bool:
+    """Whether the function, which has the thief's code, gets the value of the secret."""
+    answer = function.invoke(FunctionName=name, Payload=json.dumps({"secret": deployed.app}))["Payload"].read()
+    value = deployed.aws.client("secretsmanager").get_secret_value(SecretId=deployed.app)["SecretString"]
+    return hashlib.sha256(value.encode()).hexdigest() in answer.decode()
+
+
+def test_a_reader_reads_one_secret_and_starts_nothing(deployed: Deployed) -> None:
+    other = deployed.aws.client("secretsmanager").create_secret(Name="other", SecretString="of-others")["ARN"]
+    key = user(deployed.aws, "reader", allow(deployed.app, "secretsmanager:GetSecretValue"))
+    manager = deployed.aws.client("secretsmanager", **key)
+    assert manager.get_secret_value(SecretId=deployed.app)["SecretString"]
+    refusals: list[Callable[[], object]] = [
+        lambda: manager.get_secret_value(SecretId=other),
+        lambda: manager.rotate_secret(SecretId=deployed.app),
+        lambda: manager.put_secret_value(SecretId=deployed.app, SecretString="chosen"),
+        lambda: deployed.aws.client("lambda", **key).invoke(FunctionName=NAME, Payload="{}"),
+    ]
+    for refused in refusals:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            refused()
+
+
+def test_whoever_starts_a_rotation_changes_no_settings_of_the_function(deployed: Deployed) -> None:
+    function = deployed.aws.client("lambda").get_function(FunctionName=NAME)["Configuration"]["FunctionArn"]
+    start = allow(deployed.app, "secretsmanager:RotateSecret")
+    key = user(deployed.aws, "starter", start, allow(function, "lambda:InvokeFunction"))
+    manager, functions = deployed.aws.client("secretsmanager", **key), deployed.aws.client("lambda", **key)
+    manager.rotate_secret(SecretId=deployed.app)
+    assert deployed.aws.settle(deployed.app)["result"] == "ok"
+    refusals: list[Callable[[], object]] = [
+        lambda: functions.update_function_configuration(FunctionName=NAME, Timeout=1),
+        lambda: functions.update_function_code(FunctionName=NAME, ZipFile=thief(deployed.aws)),
+        lambda: manager.get_secret_value(SecretId=deployed.app),
+    ]
+    for refused in refusals:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            refused()
+
+
+def test_whoever_changes_the_function_s_code_reads_its_secrets(deployed: Deployed) -> None:
+    root = deployed.aws.client("lambda")
+    function = root.get_function(FunctionName=NAME)["Configuration"]["FunctionArn"]
+    key = user(deployed.aws, "changer", allow(function, "lambda:UpdateFunctionCode", "lambda:InvokeFunction"))
+    changer = deployed.aws.client("lambda", **key)
+    changer.update_function_code(FunctionName=NAME, ZipFile=thief(deployed.aws))
+    assert is_read(deployed, changer, NAME)
+    root.update_function_code(FunctionName=NAME, ZipFile=(ROOT / "bootstrap/function.zip").read_bytes())
+    assert deployed.terraform.plan() is False
+
+
+def test_whoever_passes_the_role_to_a_function_reads_its_secrets(deployed: Deployed) -> None:
+    """The sandbox's emulator lets anybody pass a role who may create a function; AWS asks for iam:PassRole."""
+    role = deployed.aws.client("lambda").get_function(FunctionName=NAME)["Configuration"]["Role"]
+    create = allow("*", "lambda:CreateFunction", "lambda:InvokeFunction")
+    passer = deployed.aws.client("lambda", **user(deployed.aws, "passer", create, allow(role, "iam:PassRole")))
+    passer.create_function(
+        FunctionName="theirs",
+        Runtime="python3.13",
+        Handler="lambda_function.lambda_handler",
+        Role=role,
+        Code={"ZipFile": thief(deployed.aws)},
+    )
+    assert is_read(deployed, passer, "theirs")
+    deployed.aws.client("lambda").delete_function(FunctionName="theirs")

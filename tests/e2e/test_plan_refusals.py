@@ -57,7 +57,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "own_secret": {
         "secrets": {"app": SECRET},
         "keys": ["password"],
-        "target": {"type": "redis", "settings": {"admin_secret_arn": SECRET}},
+        "target": {"type": "redis", "settings": {"admin_secret_arn": SECRET, "username": "app"}},
         "network": NETWORK,
         "function": LAYERS,
     },
@@ -71,6 +71,7 @@ CALLS: dict[str, dict[str, Any]] = {
                 "cluster_arn": "arn:aws:rds:us-east-1:123456789012:cluster:app",
                 "admin_secret_arn": SECRET.replace("app", "admin"),
                 "probe_secret_arn": SECRET.replace("app", "admin"),
+                "allowed_usernames": "app_*",
             },
         },
     },
@@ -150,6 +151,14 @@ TOGETHER = {f"together-{number}": case for number, case in enumerate(REJECTED_TO
 REJECTED = {**CALLS, **{name: together(case) for name, case in TOGETHER.items()}}
 WORDS = {**MESSAGES, **{name: [*case.names] for name, case in TOGETHER.items()}}
 ACCEPTED = {f"accepted-{number}": together(case) for number, case in enumerate(ACCEPTED_TOGETHER)}
+
+# Whom an administrator may change has to be said, for each target that takes the user from the secret.
+PINNED = ("redis", "postgresql", "mysql", "mongodb", "rds_data")
+for target in PINNED:
+    given = Together(target, {"admin_secret_arn": SECRET.replace("app", "admin")}, ("allowed_usernames", "username"))
+    REJECTED[f"unpinned-{target}"] = together(given)
+    WORDS[f"unpinned-{target}"] = [*given.names, "admin_secret_arn"]
+    ACCEPTED[f"pinned-{target}"] = together(Together(target, {**given.settings, "allowed_usernames": "*"}))
 
 
 @pytest.fixture(scope="module")

@@ -433,6 +433,16 @@ def test_an_administrator_does_not_change_who_can_change_accounts(account: Accou
     assert account.server.accepts(account.name, "second")
 
 
+@pytest.mark.parametrize("strategy", ["single", "alternating", "dual"])
+def test_a_user_that_no_setting_allows_is_refused_with_each_strategy(account: Account, strategy: str) -> None:
+    clone = strategy == "alternating"
+    given = administered(account, "second", clone, allowed_usernames="other_*")
+    given = replace(given, settings={**given.settings, "strategy": strategy})
+    with pytest.raises(ConfigurationError, match="allowed_usernames"):
+        target.set_secret(given)
+    assert account.server.accepts(account.name, FIRST)
+
+
 @pytest.mark.parametrize(("change", "is_allowed"), [(str, True), (str.upper, False), ("other{}".format, False)])
 def test_an_administrator_changes_only_users_that_a_setting_allows(
     account: Account, change: Callable[[str], str], is_allowed: bool
