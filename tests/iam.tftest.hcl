@@ -68,9 +68,9 @@ run "three_statements_are_enough_and_name_the_secrets" {
           Resource = "*"
         },
         {
-          Sid    = "UseOwnLog"
-          Effect = "Allow"
-          Action = ["logs:CreateLogStream", "logs:FilterLogEvents", "logs:PutLogEvents"]
+          Sid      = "UseOwnLog"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:FilterLogEvents", "logs:PutLogEvents"]
           Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"
         },
       ]
