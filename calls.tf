@@ -12,7 +12,7 @@ locals {
       with     = about.with
       steps    = try(about.steps, keys(local.catalogue.calls.steps))
       required = try(about.required, [])
-      pattern  = try("^(${join("|", about.allowed)})$", about.pattern, about.range == null ? "" : "^[0-9]{1,9}$", "")
+      pattern  = try("^(${join("|", about.allowed)})$", about.pattern, about.range == null ? "" : "^(0|[1-9][0-9]{0,8})$", "")
       least    = try(about.range[0], null)
       most     = try(about.range[1], null)
       allowed  = try(join(", ", about.allowed), "whole numbers from ${about.range[0]} to ${about.range[1]}", about.form, "any text")
@@ -23,7 +23,8 @@ locals {
   call_steps  = local.catalogue.calls.steps
   placeholder = "^\\s*((pending|current|retired|login|admin)(\\.[^|]+)?(\\|number)?|session(\\.(/[^|]*|header\\.[^.|]+|cookie\\.[^|]+|cookies))?(\\|number)?|rotation|mark|next|page(\\|zero)?|offset|expires(\\|(date|epoch))?)\\s*$"
 
-  given_calls = merge({}, var.target.calls)
+  # A null step is left out: calls = { list = var.lists ? {...} : null }.
+  given_calls = { for step, given in merge({}, var.target.calls) : step => given if given != null }
 
   # Each request, where it stands, and what its names say. flatten, since a step has one request or a list of them.
   requests = flatten([
@@ -51,6 +52,7 @@ locals {
       for step, about in local.call_steps : "target.calls.${step} must be ${about.most == 1 ? "one request" : "a request, or a list of one to ${about.most}"}"
       if contains(keys(local.given_calls), step) && try(length(flatten([local.given_calls[step]])) < 1 || length(flatten([local.given_calls[step]])) > about.most || (about.most == 1 && can(local.given_calls[step][0])), false)
     ],
+    [for step, given in local.given_calls : "target.calls.${step} must be a request or a list of requests, not a list of lists" if can(given[0][0])],
     [for request in local.requests : "${request.place} must be an object with the fields of a request" if !can(keys(request.fields))],
     flatten([
       for request in local.requests : [
@@ -90,6 +92,11 @@ locals {
         if !contains(coalesce(var.keys, [""]), key)
       ]
     ]),
+    [
+      for key in setsubtract(flatten([for request in local.requests : try(keys(request.fields.values), []) if request.step == "list"]), flatten([for request in local.requests : try(keys(request.fields.values), []) if request.step == "issue"])) :
+      "target.calls.list.values has ${jsonencode(key)}, which target.calls.issue.values does not store"
+      if contains(keys(local.given_calls), "issue")
+    ],
     local.calls_given && !contains(keys(local.given_calls), "test") ? ["target.calls.test is missing: describe the request that succeeds only with a value that works"] : [],
     local.calls_given && length(setintersection(keys(local.given_calls), ["set", "issue"])) == 0 ? ["target.calls has neither set nor issue: describe what makes the service accept a new value"] : [],
     contains(keys(local.given_calls), "list") && length(setintersection(keys(local.given_calls), ["issue", "revoke"])) < 2 ? ["target.calls.list is for what issue makes and revoke ends: describe both, or remove it"] : [],
@@ -112,8 +119,51 @@ locals {
     ]
   ])
 
+  # Every entry of an object in a request.
+  call_entries = flatten([
+    for request in local.requests : [
+      for name in request.names : [
+        for key, value in request.fields[name] : {
+          place   = "${request.place}.${name}"
+          name    = name
+          kind    = local.call_rules[name].kind
+          target  = try(tostring(request.fields.target), "")
+          key     = key
+          value   = value
+          pointer = name == "values" ? try(tostring(value), "-") : key
+        }
+      ] if can(keys(request.fields[name])) && can(startswith(local.call_rules[name].kind, "object"))
+    ]
+  ])
+
+  # The key that a placeholder without one means: {{login}}, or auth alone.
+  call_ids       = flatten([for request in local.requests : keys(request.fields.values) if request.step == "list" && can(keys(request.fields.values))])
+  retired_ids    = [for one in local.call_placeholders : trimspace(replace(one.inner, "/^\\s*retired\\./", "")) if one.root == "retired"]
+  call_auth      = { basic = "password", bearer = "token" }
+  call_value_key = length(coalesce(var.keys, [])) < 2 || contains(coalesce(var.keys, [""]), "password") || can(var.target.settings["password_key"]) || length(setsubtract(coalesce(var.keys, [""]), concat(local.call_ids, local.retired_ids))) == 1
+  call_bare = concat(
+    [for one in local.call_placeholders : "${one.place} has ${one.text}" if can(regex("^\\s*(pending|current|login|retired)(\\|number)?\\s*$", one.inner))],
+    [
+      for request in local.requests : "${request.place} has auth alone"
+      if try(!contains(request.names, local.call_auth[request.fields.auth]), false) && (request.step == "test" || !contains(keys(var.target.settings), "admin_secret_arn"))
+    ],
+  )
+
   # Rules about values.
   call_value_problems = concat(
+    local.call_value_key ? [] : [
+      for bare in local.call_bare : "${bare}, and the secret has several keys that rotate: ${join(", ", coalesce(var.keys, []))}. Write the key, such as {{login.${coalesce(var.keys, [""])[0]}}}, or set target.settings.password_key"
+    ],
+    [
+      for request in local.requests : "${request.place} must have exactly one of ${join(", ", local.call_kinds)}; ${request.kinds[0]} is null"
+      if length(request.kinds) == 1 && try(request.fields[request.kinds[0]] == null, false)
+    ],
+    flatten([
+      for request in local.requests : [
+        for name, rule in local.call_rules : "${request.place} needs ${name}, which is null: ${rule.summary}"
+        if contains(rule.required, request.step) && contains(request.names, name) && try(request.fields[name] == null, false)
+      ]
+    ]),
     length(local.call_actions) > 0 && length(var.target.resource_arns) == 0 ? ["target.calls has the actions ${join(", ", local.call_actions)}, and target.resource_arns is empty. Name the resources on which the function may call them"] : [],
     length(local.call_actions) == 0 && length(var.target.resource_arns) > 0 ? ["target.resource_arns is set, and target.calls has no action. Remove it"] : [],
     [
@@ -146,6 +196,36 @@ locals {
         if try(startswith(local.call_rules[name].kind, "object") && request.fields[name] != null, false) && !can(keys(request.fields[name]))
       ]
     ]),
+    [
+      for one in local.call_entries : "${one.place}: ${jsonencode(one.key)} must be text" if one.kind == "object" && !(one.value != null && can(tostring(one.value)))
+    ],
+    [
+      for one in local.call_entries : "${one.place} has ${jsonencode(one.pointer)}, which is not a JSON pointer such as /result/id, ~ written ~0"
+      if contains(["values", "match", "where"], one.name) && !can(regex("^(/([^~]|~[01])*)?$", one.pointer))
+    ],
+    [
+      for one in local.call_entries : "${one.place} has the header ${jsonencode(one.key)}, which cannot be set"
+      if one.name == "headers" && (!can(regex("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", one.key)) || contains(["content-length", "transfer-encoding"], lower(one.key)))
+    ],
+    [
+      for one in local.call_entries : "${one.place}: the header ${jsonencode(one.key)} has a line break, another control character, or one outside Latin-1"
+      if one.name == "headers" && !can(regex("^[\\t\\x20-\\x7e\\x{a0}-\\x{ff}]*$", replace(one.value, "/\\{\\{.*?\\}\\}/", "")))
+    ],
+    [
+      for request in local.requests : "${request.place}.all must be true" if contains(request.names, "all") && !try(request.fields.all == true, false)
+    ],
+    [
+      for request in local.requests : "${request.place}.url must have only printable ASCII outside of placeholders: encode the rest (%C3%A9)"
+      if contains(request.names, "url") && !can(regex("^[\\x21-\\x7e]*$", replace(try(request.fields.url, ""), "/\\{\\{.*?\\}\\}/", "")))
+    ],
+    [
+      for request in local.requests : "${request.place}.url is not https. To send credentials unprotected: target.settings.tls = \"disable\""
+      if try(startswith(request.fields.url, "http://"), false) && lookup(var.target.settings, "tls", "verify") != "disable"
+    ],
+    [
+      for one in local.call_entries : "${one.place} has ${jsonencode(one.key)}, which the target ${one.target} does not have; allowed: ${join(", ", keys(local.rules.targets[one.target]))}"
+      if one.name == "settings" && try(!can(local.rules.targets[one.target][one.key]), false)
+    ],
     [
       for one in local.call_placeholders : "${one.place} has the unknown placeholder ${one.text}; allowed: pending, current, retired, login and admin, each alone, with .KEY or with ./json/pointer, and with |number; session, session./json/pointer, session.header.NAME, session.cookie.NAME and session.cookies; rotation, mark, expires, expires|date and expires|epoch; in list: next, page, page|zero and offset"
       if !can(regex(local.placeholder, one.inner))

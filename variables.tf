@@ -402,6 +402,11 @@ variable "target" {
   nullable = false
 
   validation {
+    condition     = var.target.calls == null || can(keys(var.target.calls))
+    error_message = "target.calls must be an object that describes requests, such as { set = {...}, test = {...} }: docs/calls.md."
+  }
+
+  validation {
     condition     = contains(keys(local.rules.targets), var.target.type)
     error_message = "target.type is ${jsonencode(var.target.type)}; allowed are ${join(", ", keys(local.rules.targets))}."
   }

@@ -47,7 +47,7 @@ ACCEPTED = {
             "body": {"id": "{{login.id|number}}", "n": "{{session./n|number}}", "all": "{{session}}"},
         },
     },
-    "null": {**OURS, "set": {**SET, "status": None, "match": {"/error": None}}},
+    "null": {**OURS, "list": None, "set": {**SET, "status": None, "match": {"/error": None}}},
 }
 BY_REDIS = {**OURS, "test": {"target": "redis"}}
 BY_AWS = {**OURS, "set": {"action": "iam:GetUser"}}
@@ -79,7 +79,8 @@ SETTINGS = {"admin": {"admin_secret_arn": ADMIN, "lifetime_days": "90"}}
 
 def call(described: Any, settings: Any = None) -> dict[str, Any]:
     target = {"type": "calls", "calls": described, "settings": settings or {}}
-    return {"name": "app", "secrets": {"app": SECRET}, "keys": list(KEYS), "target": target}
+    keys = list(KEYS) if "issue" in (described or ISSUED) else ["value"]
+    return {"name": "app", "secrets": {"app": SECRET}, "keys": keys, "target": target}
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     given = {name: call(described, SETTINGS.get(name)) for name, described in ACCEPTED.items()}
     given |= {f"rejected{number}": call(described) for number, (described, _) in enumerate(REJECTED)}
     given |= {f"around_{name}": {**call(None), **arguments} for name, (arguments, _) in AROUND.items()}
+    given["two_keys"] = {**call(OURS), "keys": ["token", "salt"]}
     given["unknown"] = call(with_field("set", OURS, url="${terraform_data.unknown.id}", headrs={}))
     (folder / "root").mkdir()
     for number, (text, keys) in enumerate(zip(EXAMPLES, EXAMPLE_KEYS, strict=True)):
@@ -152,6 +154,15 @@ def test_the_examples_of_the_page_are_accepted_at_plan_and_by_the_function(numbe
     assert [text for text in problems if not re.search("resource_arns is empty|function.layers|network", text)] == []
     settings = {**defaults("calls"), "admin_secret_arn": ADMIN}
     calls.load(Given(keys, settings, keys[0] if len(keys) == 1 else None, found["calls"]))
+
+
+def test_a_placeholder_without_a_key_needs_one_value(said: dict[str, Any]) -> None:
+    messages = [text for text in said["two_keys"]["problems"] if "password_key" in text]
+    assert [re.match(r"[\w.]+", text)[0] for text in messages] == [  # type: ignore[index]
+        "target.calls.set.body",
+        "target.calls.set",
+        "target.calls.test",
+    ]
 
 
 def test_the_role_gets_the_actions(said: dict[str, Any]) -> None:

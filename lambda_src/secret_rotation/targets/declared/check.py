@@ -3,6 +3,7 @@
 What a request may have stands in ``catalogue.json``. An error begins with the place, such as ``calls.set[1].headrs``.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -62,7 +63,13 @@ def _described(step: str, given: Any, most: int) -> Iterator[Described]:
         place = f"calls.{step}[{number}]" if isinstance(given, list) else f"calls.{step}"
         if not isinstance(fields, dict):
             raise SettingError(f"{place} must be an object with the fields of a request.")
-        yield Described(place, step, {name: value for name, value in fields.items() if value is not None})
+        yield Described(place, step, {name: _plain(name, value) for name, value in fields.items() if value is not None})
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A number where there is to be text, such as status = 200, as text."""
+    is_text = catalogue.calls()["fields"].get(name, {}).get("kind") == "text"
+    return json.dumps(value) if is_text and isinstance(value, bool | int | float) else value
 
 
 def _check_fields(each: Described) -> None:
@@ -104,7 +111,7 @@ def _check_value(place: str, about: Fields, value: Any) -> None:
 
 
 def _is_texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(type(item) in (str, int, bool) for item in value.values())
+    return isinstance(value, dict) and all(type(item) in (str, int, float, bool) for item in value.values())
 
 
 _TYPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -123,8 +130,6 @@ def _check_together(each: Described) -> None:
         raise SettingError(f"{each.place} must have at most one of {', '.join(BODIES)}; it has {_listed(bodies)}.")
     if each.step == "list" and ("name" in each.fields) is ("all" in each.fields):
         raise SettingError(f"{each.place} must have either 'name' or 'all': which items are this secret's.")
-    if not isinstance(each.fields.get("parameters", {}), dict):
-        raise SettingError(f"{each.place}.parameters must be an object.")
 
 
 def _listed(names: list[str]) -> str:
