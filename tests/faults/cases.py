@@ -102,6 +102,33 @@ def _no_tls(**settings: str) -> Settings:
     return lambda host, port: {"tls": "disable", **settings}
 
 
+class _Verified:
+    """Over TLS, with the server's authority and under its own name, whatever the harness's proxy is called."""
+
+    def __init__(self, module: Any) -> None:
+        self._module, self._ca = module, ""
+
+    @contextmanager
+    def start(self) -> Iterator[Service]:
+        with alone(self._module.start()) as service:
+            self._ca = service.ca
+            yield service
+
+    def settings(self, **settings: str) -> Settings:
+        return lambda host, port: {"tls_ca": self._ca, "tls_server_name": "localhost", **settings}
+
+
+def _verified(target: str, module: Any, world: str, **settings: str) -> tuple[Case, ...]:
+    """What needs TLS, in the world that demands it: the user itself, and two who take turns."""
+    server = _Verified(module)
+    usual: Any = {"world": world, "quick": False, "thin": True}
+    two = server.settings(strategy="alternating", **ADMIN, **settings)
+    return (
+        case(f"{target}/itself, {world}", PASSWORD, server.start, server.settings(**settings), **usual),
+        case(f"{target}/two take turns, {world}", PASSWORD, server.start, two, varies=("username",), **usual),
+    )
+
+
 def _rabbitmq(**settings: str) -> Settings:
     tags = "management" if "admin_secret_arn" in settings else "administrator"
 
@@ -218,9 +245,9 @@ PLAIN = (
 
 
 WORLDS: Mapping[str, tuple[str, ...]] = {
-    "postgresql": tuple(postgresql.Role.misbehaviours),
-    # A client certificate needs TLS, which the harness does not look into. Where three wrong passwords lock, a person
-    # has to unlock the user before each further candidate: the contract suite goes there.
+    "postgresql": tuple(name for name in postgresql.Role.misbehaviours if name != postgresql.OVER_TLS),
+    # Where three wrong passwords lock, a person has to unlock the user before each further candidate: the contract
+    # suite goes there. What needs TLS has cases of its own.
     "mysql": tuple(name for name in mariadb.Account.misbehaviours if name not in (mariadb.CERTIFICATE, mariadb.LOCKS)),
     "http": tuple(name for name in door.User.misbehaviours if name != door.LONG),
     "iam_access_key": (iam.UNKNOWN,),
@@ -247,4 +274,9 @@ BACK = tuple(
     if each.quick and each.name not in ("python/issued by the service", "python/plain text")
 )
 """The same cases, in which the rotation takes the value before the current one again."""
-CASES = (*PLAIN, *_in_worlds(PLAIN), POOLED, *BACK)
+ENCRYPTED = (
+    *_verified("postgresql", postgresql, postgresql.OVER_TLS),
+    *_verified("mysql", mariadb, mariadb.CERTIFICATE, tls_client_secret_arn=other_arn(2, "tls_client")),
+)
+"""The harness does not look into TLS: each record counts as a request or an answer."""
+CASES = (*PLAIN, *_in_worlds(PLAIN), POOLED, *ENCRYPTED, *BACK)

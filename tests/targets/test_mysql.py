@@ -39,7 +39,7 @@ mariadb_alone = pytest.mark.skipif(ON_MYSQL, reason="MySQL has nothing like it")
 
 
 WORLDS = tuple(world for world in (mysql if ON_MYSQL else mariadb).Account.misbehaviours if "certificate" not in world)
-"""A client's certificate has tests of its own, since it is a setting as well."""
+"""A client's certificate is a setting as well."""
 
 
 @pytest.fixture(scope="session")
@@ -128,6 +128,26 @@ class TestAlternatingInWorlds(InWorlds, TestAlternating):
     """The same where the server is odd."""
 
     worlds = WORLDS
+
+
+class TestSingleWithCertificate(InWorlds, TestSingle):
+    """The account requires a client's certificate."""
+
+    worlds = (mariadb.CERTIFICATE,)
+
+    @pytest.fixture
+    def service(self, server: MariaDB) -> Account:
+        return Account(server, ("tls_client",))
+
+
+class TestAlternatingWithCertificate(InWorlds, TestAlternating):
+    """The account requires a client's certificate, and so does the other one."""
+
+    worlds = (mariadb.CERTIFICATE,)
+
+    @pytest.fixture
+    def service(self, server: MariaDB) -> Account:
+        return Account(server, ("admin", "tls_client"), strategy="alternating")
 
 
 # What the contract does not say.

@@ -187,6 +187,11 @@ class Account(Login):
     def ca(self) -> str:
         return self.server.ca
 
+    def others(self, host: str, port: int) -> Mapping[str, Mapping[str, Any] | None]:
+        """The administrator's secret, and a client's certificate."""
+        certificate, key = ((self.server.folder / _CERTIFICATE[name]).read_text() for name in ("cert", "key"))
+        return {**super().others(host, port), "tls_client": {"certificate": certificate, "private_key": key}}
+
     def reset(self) -> Values:
         """The first passwords; an account that a rotation made is dropped."""
         self._run("DROP USER IF EXISTS %s@'%%'", f"{self.name}_clone")

@@ -1,17 +1,22 @@
 """A PostgreSQL server with TLS, on a free port, in a temporary folder."""
 
+import base64
 import contextlib
 import getpass
+import hashlib
+import hmac
 import json
 import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,6 +35,7 @@ ADMIN_OPTION_SINCE = 160000
 """The version from which on CREATEROLE is not enough to change a role that another one has created."""
 MD5, CLEAR, TLS_ONLY, TEAM = "md5_logins", "clear_logins", "tls_logins", "team"
 """Roles whose members log in in this way; and one that others act as."""
+FEW, OVER_TLS = "SCRAM with one iteration", "admits nobody without TLS"
 _ACCESS = f"""\
 host all trusted 127.0.0.1/32 trust
 host all +{MD5} 127.0.0.1/32 md5
@@ -86,10 +92,10 @@ class PostgreSQL:
         with contextlib.closing(self._connect(SUPERUSER, PASSWORD, "postgres")) as connection:
             run_quoted(connection, template, *values)
 
-    def accepts(self, username: str, password: str, database: str = "postgres") -> bool:
+    def accepts(self, username: str, password: str, database: str = "postgres", *, tls: bool = False) -> bool:
         """Whether the user can log in with the password."""
         try:
-            self._connect(username, password, database).close()
+            self._connect(username, password, database, tls=tls).close()
         except native.DatabaseError as error:
             if error.args[0]["C"] == "28P01":
                 return False
@@ -123,12 +129,13 @@ class PostgreSQL:
         if os.getpid() in self._owners:
             self._owners.pop(os.getpid()).close()
 
-    def _connect(self, username: str, password: str, database: str) -> native.Connection:
+    def _connect(self, username: str, password: str, database: str, *, tls: bool = False) -> native.Connection:
         channel = socket.create_connection(("localhost", self.port), timeout=10)
         channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            # Without TLS: that is for what is tested, not for what asks.
-            return native.Connection(username, password=password, database=database, sock=channel, ssl_context=False)
+            # Without TLS, unless it has to be: that is for what is tested, not for what asks.
+            security = ssl.create_default_context(cadata=self.ca) if tls else False
+            return native.Connection(username, password=password, database=database, sock=channel, ssl_context=security)
         except BaseException:
             channel.close()
             raise
@@ -155,6 +162,12 @@ class Role(Login):
             ("ALTER ROLE %1$I SET password_encryption = md5", "ALTER ROLE %2$I SET password_encryption = md5"),
             ("ALTER ROLE %1$I RESET password_encryption", "ALTER ROLE %2$I RESET password_encryption"),
         ),
+        "VALID UNTIL is tomorrow": Misbehaviour(
+            ("ALTER ROLE %1$I VALID UNTIL %3$L", "ALTER ROLE %2$I VALID UNTIL %3$L"),
+            ("ALTER ROLE %1$I VALID UNTIL %4$L", "ALTER ROLE %2$I VALID UNTIL %4$L"),
+        ),
+        FEW: Misbehaviour((), ()),
+        OVER_TLS: Misbehaviour((f"GRANT {TLS_ONLY} TO %1$I, %2$I",), (f"REVOKE {TLS_ONLY} FROM %1$I, %2$I",)),
     }
 
     def __init__(self, server: PostgreSQL, name: str, admin: str | None, port: int) -> None:
@@ -167,6 +180,7 @@ class Role(Login):
         # The same verifiers at each reset, so that the answers to the same logins are known already.
         self._kept = {password: self._state(of)[0] for of, password in ((name, FIRST), (self.admin, ADMIN_PASSWORD))}
         self._asked: dict[tuple[Any, ...], bool] = {}
+        self._world = ""
 
     @property
     def upstream(self) -> Address:
@@ -192,17 +206,21 @@ class Role(Login):
             self.server.owner.run("SET lock_timeout = 0")
 
     def set_password(self, name: str, password: str) -> None:
-        self._run("ALTER ROLE %I PASSWORD %L", name, self._kept.get(password, password))
+        kept = scram(password, 1) if self._world == FEW else self._kept.get(password, password)
+        self._run("ALTER ROLE %I PASSWORD %L", name, kept)
 
     def opens(self, text: str) -> bool:
         found = json.loads(text)
         return self.accepts(found["username"], found["password"], found.get("dbname", "postgres"))
 
     def accepts(self, username: str, password: str, database: str = "postgres") -> bool:
-        """Log in, once for each state of the role."""
-        asked = (*self._state(username), username, password, database)
+        """Log in, once for each state of the role; where the driver here would not, what is kept is looked up."""
+        state = self._state(username)
+        if self._world == FEW:
+            return state[0] is not None and is_scram_of(state[0], password)
+        asked = (*state, username, password, database)
         if asked not in self._asked:
-            self._asked[asked] = self.server.accepts(username, password, database)
+            self._asked[asked] = self.server.accepts(username, password, database, tls=self._world == OVER_TLS)
         return self._asked[asked]
 
     def without_tls(self) -> contextlib.AbstractContextManager[Address]:
@@ -211,9 +229,20 @@ class Role(Login):
     def logs(self) -> str:
         return self.server.log()[self._before :]
 
+    @contextlib.contextmanager
+    def misbehave(self, name: str) -> Iterator[None]:
+        with super().misbehave(name):
+            self._world = name
+            self.reset()
+            try:
+                yield
+            finally:
+                self._world = ""
+
     def do(self, statements: tuple[str, ...]) -> None:
+        tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
         for statement in statements:
-            self._run(statement, self.name, self.admin)
+            self._run(statement, self.name, self.admin, tomorrow, "infinity")
 
     def _run(self, template: str, *values: str) -> None:
         run_quoted(self.server.owner, template, *values)
@@ -222,6 +251,22 @@ class Role(Login):
         columns = "rolpassword, rolcanlogin, rolvaliduntil"
         rows = self.server.owner.run(f"SELECT {columns} FROM pg_authid WHERE rolname = CAST(:name AS text)", name=name)
         return tuple(rows[0]) if rows else (None,)
+
+
+def scram(password: str, iterations: int, salt: bytes = b"") -> str:
+    """What the server keeps of a password that is printable ASCII."""
+    salt = salt or os.urandom(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    of_client, of_server = (hmac.digest(salted, name, "sha256") for name in (b"Client Key", b"Server Key"))
+    shown = (base64.b64encode(part).decode() for part in (salt, hashlib.sha256(of_client).digest(), of_server))
+    return "SCRAM-SHA-256${}:{}${}:{}".format(iterations, *shown)
+
+
+def is_scram_of(verifier: str, password: str) -> bool:
+    """Whether a verifier is that of the password."""
+    start = verifier.split("$")[1]
+    iterations, _, salt = start.partition(":")
+    return scram(password, int(iterations), base64.b64decode(salt)) == verifier
 
 
 def run_quoted(connection: native.Connection, template: str, *values: str) -> None:
