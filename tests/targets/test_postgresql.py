@@ -679,6 +679,23 @@ def test_a_clone_is_as_limited_as_the_original_and_acts_as_it(role: Role) -> Non
         assert session.run("SHOW statement_timeout") == [["0"]]
 
 
+def test_limits_of_time_that_the_applications_statements_have_are_not_the_rotations(role: Role) -> None:
+    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+        role.server.run_quoted(f"ALTER ROLE %I SET {name} = 9000", role.name)
+    found = list[Any]()
+
+    def look() -> None:
+        found.extend(session._statements.run(f"SHOW {name}")[0][0] for name in ("statement_timeout", "lock_timeout"))
+        found.extend(session._statements.run("SHOW idle_in_transaction_session_timeout")[0])
+
+    given = step(role, "second")
+    server = Server("localhost", role.server.port, "postgres")
+    with contextlib.closing(target.connect(given, server, role.name, FIRST)) as session:
+        session._statements.in_transaction(look)
+        assert session._statements.run("SHOW statement_timeout") == [["9s"]], "the session is as it was"
+    assert found == ["0", "0", "0"]
+
+
 def test_what_the_clone_creates_the_original_can_change(role: Role) -> None:
     """And what the original got after the clone was made, the clone has too."""
     clone, table = f"{role.name}_clone", f"made by clone of {role.admin}"
@@ -779,7 +796,7 @@ def test_nothing_is_left_in_a_connection_that_the_pooler_lends_next(server: Post
     with pgbouncer.start(server, default_pool_size="1") as pooler:
         role = Pooled(pooler)
         user, password = (role.name, FIRST) if by == ITSELF else (role.admin, ADMIN_PASSWORD)
-        names = ("search_path", "role", "transaction_read_only", "default_transaction_read_only")
+        names = ("search_path", "role", "transaction_read_only", "default_transaction_read_only", "statement_timeout")
         with contextlib.closing(through(pooler, user, password)) as application:
             shown = [application.run(f"SHOW {name}") for name in names]
             process = application.run("SELECT pg_backend_pid()")

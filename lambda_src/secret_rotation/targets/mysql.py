@@ -89,6 +89,8 @@ _NOT_NOW = {
     ER.TOO_MANY_USER_CONNECTIONS: "the user's limit of connections",
     ER.USER_LIMIT_REACHED: "the user's limit of resources",
     ER.LOCK_WAIT_TIMEOUT: "a lock",
+    1969: "a limit of time for statements, max_statement_time",
+    3024: "a limit of time for statements, max_execution_time",
 }
 _LIMITS_OF_USERS = {ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED}
 """Looked at after the password: who reaches them has the right one."""
@@ -443,9 +445,9 @@ def _without_package(server: Server, what: str) -> RotationError:
             f"{server}: without TLS, this way to log in needs a Python package that the layer does not have: use TLS."
         )
     return ConfigurationError(
-        f"{server} asks for ed25519, which needs the Python package PyNaCl, which the layer does not have. For an "
-        f"account that can log in by {accounts.NATIVE} first, this means that its password is wrong. To any other give "
-        "that way, before ed25519."
+        f"{server} asks for ed25519, which this function does not speak. An account whose first way to log in is "
+        f"{accounts.NATIVE} has another password than this one. To any other give that way, before ed25519: "
+        f"ALTER USER ... IDENTIFIED VIA {accounts.NATIVE} USING PASSWORD('...') OR ed25519 USING ..."
     )
 
 

@@ -17,10 +17,12 @@ except ImportError:
 _ATTEMPTS, _PAUSE = 5, 0.1
 """For a transaction in whose way another session was, and seconds between them, more each time."""
 _BEGIN = (
-    # Whatever the role's or the database's defaults are: read only, another role, functions of others in the way.
+    # Whatever the role's or the database's defaults are: read only, another role, functions of others in the way, and
+    # limits of time, which are made for the application's own statements.
     "BEGIN READ WRITE",
     "SET LOCAL ROLE NONE",
-    "SET LOCAL search_path TO ''",
+    "SELECT pg_catalog.set_config(pg_catalog.unnest(ARRAY['search_path', 'statement_timeout', 'lock_timeout', "
+    "'idle_in_transaction_session_timeout']), pg_catalog.unnest(ARRAY['', '0', '0', '0']), true)",
 )
 
 
