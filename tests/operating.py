@@ -14,9 +14,10 @@ local AWS, by ``tests/e2e/test_states.py``.
 import json
 import shlex
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
+from unittest import mock
 
 import pytest
 from botocore.exceptions import ClientError
@@ -31,6 +32,7 @@ from secret_rotation.errors import (
     KeyNotStringError,
     NetworkError,
     RotationError,
+    ValueRefusedError,
 )
 from tests.support import cli, runbooks
 from tests.target_contract import Installation, Setup, World
@@ -39,6 +41,7 @@ PREFLIGHT: tuple[str, ...] = ("test_a_diagnosis_and_preflight_name_what_is_broke
 """A sample of the cases: all of them are run for two targets, and for the others by ``make operating``."""
 NONE: tuple[str, ...] = ()
 """Another way to set up a target: ``make operating`` alone runs its cases."""
+WRITES = {"PutSecretValue", "UpdateSecretVersionStage", "GetRandomPassword"}
 NOBODY = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:nobody-AbCdEf"
 
 
@@ -118,7 +121,9 @@ class Operating:
     @pytest.mark.parametrize("state", STATES)
     def test_a_diagnosis_and_preflight_name_what_is_broken(self, service: Installation, state: str) -> None:
         world, about = self._broken(service, state)
+        before = len(world.manager.calls)
         found = diagnosed(world)
+        assert WRITES.isdisjoint(world.manager.calls[before:])
         assert found["verdict"] == self.verdicts.get(state, about.verdict), found
         assert found["verdict"] == "healthy" or about.names in found["reason"]
         try:
@@ -142,6 +147,24 @@ class Operating:
             document = json.loads(world.manager.secrets[arn].text() or "")
             world.manager.put(arn, json.dumps({**document, "password": "another"}))
         return world, STATES[state]
+
+    def refusing(self, world: World) -> AbstractContextManager[str]:
+        """Meanwhile the service's own rules refuse a password, which this gives."""
+        del world
+        pytest.skip("not for this target: the service has no such rules here")
+
+    def test_a_value_that_the_service_refuses_is_given_up_by_the_printed_commands(self, world: World) -> None:
+        with self.refusing(world) as password:
+            token = world.manager.rotate(world.arn)
+            with mock.patch.object(world.manager, "random_password", return_value=password):
+                world.function("createSecret", world.arn, token)
+            with pytest.raises(ValueRefusedError):
+                world.function("setSecret", world.arn, token)
+            found = diagnosed(world)
+            assert found["verdict"] == "value_refused", found
+            run(world, found["commands"])
+            assert world.service.login(world.current)
+            assert diagnosed(world)["verdict"] == "healthy"
 
     # The runbooks.
 

@@ -238,7 +238,8 @@ def _name(kind: type[RotationError]) -> str:
 def _mended(facts: Facts, kind: type[RotationError]) -> tuple[str, ...]:
     """The commands once the cause has been removed, which the reason says how to do."""
     if issubclass(kind, ValueRefusedError | PendingMismatchError):
-        return (facts.abandon, facts.rotate) if facts.pending else (facts.rotate,)
+        abandon = (facts.abandon,) if facts.pending else ()
+        return (*abandon, *facts.without_rollback, facts.rotate)  # with the label it would be the same value again
     if issubclass(kind, RollbackError):
         return (*facts.without_rollback, facts.rotate)
     if issubclass(kind, SecretError):

@@ -1,5 +1,7 @@
 """The ldap target, against OpenLDAP's server with TLS."""
 
+import contextlib
+import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,7 +29,7 @@ from secret_rotation.target import Context, Credential
 from secret_rotation.targets import ldap as target
 from tests.operating import NONE, PREFLIGHT, Operating
 from tests.support import contexts
-from tests.target_contract import Installation, Setup, TargetContract
+from tests.target_contract import Installation, Setup, TargetContract, World
 
 context = contexts.of("ldap")
 
@@ -86,6 +88,13 @@ class TestOperatingByAdministrator(TestOperating):
     @pytest.fixture
     def service(self, server: Slapd) -> User:
         return User(server, ("admin",), user_base=BASE)
+
+    @contextlib.contextmanager
+    def refusing(self, world: World) -> Iterator[str]:
+        with world.service.service.misbehave("takes no password twice"):
+            for _ in range(2):
+                world.rotate()
+            yield json.loads(str(world.secret.text("AWSPREVIOUS")))["password"]
 
 
 class StartTls(User):

@@ -116,6 +116,13 @@ class TestOperating(Operating):
     def service(self, server: PostgreSQL) -> Role:
         return Role(server)
 
+    @contextlib.contextmanager
+    def refusing(self, world: World) -> Iterator[str]:
+        role: Any = world.service
+        changes = role.admin if role.needs else role.name
+        role.server.run_quoted("ALTER ROLE %I SET session_preload_libraries = passwordcheck", changes)
+        yield role.name + ("_clone" if role.setup.settings.get("strategy") == "alternating" else "")
+
 
 class TestOperatingByAdministrator(TestOperating):
     sample = NONE

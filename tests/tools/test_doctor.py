@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
 from rotation_lab.model.secrets_manager import CURRENT, PENDING, STEPS, SecretsManager
 from secret_rotation import verdict
@@ -26,7 +26,7 @@ class Account:
     exceptions = type("exceptions", (), {"ResourceNotFoundException": GoneError})
 
     def __init__(self, service: Service) -> None:
-        self.manager = SecretsManager()
+        self.manager, self.service = SecretsManager(), service
         self.arn = self.manager.create('{"password": "old"}')
         self.function = RotationFunction(self.manager, service, **KEYS)
         self.rotations = 0
@@ -116,6 +116,26 @@ def test_what_cannot_be_asked_is_said(
     account.answer = answer
     assert doctor.main(arguments, account) == doctor.NOT_ASKED
     assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("error", "named"), [(NoRegionError(), "AWS_REGION"), (NoCredentialsError(), "AWS_PROFILE")])
+@pytest.mark.parametrize("program", [doctor, revoke])
+def test_without_a_region_or_credentials_it_is_said_what_to_set(
+    program: Any, error: Exception, named: str, capsys: Any
+) -> None:
+    def make(_: str) -> Any:
+        raise error
+
+    assert program.main(["secret"], make) == 2
+    assert named in capsys.readouterr().err
+
+
+def test_revoke_in_the_middle_of_a_rotation_goes_on_with_it(account: Account) -> None:
+    token = account.manager.rotate(account.arn)
+    for step in ("createSecret", "setSecret"):
+        account.function(step, account.arn, token)
+    assert revoke.main(["secret"], account) == 0
+    assert account.service.password == str(json.loads(str(account.manager.secrets[account.arn].text()))["password"])
 
 
 def test_an_arn_is_asked_for_in_its_region() -> None:

@@ -34,6 +34,8 @@ class Strict(Service):
     """Raised at each login."""
     refuses: bool = False
     """Whether its rules for passwords reject the pending value."""
+    used: frozenset[str] | set[str] = frozenset()
+    """Passwords that it does not take again."""
 
     def login(self, credential: Any) -> bool:
         if self.problem is not None:
@@ -41,7 +43,7 @@ class Strict(Service):
         return super().login(credential)
 
     def set_secret(self, context: Context) -> None:
-        if self.refuses and not self.login(context.pending):
+        if (self.refuses and not self.login(context.pending)) or context.pending.value in self.used:
             raise errors.ValueRefusedError("The service's rules reject the new password.")
         super().set_secret(context)
 
@@ -191,6 +193,17 @@ def no_rollback(world: World) -> None:
     world.steps()
 
 
+def refused_rollback(world: World) -> None:
+    """A service that takes no password twice: with the label, the next rotation would send it again."""
+    world.steps()
+    previous = world.manager.secrets[world.arn].holder("AWSPREVIOUS")
+    world.manager.client().update_secret_version_stage(
+        SecretId=world.arn, VersionStage="ROLLBACK", MoveToVersionId=previous
+    )
+    world.service.used = {OLD}
+    world.steps()
+
+
 def overdue(world: World) -> None:
     world.manager.secrets[world.arn].rules = {"AutomaticallyAfterDays": 1}
     world.manager.secrets[world.arn].rotated = None
@@ -222,6 +235,7 @@ STATES: dict[str, tuple[Change, str, Change]] = {
     "wrong password": (wrong_password, "locked_out", lambda world: put(document(OTHER))(world)),
     "wrong password, found by a rotation": (wrong_password_and_rotated, "locked_out", nothing),
     "value refused": (refused, "value_refused", accepts),
+    "ROLLBACK to a value that is refused": (refused_rollback, "value_refused", nothing),
     "ROLLBACK on AWSCURRENT": (no_rollback, "failed", nothing),
     "overdue": (overdue, "overdue", nothing),
     "scheduled for deletion": (deleted, "failed", nothing),

@@ -18,7 +18,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 VERDICTS = (
     "paused", "rotating", "unknown", "retrying", "overdue",
@@ -47,6 +47,15 @@ def clients(*names: str) -> Client:
     return partial(client, region=next(iter(regions), None))
 
 
+def said(error: Exception) -> str:
+    """What an error of boto3 says, and what to do."""
+    hints: Mapping[type[Exception], str] = {
+        NoRegionError: " Set AWS_REGION, or give the ARN.",
+        NoCredentialsError: ". Set AWS_PROFILE, or log in.",
+    }
+    return f"{error}{hints.get(type(error), '')}"
+
+
 def ask(make: Client, function: str | None, secrets: Sequence[str], **options: object) -> Report:
     """The function's report. Raises ``DoctorError``."""
     try:
@@ -54,7 +63,7 @@ def ask(make: Client, function: str | None, secrets: Sequence[str], **options: o
         name = function or _function_of(described)
         ids = [one["ARN"] for one in described] or list(_rotated_by(make, name))
     except (ClientError, BotoCoreError) as error:
-        raise DoctorError(str(error)) from error
+        raise DoctorError(said(error)) from error
     if not ids:
         raise DoctorError(f"No secret has {name} as its rotation function. Say which secret.")
     return _invoke(make, name, {"Step": "diagnose", "SecretIds": ids, **options})
@@ -82,7 +91,7 @@ def _invoke(make: Client, function: str, event: Mapping[str, Any]) -> Report:
     except lambdas.exceptions.ResourceNotFoundException:
         return _gone(function, event["SecretIds"])
     except (ClientError, BotoCoreError) as error:
-        raise DoctorError(f"{function} cannot be invoked. {error}") from error
+        raise DoctorError(f"{function} cannot be invoked. {said(error)}") from error
     found = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):
         raise DoctorError(f"{function} failed. {found.get('errorType')}: {found.get('errorMessage')}")

@@ -47,7 +47,7 @@ def _current(make: Client, secret: str) -> str:
     try:
         stages = make("secretsmanager").describe_secret(SecretId=secret).get("VersionIdsToStages", {})
     except (ClientError, BotoCoreError) as error:
-        raise DoctorError(str(error)) from error
+        raise DoctorError(doctor.said(error)) from error
     found = [version for version, labels in stages.items() if "AWSCURRENT" in labels]
     if not found:
         raise DoctorError(f"{secret} has no value.")
@@ -61,7 +61,7 @@ def _rotate(make: Client, secret: str, tell: Callable[[str], object]) -> int:
         make("secretsmanager").rotate_secret(SecretId=secret)
     except (ClientError, BotoCoreError) as error:
         if "A previous rotation isn't complete" not in str(error):
-            raise DoctorError(str(error)) from error
+            raise DoctorError(doctor.said(error)) from error
     for _ in range(LOOKS):
         report = _look(make, secret, Wait=WAIT)
         entry = report["secrets"][0]
