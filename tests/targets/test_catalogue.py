@@ -98,7 +98,7 @@ def test_an_example_is_what_a_user_copies() -> None:
     folders = [path for path in ROOT.glob("examples/*") if (path / "main.tf").exists()]
     assert set(examples.TABLE) <= {folder.name for folder in folders}
     files = {file.name for folder in folders for file in folder.iterdir() if not file.name.startswith((".", "__"))}
-    assert files == {"main.tf", "README.md", "my_target.py"}
+    assert files == {"main.tf", "README.md", "my_target.py", "restart.py"}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in SERVICES if CATALOGUE[kind]["settings"] is not None])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from rotation_lab.sandbox.client import Sandbox
@@ -93,6 +95,29 @@ def _service(aws: Sandbox) -> Iterator[Variables]:
 
 
 @contextlib.contextmanager
+def _consumer(aws: Sandbox) -> Iterator[Variables]:
+    """What reads the secret when it starts, with a hook that restarts it. Raises if nothing new was ever read."""
+    read, name = list[str](), "rotation-on-success-function"
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            read.append(aws.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield {"restart_url": f"http://127.0.0.1:{server.server_port}/restart"}
+        server.shutdown()
+    if len(set(read)) < 2:
+        raise RuntimeError(f"the consumer was restarted {len(read)} times, and read {len(set(read))} values")
+
+
+@contextlib.contextmanager
 def _fleet(aws: Sandbox) -> Iterator[Variables]:
     client, names = aws.client("secretsmanager"), [f"fleet/{number}" for number in range(3)]
     for name in names:
@@ -110,6 +135,7 @@ PREPARED: Mapping[str, Callable[[Sandbox], AbstractContextManager[Variables]]] =
     "fleet": _fleet,
     "import-rotation": _rotation,
     "on-success": _service,
+    "on-success-function": _consumer,
     "prebuilt-package": _zip,
 }
 """Folder of ``examples/`` → what is there before it is applied; the variables that name it."""
