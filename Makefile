@@ -186,8 +186,8 @@ build/drivers.zip: tools/requirements/layer.txt tools/dev/layer.py
 	@$(or $(wildcard $(PYTHON)),python3) tools/dev/layer.py
 
 .PHONY: package
-package: ## Build the files of a release in build/release: function, layer, bill of materials, checksums; VERSION=1.2.3.
-	@$(or $(wildcard $(PYTHON)),python3) tools/dev/package.py $(VERSION)
+package: ## Build the files of a release in build/release: function, layer, bill of materials, checksums; VERSION=1.2.3, BYTECODE=python3.13.
+	@$(or $(wildcard $(PYTHON)),python3) tools/dev/package.py $(or $(VERSION),$(if $(BYTECODE),unreleased)) $(BYTECODE)
 
 .PHONY: examples
 examples: install debian layer .cache/mysql ## Apply, rotate and destroy each example, copied away from the repository; EXAMPLE=name.

@@ -33,6 +33,13 @@ def test_the_function_s_zip_has_the_same_bytes_in_another_folder_with_other_mode
         assert not [name for name in archive.namelist() if name.endswith(".pyc")]
 
 
+def test_on_request_the_function_s_zip_holds_bytecode_beside_its_sources() -> None:
+    with zipfile.ZipFile(io.BytesIO(package.function_bytes([sys.executable]))) as archive:
+        names = archive.namelist()
+    compiled = f"secret_rotation/__pycache__/handler.{sys.implementation.cache_tag}.pyc"
+    assert {"lambda_function.py", "secret_rotation/handler.py", compiled} <= set(names)
+
+
 def test_the_bill_of_materials_names_each_driver_with_its_hash() -> None:
     found = package.bill_of_materials("1.2.0")
     pinned = [line.partition(" ")[0] for line in layer.REQUIREMENTS.read_text().splitlines() if "==" in line]

@@ -1,10 +1,11 @@
 """``make package``: the files of a release, the same bytes on every machine.
 
-    python3 tools/dev/package.py [VERSION]      (default: the newest version of CHANGELOG.md, or "unreleased")
+    python3 tools/dev/package.py [VERSION [PYTHON...]]     (default: the newest of CHANGELOG.md, or "unreleased")
 
 In build/release: secret-rotation.zip (the function, for `package`), drivers.zip (the layer), drivers.cdx.json (the
 layer's bill of materials, CycloneDX), SHA256SUMS. Beside it build/release-notes.md, that version's part of the
-changelog. Any Python from 3.11 on with pip will do.
+changelog. Any Python from 3.11 on with pip will do. With interpreters (python3.13 or a path) both zips also hold their
+bytecode, as tools/dev/layer.py says.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +39,17 @@ def main(arguments: list[str]) -> int:
     """Write the files and print their checksums; returns the exit code."""
     try:
         changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
-        version = arguments[0] if arguments else newest(changes)
+        version, interpreters = arguments[0] if arguments else newest(changes), arguments[1:]
         notes = release_notes(changes, version)
         with tempfile.TemporaryDirectory() as folder:
-            drivers = layer.layer_bytes(layer.download(Path(folder)))
+            drivers = layer.layer_bytes(layer.download(Path(folder)), interpreters)
+        function = function_bytes(interpreters)
     except (PackageError, layer.LayerError) as error:
         print(f"package: {error}", file=sys.stderr)
         return 1
     materials = json.dumps(bill_of_materials(version), indent=2) + "\n"
     files = {
-        "secret-rotation.zip": function_bytes(),
+        "secret-rotation.zip": function,
         "drivers.zip": drivers,
         "drivers.cdx.json": materials.encode(),
     }
@@ -74,11 +76,14 @@ def release_notes(changes: str, version: str) -> str:
     return found[1].strip() + "\n"
 
 
-def function_bytes() -> bytes:
-    """The zip of the function's code."""
+def function_bytes(interpreters: Iterable[str] = ()) -> bytes:
+    """The zip of the function's code, and of the bytecode that ``interpreters`` make of it."""
     source = ROOT / "lambda_src"
-    files = (path for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    return zip_bytes({path.relative_to(source).as_posix(): path.read_bytes() for path in files})
+    paths = (path for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    files = {path.relative_to(source).as_posix(): path.read_bytes() for path in paths}
+    for python in interpreters:
+        files |= layer.bytecode(files, python)
+    return zip_bytes(files)
 
 
 def bill_of_materials(version: str) -> Mapping[str, Any]:
