@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -319,6 +322,22 @@ def test_a_schedule_keeps_to_its_time_zone(aws: Sandbox) -> None:
     client.delete_schedule(Name="tokyo")
 
 
+@pytest.mark.parametrize(("day", "fires"), [("27 3", True), ("28 3", False), ("29 3", True)])
+@verified(docs("scheduler/latest/UserGuide/schedule-types.html"))
+def test_an_hour_that_a_day_in_spring_does_not_have_is_skipped(day: str, fires: bool, tmp_path: Path) -> None:
+    """In a process of its own, since no other test wants the clock moved by months."""
+    code = f"""
+from pathlib import Path
+from rotation_lab.sandbox import environment
+environment.prepare("127.0.0.1", 0, Path({str(tmp_path)!r}))
+from rotation_lab.sandbox.timers import last_moment
+start = 1803945600.0  # the beginning of March 2027
+print(last_moment("cron(30 2 {day} ? 2027)", start, start, start + 86400 * 60, "Europe/Berlin") is not None)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == str(fires)
+
+
 @verified(docs("scheduler/latest/UserGuide/troubleshooting.html"), SCHEDULER)
 def test_a_role_that_does_not_trust_the_scheduler_is_refused(aws: Sandbox) -> None:
     with pytest.raises(ClientError, match="must allow AWS EventBridge Scheduler to assume the role"):
@@ -328,6 +347,31 @@ def test_a_role_that_does_not_trust_the_scheduler_is_refused(aws: Sandbox) -> No
             FlexibleTimeWindow={"Mode": "OFF"},
             Target={"Arn": QUEUE, "RoleArn": _role(aws, "lambda")},
         )
+
+
+@pytest.mark.parametrize(
+    ("expression", "allowed"),
+    [
+        ("rate(1 day)", True),
+        ("rate(90 minutes)", True),
+        ("rate(1 hours)", False),
+        ("rate(2 hour)", False),
+        ("rate(0 hours)", False),
+        ("cron(0 9 ? * 2#1 *)", True),
+        ("cron(0 9 LW * ? *)", True),
+        ("cron(0/15 8-17 ? JAN,JUL MON-FRI 2030)", True),
+        ("cron(0 25 * * ? *)", False),
+        ("cron(0 9 ? * ? *)", False),
+        ("cron(0 9 1 1 ? 1900)", False),
+    ],
+)
+@verified(docs("eventbridge/latest/userguide/eb-scheduled-rule-pattern.html"))
+def test_a_rule_has_a_schedule_that_fires(bus: Bus, expression: str, allowed: bool) -> None:
+    if allowed:
+        bus.rule(ScheduleExpression=expression)
+        return
+    with pytest.raises(ClientError, match="ScheduleExpression"):
+        bus.rule(ScheduleExpression=expression)
 
 
 @pytest.mark.parametrize(

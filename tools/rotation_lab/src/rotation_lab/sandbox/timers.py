@@ -9,6 +9,7 @@ import heapq
 import itertools
 import json
 import logging
+import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ _RETRY_SECONDS = (60, 120)
 """What Lambda waits before the second and third attempt of an asynchronous invocation."""
 _INVALID = "ValidationException"
 _LOOK_BACK = timedelta(days=2)
+_RATE = re.compile(r"rate\(([1-9]\d*) (minute|hour|day)(s?)\)")
 
 Fire = Callable[[Json, str, float], None]
 
@@ -40,6 +42,7 @@ class Timers:
     def apply(self) -> None:
         """Changes ministack; see ``rotation_lab.sandbox.patches``."""
         emulator.replace(emulator.eventbridge, "_now_ts", lambda old: self._clock.now)
+        emulator.replace(emulator.eventbridge, "_validate_schedule_expression", lambda old: _fits_a_rule)
         emulator.replace(emulator.scheduler, "_now", lambda old: self._clock.now)
         emulator.replace(emulator.eventbridge, "_tick_scheduled_rules", _never)
         emulator.replace(emulator.scheduler, "_tick_schedules", _never)
@@ -141,10 +144,16 @@ def last_moment(expression: str, created: float, last: float, now: float, zone: 
     for start in (recent, last):  # from not long ago first: a minute's schedule has many moments in a year
         at = datetime.fromtimestamp(start, local)
         while (at := emulator.eventbridge._cron_next_fire(fields, at)) is not None and at.timestamp() <= now:
-            found = at.timestamp()
+            found = at.timestamp() if _is_on_the_clock(at) else found
         if found is not None:
             return found
     return None
+
+
+def _is_on_the_clock(at: datetime) -> bool:
+    """Whether the moment is one of its time zone: an hour in spring is not, and Scheduler skips it."""
+    shown = datetime.fromtimestamp(at.timestamp(), at.tzinfo)
+    return (shown.hour, shown.minute) == (at.hour, at.minute)
 
 
 def _at(expression: str, zone: str) -> float | None:
@@ -245,4 +254,22 @@ def _is_schedule(expression: str, zone: str) -> bool:
         ZoneInfo(zone)
     except (ValueError, KeyError):
         return False
-    return bool(emulator.eventbridge._validate_schedule_expression(expression))
+    return _RATE.fullmatch(expression) is not None or _is_cron(expression)
+
+
+def _fits_a_rule(expression: str) -> bool:
+    """Whether a rule may have this schedule, which asks for the singular of 1, and of 1 alone."""
+    rate = _RATE.fullmatch(expression)
+    return _is_cron(expression) if rate is None else (rate[1] == "1") == (rate[3] == "")
+
+
+def _is_cron(expression: str) -> bool:
+    """Whether it fires at all: ministack takes an hour 25, too."""
+    fields = emulator.eventbridge._parse_cron_fields(expression)
+    if fields is None or fields[6] == fields[7] == "?":
+        return False
+    minutes, hours, days, months, week_days, years, day, week_day = fields
+    limits = ((minutes, range(60)), (hours, range(24)), (months, range(1, 13)), (years or {2000}, range(1970, 2200)))
+    return all(found and found <= set(allowed) for found, allowed in limits) and (
+        (day == "?" or any(days.values())) and (week_day == "?" or any(week_days.values()))
+    )
