@@ -181,7 +181,7 @@ class Server:
             raise ScramError(
                 f"The server asks for {exchange.iterations} iterations; {_LEAST_ITERATIONS} are the least."
             )
-        goes_on = {"saslContinue": 1, "conversationId": answer.get("conversationId")}
+        goes_on = {"saslContinue": 1, "conversationId": _conversation(answer)}
         answer = self.ask(client, user, {**goes_on, "payload": exchange.prove()})
         exchange.read_final(_payload(answer))
         if answer.get("done") is not True:
@@ -243,6 +243,13 @@ def _payload(answer: Document) -> str:
     if not isinstance(found, bytes):
         raise MalformedError("The answer has no payload.")
     return found.decode(errors="replace")
+
+
+def _conversation(answer: Document) -> int:
+    found = answer.get("conversationId")
+    if not isinstance(found, int) or not 0 <= found < 2**31:
+        raise MalformedError("The answer has no conversation.")
+    return found
 
 
 def _number(code: object) -> str:

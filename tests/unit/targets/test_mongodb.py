@@ -127,6 +127,39 @@ def test_a_server_has_to_know_the_password_too(server: Mongo, port: int) -> None
         mongodb.test_secret(step(port))
 
 
+PAYLOAD = {"payload": b"r=x,s=eA==,i=4096", "conversationId": 1}
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ({}, NetworkError),
+        ({"payload": "text", "conversationId": 1}, NetworkError),
+        ({"payload": b"\xff", "conversationId": 1}, TargetError),
+        (PAYLOAD, TargetError),  # not made of what was sent
+        ({"ok": 0.0}, TargetError),
+        ({"ok": 0.0, "code": "18", "errmsg": "s3cret"}, TargetError),
+    ],
+)
+def test_a_server_that_answers_a_login_in_another_way_is_refused(
+    server: Mongo, port: int, answer: dict[str, Any], kind: type[RotationError]
+) -> None:
+    server.answers["saslStart"] = {"ok": 1.0, **answer}
+    with refused(kind, f"127.0.0.1:{port}"):
+        mongodb.test_secret(step(port))
+
+
+@pytest.mark.parametrize("conversation", [None, "1", 2**40, -1])
+def test_a_login_without_a_conversation_is_no_login(server: Mongo, port: int, conversation: object) -> None:
+    usual = server._saslStart
+    server._saslStart = lambda *given: {  # type: ignore[method-assign]
+        **usual(*given),
+        "conversationId": conversation,
+    }
+    with refused(NetworkError, f"127.0.0.1:{port}"):
+        mongodb.test_secret(step(port))
+
+
 def test_a_login_that_the_server_ends_with_an_empty_turn_is_one(server: Mongo, port: int) -> None:
     usual = server._saslContinue
 
