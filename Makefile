@@ -100,8 +100,9 @@ active-directory: install ## Run the tests of ldap on an Active Directory domain
 mongodb: install ## Run the tests of mongodb on FerretDB, its crash tests and its example.
 	@export FERRETDB=$(call GO_TOOL,ferretdb); \
 		$(PYTHON) -m pytest --quiet -p no:xdist tests/targets/test_mongodb.py $(PYTEST) && \
-		$(PYTHON) -m rotation_lab.crash --function lambda_src --cases tests.faults.mongodb && \
+		$(PYTHON) -m rotation_lab.crash --function lambda_src --cases tests.faults.mongodb $(if $(DOCS),--json build/mongodb.json) && \
 		$(PYTHON) -m tools.dev.demo mongodb
+	@$(if $(DOCS),$(PYTHON) -m tools.dev.safety --full build/mongodb.json)
 
 .cache/mysql .cache/keycloak .cache/opensearch .cache/opensearch-security:
 	@$(PYTHON) -m tools.dev.maven $(notdir $@)

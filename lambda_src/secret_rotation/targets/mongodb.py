@@ -54,8 +54,8 @@ _CODES: dict[int, tuple[type[RotationError], str]] = {
     11: (ConfigurationError, "has no user {user}: create it, or correct 'auth_source'"),
     13: (
         ConfigurationError,
-        "does not let {user} do this. Give a user that changes its own password a role with the action "
-        "changeOwnPassword on its database, an administrator one with changePassword and viewUser",
+        "does not allow this for {user}. A user that changes its own password needs a role with the action "
+        "changeOwnPassword on its database; an administrator needs changePassword and viewUser there",
     ),
     18: (AuthenticationError, "refused the password of {user}"),
     59: (ConfigurationError, _NO_COMMAND),
@@ -200,10 +200,7 @@ class Server:
         code = answer.get("code")
         kind, text = _CODES.get(code if isinstance(code, int) else 0, (TargetError, "refused a command"))
         if kind is TargetError and new and (code == _BAD_VALUE or not (new.isascii() and new.isprintable())):
-            kind, text = (
-                ValueRefusedError,
-                "refuses the new password: change `password`, to printable ASCII for example",
-            )
+            kind, text = ValueRefusedError, "refuses the new password: change `password`, to printable ASCII perhaps"
         made: RotationError = kind(f"{self} {text.format(user=user)} (MongoDB's error {_number(code)}).")
         return made
 
