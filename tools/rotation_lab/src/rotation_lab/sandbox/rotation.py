@@ -73,7 +73,7 @@ class Rotations:
 
     def state(self, secret: Secret) -> State:
         """The state of a secret, made when it is new."""
-        return self._states.setdefault(secret.arn, State())
+        return self._states.get(secret.arn) or self._states.setdefault(secret.arn, State())
 
     def stop(self) -> None:
         """Ends every rotation before its next step."""

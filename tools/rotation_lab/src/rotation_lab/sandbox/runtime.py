@@ -31,10 +31,15 @@ from rotation_lab.sandbox.reaper import Reaper
 from rotation_lab.sandbox.runtime_api import Invocation, RuntimeApi
 
 _MOST_STARTING = 2 * (os.cpu_count() or 1)
+_ENOUGH = 4 * (os.cpu_count() or 1)
+_STILL_SECONDS, _LONGEST_SECONDS = 0.3, 5.0
+"""Where enough environments of a function are at work, another one starts when none has become free for so long, or
+when an invocation has waited for so long: the function waits for something. Else more would only share the same CPU."""
 _INIT_SECONDS = 10  # on AWS; what takes longer goes on inside the invocation's time
 _POLL_SECONDS = 0.05
 IDLE_SECONDS = 300.0  # AWS does not publish its own; functions are seen to stay warm for minutes
 _AWS_ENDPOINT = re.compile(r"https://[a-z0-9.-]+\.amazonaws\.com(\.cn)?/?")
+_PEAK = re.compile(rb"VmHWM:\s+(\d+) kB")
 _SPECIFIC = ["CodeSha256", "Handler", "Runtime", "Timeout", "MemorySize", "Environment", "Role", "Layers"]
 _SPECIFIC += ["LoggingConfig", "Version"]
 
@@ -177,10 +182,10 @@ class Environment:
     def _peak_mb(self) -> int:
         """The most memory that the process has had; 0 where the system does not tell (no /proc)."""
         try:
-            status = Path(f"/proc/{self._process.pid}/status").read_text()
+            with open(f"/proc/{self._process.pid}/status", "rb", buffering=0) as file:  # noqa: PTH123 - asked often
+                found = _PEAK.search(file.read())
         except OSError:
             return 0
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
         return int(found[1]) // 1024 if found else 0
 
     def _take_log(self) -> str:
@@ -218,12 +223,14 @@ class Pool:
         self._interpreters, self._processes, self._idle_seconds = interpreters, Processes(reaper), idle_seconds
         self._idle: dict[tuple[str, str], list[Environment]] = {}
         self._busy: dict[str, list[Environment]] = {}
+        self._moved: dict[str, float] = {}
+        """When an environment of a function became free last."""
         self._starting, self._closed = 0, False
         self._ended: set[str] = set()
         """The ARNs of functions that have been deleted."""
         self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
-        """Notified when an environment is warm, or another one may start."""
+        self._changed: dict[tuple[str, str], threading.Condition] = {}
+        """Notified when an environment is warm, or another one may start: one waiting invocation, the first."""
 
     def invoke(
         self, config: Config, code: Code, aws: Mapping[str, str], request_id: str, payload: bytes, trace: str | None
@@ -288,15 +295,22 @@ class Pool:
         where a process for each would starve them all.
         """
         self._close_outdated(key)
-        with self._changed:
-            while not self._idle.get(key) and self._starting >= _MOST_STARTING:
-                self._changed.wait()
+        asked = time.monotonic()
+        with self._lock:
+            changed = self._changed.setdefault(key, threading.Condition(self._lock))
+            while not self._idle.get(key) and not self._may_start(name, asked):
+                changed.wait(_STILL_SECONDS)
             idle = self._idle.get(key)
             if not idle:
                 self._starting += 1
                 return None
             self._busy.setdefault(name, []).append(idle[-1])
             return idle.pop()
+
+    def _may_start(self, name: str, asked: float) -> bool:
+        now, moved = time.monotonic(), max(asked, self._moved.get(name, 0.0))
+        is_still = now - moved >= _STILL_SECONDS or now - asked >= _LONGEST_SECONDS
+        return self._starting < _MOST_STARTING and (is_still or len(self._busy.get(name, ())) < _ENOUGH)
 
     def _start(self, name: str, make: Callable[[], Environment]) -> Environment:
         try:
@@ -306,25 +320,30 @@ class Pool:
             environment.start()
             return environment
         finally:
-            with self._changed:
+            with self._lock:
                 self._starting -= 1
-                self._changed.notify_all()
+                for changed in self._changed.values():
+                    changed.notify()
 
     def _close_outdated(self, key: tuple[str, str]) -> None:
         with self._lock:
             outdated = [other for other in self._idle if other[0] == key[0] and other != key]
             stale = [environment for other in outdated for environment in self._idle.pop(other)]
+            for other in outdated:
+                self._changed.pop(other, None)
         for old in stale:
             old.close()
 
     def _give_back(self, key: tuple[str, str], name: str, environment: Environment) -> None:
-        with self._changed:
+        with self._lock:
             self._busy[name].remove(environment)
+            self._moved[name] = time.monotonic()
             keep = not (environment.dead or self._closed or key[0] in self._ended)
             environment.used = time.monotonic()
             if keep:
                 self._idle.setdefault(key, []).append(environment)
-                self._changed.notify_all()
+            if key in self._changed:
+                self._changed[key].notify()
         if not keep:
             environment.close()
 
