@@ -218,6 +218,10 @@ docs: install ## Write what is generated: docs/settings.md from the catalogue, t
 pictures: install ## Draw the picture of the README; DEMO=1 records the demo too.
 	@$(PYTHON) -m tools.dev.pictures $(if $(DEMO),--demo)
 
+.PHONY: changes
+changes: install ## Change each variable of an applied call in the local AWS and write the table of docs/changes.md: minutes.
+	@$(PYTHON) -m tools.dev.changes_page
+
 .PHONY: clean
 clean: ## Remove everything that the other commands made.
 	rm -rf $(VENV) .cache build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -43,11 +43,11 @@ locals {
   ]
 
   # Whoever can write the secret would be given any account that the administrator may change.
+  pins = [for name in ["allowed_usernames", "user_base", "username"] : name if can(local.target_rules[name])]
   pin_problems = (
-    !local.administered || !can(local.target_rules.username) || !can(local.target_rules.allowed_usernames) ||
-    length(setintersection(["username", "allowed_usernames"], keys(var.target.settings))) > 0
+    !local.administered || !contains(local.pins, "username") || length(setintersection(local.pins, keys(var.target.settings))) > 0
     ) ? [] : [
-    "admin_secret_arn needs allowed_usernames (names or patterns, such as app_*) or username, since the administrator changes whichever user the secret names; allowed_usernames = \"*\" allows any"
+    "admin_secret_arn needs ${join(" or ", local.pins)}, since the administrator changes whichever user the secret names (${local.target_rules[local.pins[0]].summary})"
   ]
 
   # ARNs that the role's policy names; IAM's have no region.

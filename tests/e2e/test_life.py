@@ -15,6 +15,7 @@ import pytest
 
 from rotation_lab.sandbox.client import Sandbox
 from tests.e2e.stack import _plan_text
+from tools.dev import changes_page
 from tools.dev.attached import aws_provider
 from tools.dev.providers import ROOT
 from tools.dev.terraform import Terraform
@@ -96,6 +97,21 @@ def test_neither_plan_nor_state_holds_a_line_of_source(life: Life) -> None:
         assert FUNCTION.rpartition(".")[0].rpartition(".")[2] in text
         assert "import " not in text
         assert "def " not in text
+
+
+@pytest.mark.parametrize(
+    ("variable", "change"),
+    [
+        ("schedule.days", {"schedule": {"days": 60}}),
+        ("function.memory_size", {"function": {"memory_size": 512}}),
+        ("role.path", {"role": {"path": "/rotation/"}}),
+    ],
+)
+def test_the_table_of_changes_says_what_a_plan_does(life: Life, variable: str, change: dict[str, Any]) -> None:
+    life.write(**change)
+    life.terraform.plan(out=life.plan)
+    row = changes_page.row(variable, changes_page.changed(life.terraform.show(life.plan))["rotation"])
+    assert row in changes_page.PAGE.read_text().splitlines()
 
 
 def rotates(life: Life) -> bool:

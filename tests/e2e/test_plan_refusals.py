@@ -153,12 +153,13 @@ WORDS = {**MESSAGES, **{name: [*case.names] for name, case in TOGETHER.items()}}
 ACCEPTED = {f"accepted-{number}": together(case) for number, case in enumerate(ACCEPTED_TOGETHER)}
 
 # Whom an administrator may change has to be said, for each target that takes the user from the secret.
-PINNED = ("redis", "postgresql", "mysql", "mongodb", "rds_data")
-for target in PINNED:
-    given = Together(target, {"admin_secret_arn": SECRET.replace("app", "admin")}, ("allowed_usernames", "username"))
+PINS = dict.fromkeys(("redis", "postgresql", "mysql", "mongodb", "rds_data"), ("allowed_usernames", "*"))
+PINS["ldap"] = ("user_base", "ou=services,dc=example,dc=com")
+for target, (setting, value) in PINS.items():
+    given = Together(target, {"admin_secret_arn": SECRET.replace("app", "admin")}, (setting, "username"))
     REJECTED[f"unpinned-{target}"] = together(given)
     WORDS[f"unpinned-{target}"] = [*given.names, "admin_secret_arn"]
-    ACCEPTED[f"pinned-{target}"] = together(Together(target, {**given.settings, "allowed_usernames": "*"}))
+    ACCEPTED[f"pinned-{target}"] = together(Together(target, {**given.settings, setting: value}))
 
 
 @pytest.fixture(scope="module")
