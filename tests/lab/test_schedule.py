@@ -22,6 +22,10 @@ REFUSED: list[dict[str, Any]] = [
     {"ScheduleExpression": "rate(1000 days)"},
     {"ScheduleExpression": "rate(1 week)"},
     {"ScheduleExpression": "rate(0 days)"},
+    {"ScheduleExpression": "rate(99999999999999 days)"},
+    {"ScheduleExpression": "rate(٣ days)"},
+    {"ScheduleExpression": "cron(0 ² * * ? *)"},
+    {"ScheduleExpression": "cron(0 */² * * ? *)"},
     {"ScheduleExpression": "every day"},
     {"ScheduleExpression": "cron(5 8 1 * ? *)"},  # not at a full hour
     {"ScheduleExpression": "cron(0 8 1 * ? 2026)"},  # a year
@@ -35,6 +39,7 @@ REFUSED: list[dict[str, Any]] = [
     {"ScheduleExpression": "cron(0 1,3 * * ? *)"},
     {"ScheduleExpression": "cron(0 8 1 * ? *)", "Duration": "25h"},
     {"ScheduleExpression": "cron(0 8 1 * ? *)", "Duration": "0h"},
+    {"ScheduleExpression": "cron(0 8 1 * ? *)", "Duration": "٣h"},
     {"ScheduleExpression": "cron(0 8 1 * ? *)", "Duration": "90m"},
     {"ScheduleExpression": "cron(0 20 1 * ? *)", "Duration": "5h"},  # into the next day
     {"ScheduleExpression": "rate(4 hours)", "Duration": "5h"},  # into the next window

@@ -111,14 +111,14 @@ def days_between(rules: Mapping[str, Any], after: datetime) -> int:
 def _duration(text: str | None) -> timedelta | None:
     if text is None:
         return None
-    found = re.fullmatch(r"(\d{1,2})h", text)
+    found = re.fullmatch(r"([0-9]{1,2})h", text)
     if not found or not 1 <= int(found[1]) <= 24:
         raise ScheduleError("Duration must be 1h to 24h, in whole hours.")
     return int(found[1]) * HOUR
 
 
 def _rate(text: str, duration: timedelta | None) -> Every | None:
-    found = re.fullmatch(r"rate\((\d+) (hour|day)s?\)", text)
+    found = re.fullmatch(r"rate\(([0-9]{1,9}) (hour|day)s?\)", text)
     if not found:
         return None
     in_days = found[2] == "day"
@@ -172,7 +172,7 @@ def _field(text: str, names: Mapping[str, int], low: int, high: int) -> frozense
     for part in text.split(","):
         base, _, step = part.partition("/")
         first, last = _bounds(base, bool(step), names, low, high)
-        if step and not (step.isdigit() and int(step)):
+        if step and _count(step) < 1:
             raise ScheduleError(f"Invalid cron expression: {part!r}.")
         numbers |= set(range(first, last + 1, int(step) if step else 1))
     if not numbers:
@@ -191,10 +191,15 @@ def _bounds(base: str, has_step: bool, names: Mapping[str, int], low: int, high:
 
 
 def _number(text: str, names: Mapping[str, int], low: int, high: int) -> int:
-    number = names.get(text.upper(), int(text) if text.isdigit() else -1)
+    number = names.get(text.upper(), _count(text))
     if not low <= number <= high:
         raise ScheduleError(f"Invalid cron expression: {text!r}.")
     return number
+
+
+def _count(text: str) -> int:
+    """-1 where it is none: for Python "²" is a digit, and "٣" is 3."""
+    return int(text) if re.fullmatch("[0-9]{1,4}", text) else -1
 
 
 def _full_hour(moment: datetime) -> datetime:

@@ -25,7 +25,7 @@ _RETRY_SECONDS = (60, 120)
 """What Lambda waits before the second and third attempt of an asynchronous invocation."""
 _INVALID = "ValidationException"
 _LOOK_BACK = timedelta(days=2)
-_RATE = re.compile(r"rate\(([1-9]\d*) (minute|hour|day)(s?)\)")
+_RATE = re.compile(r"rate\(([1-9][0-9]{0,8}) (minute|hour|day)(s?)\)")
 
 Fire = Callable[[Json, str, float], None]
 
