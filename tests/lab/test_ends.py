@@ -15,6 +15,7 @@ from rotation_lab.sandbox import interpreters
 from rotation_lab.sandbox.client import Sandbox, SandboxError
 from tests.lab.conftest import LOGS, Function, Secret, _create, permit
 from tests.lab.evidence import own
+from tests.lab.test_runtime import needs_mounts
 
 pytestmark = own("its processes and files")
 Make = Callable[..., Function]
@@ -33,6 +34,35 @@ def test_deleting_a_function_ends_its_processes(make_function: Make, aws: Sandbo
     pid = int(function.invoke()["payload"])
     aws.client("lambda").delete_function(FunctionName=function.name)
     assert gone(pid)
+
+
+STARTS = """
+import os, subprocess
+def lambda_handler(event, context):
+    started = subprocess.Popen(["sleep", "600"], start_new_session=True).pid
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        os.write(write, str(os.getpid()).encode())
+        os.execvp("sleep", ["sleep", "600"])
+    return [started, int(os.read(read, 20))]
+"""
+
+
+@needs_mounts
+@pytest.mark.parametrize("end", ["deleted", "timed out"])
+def test_what_a_function_has_started_in_sessions_of_its_own_ends_with_it(
+    end: str, make_function: Make, aws: Sandbox
+) -> None:
+    function = make_function(STARTS.replace("return", "import time; time.sleep(event.get('wait', 0)); return"))
+    function.configure(Timeout=3)
+    pids = function.invoke()["payload"]
+    assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+    if end == "deleted":
+        aws.client("lambda").delete_function(FunctionName=function.name)
+    else:
+        assert "timed out" in str(function.invoke({"wait": 60})["payload"])
+    assert all(gone(pid) for pid in pids)
 
 
 def test_a_function_that_deletes_itself_ends_too(make_function: Make) -> None:

@@ -7,10 +7,13 @@ So a function gets a plain one that brings a module of a name that is imported a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
 import queue
 import shutil
+import signal
 import ssl
 import subprocess
 import tempfile
@@ -28,6 +31,7 @@ _log = logging.getLogger("sandbox")
 _SERVER = Path(__file__).with_name("fork_server.py")
 _MOUNTS = Path(__file__).with_name("mounts.py")
 _START_SECONDS = 30.0
+_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -188,6 +192,30 @@ class Processes:
             for server in self._servers.values():
                 server.close()
             self._servers.clear()
+
+
+def space_of(pid: int) -> str:
+    """The mount namespace that a process has for itself; "" where it has none, or is gone."""
+    found = _space(pid)
+    return "" if found == _space(os.getpid()) else found
+
+
+def kill_space(space: str) -> None:
+    """Kill all that is in a namespace: a child that has left the process group is still in its environment."""
+    for _ in range(_ROUNDS):  # one may fork while the others are killed
+        found = [int(path.name) for path in Path("/proc").glob("[0-9]*") if space and _space(int(path.name)) == space]
+        for pid in found:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        if not found:
+            return
+
+
+def _space(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/mnt")  # noqa: PTH115 - no path
+    except OSError:
+        return ""
 
 
 def _plain(start: Start) -> Process:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from rotation_lab.sandbox.interpreters import Interpreters
-from rotation_lab.sandbox.processes import Processes, Start, modules_in
+from rotation_lab.sandbox.processes import Processes, Start, kill_space, modules_in, space_of
 from rotation_lab.sandbox.reaper import Reaper
 from rotation_lab.sandbox.runtime_api import Invocation, RuntimeApi
 
@@ -149,6 +149,8 @@ class Environment:
     dead = False
     used = 0.0
     """When its last invocation ended."""
+    _space = ""
+    """The mount namespace of its processes."""
     _init_ms: float | None = None
     """Milliseconds that the start took; the first outcome reports them."""
 
@@ -159,6 +161,7 @@ class Environment:
         while not self._api.initialized.wait(_POLL_SECONDS) and self._alive() and time.time() < end:
             pass
         self._init_ms = (time.time() - started) * 1000
+        self._space = space_of(self._process.pid)
 
     def _wait(self, request_id: str, deadline: float) -> tuple[tuple[str, bytes] | _Death, int]:
         limit, peak = int(self._config.get("MemorySize", 128)), 0
@@ -203,6 +206,7 @@ class Environment:
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)  # the group: its children outlive the process itself
+        kill_space(self._space)
         self._process.wait()
         self._processes.ended(self._process.pid)
 
