@@ -245,10 +245,9 @@ PLAIN = (
 
 
 WORLDS: Mapping[str, tuple[str, ...]] = {
+    # What needs TLS has cases of its own.
     "postgresql": tuple(name for name in postgresql.Role.misbehaviours if name != postgresql.OVER_TLS),
-    # Where three wrong passwords lock, a person has to unlock the user before each further candidate: the contract
-    # suite goes there. What needs TLS has cases of its own.
-    "mysql": tuple(name for name in mariadb.Account.misbehaviours if name not in (mariadb.CERTIFICATE, mariadb.LOCKS)),
+    "mysql": tuple(name for name in mariadb.Account.misbehaviours if name != mariadb.CERTIFICATE),
     "http": tuple(name for name in door.User.misbehaviours if name != door.LONG),
     "iam_access_key": (iam.UNKNOWN,),
     "ldap": ("takes no password twice", "the old password has to be named"),

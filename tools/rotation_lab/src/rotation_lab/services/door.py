@@ -233,9 +233,10 @@ class User(Service):
         return _is_accepted(state, text)
 
     def follow(self, message: str) -> bool:
-        """A person unlocks the user."""
+        """A person unlocks the user, and sees to it that the next rotation does not lock it again."""
         state = self.door.state(self.name)
-        self.door.put(self.name, replace(state, wrong=0))
+        if _is_locked(state):
+            self.door.put(self.name, replace(state, wrong=0, locks=False))
         return _is_locked(state)
 
     def issued(self) -> int:

@@ -209,6 +209,9 @@ class Account(Login):
         self._run("DROP USER IF EXISTS %s@'%%'", f"{self.name}_clone")
         if self._world == REUSE:
             self._run("DROP TABLE IF EXISTS mysql.password_reuse_check_history")  # made again by the server
+        if self._world == LOCKS:
+            self.do(self.misbehaviours[LOCKS].begin)
+            self._run("FLUSH PRIVILEGES")
         return super().reset()
 
     def set_password(self, name: str, password: str) -> None:
@@ -222,9 +225,10 @@ class Account(Login):
         return bool(self._ask(kept, password, username) == ((1,),))
 
     def follow(self, message: str) -> bool:
-        """A person unlocks the user."""
+        """A person unlocks the user, and sees to it that the next rotation does not lock it again."""
         is_locked = "FLUSH PRIVILEGES" in message
         if is_locked:
+            self._run("SET GLOBAL max_password_errors = 1000")
             self._run("FLUSH PRIVILEGES")
         return is_locked
 
