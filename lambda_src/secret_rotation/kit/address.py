@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from ..target import ConfigurationError, Context, Credential
 
 _WITH_PORT = re.compile(r"(?:[^:]*|\[.*\]):\d*")
+_IN_NO_HOST = re.compile(r"[\s/\\,@?#\[\]]|^-")
+"""What a URL, a list, or a name with a line break has."""
 _ONE_OF_SEVERAL = re.compile(r"([^:\[\]]+|\[[^\[\]]+\])(?::(\d{1,5}))?|([^\[\]]*:[^\[\]]*:[^\[\]]*)")
 
 
@@ -16,9 +18,10 @@ def host(context: Context, credential: Credential) -> str:
         raise ConfigurationError(
             "The host holds a port as well (as the endpoint of an RDS instance does): put the port into 'port'."
         )
-    if not is_host(found):
+    if not is_host(found) or _IN_NO_HOST.search(found):
         raise ConfigurationError(
-            "The host is not a name or an address: correct the setting, or the secret's key 'host'."
+            "The host is not a name or an address alone (a URL, a list, or white space with it): correct the setting, "
+            "or the secret's key 'host'."
         )
     return found
 
