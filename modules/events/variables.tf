@@ -52,6 +52,17 @@ variable "on_success" {
     error_message = "on_success has ${length(var.on_success)} targets; EventBridge allows 5 for a rule. Let one of them be a topic."
   }
 
+  # They are names of targets, and parts of those of permissions.
+  validation {
+    condition     = alltrue([for key in keys(var.on_success) : can(regex("^[0-9A-Za-z_-]{1,39}$", key))])
+    error_message = "on_success: a name has 1 to 39 letters, digits, hyphens and underscores: ${jsonencode([for key in keys(var.on_success) : key if !can(regex("^[0-9A-Za-z_-]{1,39}$", key))])}."
+  }
+
+  validation {
+    condition     = alltrue([for target in var.on_success : can(split(":", target.arn)[2]) && (try(split(":", target.arn)[2], "") != "states" || target.role_arn != null)])
+    error_message = "on_success: arn must be the ARN of the target, and a state machine needs role_arn, a role that may start it: ${join(", ", [for key, target in var.on_success : key if !(can(split(":", target.arn)[2]) && (try(split(":", target.arn)[2], "") != "states" || target.role_arn != null))])}."
+  }
+
   validation {
     condition     = alltrue([for target in var.on_success : target.input_paths == null || target.input_template != null])
     error_message = "on_success has input_paths without input_template: ${join(", ", [for key, target in var.on_success : key if target.input_paths != null && target.input_template == null])}."
