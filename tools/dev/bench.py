@@ -402,12 +402,12 @@ def plot(figures: Iterable[Figure]) -> str:
         'font-size="14">'
     ]
     for row, figure in enumerate(bars):
-        top, width = 34 * row + 8, 380 * figure.value / most
+        top, width = 34 * row + 8, 290 * figure.value / most
         ratio = "" if figure.ratio is None else f", {figure.ratio:.2f} x"
         lines += [
-            f'<text x="150" y="{top + 17}" text-anchor="end" fill="#555">{figure.what.partition(", ")[2]}</text>',
-            f'<rect x="160" y="{top}" width="{width:.0f}" height="24" fill="#4a7ebb"/>',
-            f'<text x="{165 + width:.0f}" y="{top + 17}" fill="#555">{figure.value:g} ms{ratio}</text>',
+            f'<text x="240" y="{top + 17}" text-anchor="end" fill="#555">{figure.what.partition(", ")[2]}</text>',
+            f'<rect x="250" y="{top}" width="{width:.0f}" height="24" fill="#4a7ebb"/>',
+            f'<text x="{255 + width:.0f}" y="{top + 17}" fill="#555">{figure.value:g} ms{ratio}</text>',
         ]
     return "\n".join([*lines, "</svg>"]) + "\n"
 
