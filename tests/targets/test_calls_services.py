@@ -119,6 +119,34 @@ def test_a_service_that_takes_no_notice_of_the_page_is_asked_twice(monkeypatch: 
     assert len(asked) == 2
 
 
+def test_pages_and_items_are_counted_from_the_first_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Datadog()
+    answer, asked = service.answer, list[Asked]()
+
+    def counted(one: Asked) -> Answered:
+        if one.method != "GET" or one.path == "/validate":
+            return answer(one)
+        asked.append(one)
+        number = int(one.query["a"]) - 1
+        return Answered(200, {"data": [service.shown(key) for key in service.held[2 * number : 2 * number + 2]]})
+
+    monkeypatch.setattr(service, "answer", counted)
+    with serving(service):
+        described = service.calls()
+        url = f"{service.url}/keys?a={{{{page}}}}&b={{{{page|zero}}}}&c={{{{offset}}}}"
+        described["list"]["url"] = url
+        monkeypatch.setattr(service, "calls", lambda: described)
+        world = World(service)
+        world.function("createSecret", world.arn, world.manager.rotate(world.arn))
+    assert len(service.held) == OTHERS + 2  # the first key and the new one, which is not there yet
+    assert [list(one.query.values()) for one in asked] == [
+        ["1", "0", "0"],
+        ["2", "1", "2"],
+        ["3", "2", "4"],
+        ["4", "3", "5"],
+    ]
+
+
 def test_a_session_without_what_is_asked_for_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     service = Appliance()
     with serving(service):
