@@ -13,7 +13,7 @@ from secret_rotation.target import Given
 from secret_rotation.targets import calls
 from tests.messages import refused
 from tests.support.function import RotationFunction
-from tests.support.key_services import OTHERS, SERVICES, Appliance, Atlas, Datadog, Elastic, Keys
+from tests.support.key_services import OTHERS, SERVICES, Appliance, Atlas, Datadog, Elastic, Keys, Twilio
 from tests.support.standin import Answered, Asked, serving
 
 
@@ -117,6 +117,25 @@ def test_a_service_that_takes_no_notice_of_the_page_is_asked_twice(monkeypatch: 
         world = World(service)
         world.function("createSecret", world.arn, world.manager.rotate(world.arn))
     assert len(asked) == 2
+
+
+def test_a_page_without_an_item_is_not_the_last_where_the_answer_has_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Twilio()
+    answer, asked = service.answer, list[Asked]()
+
+    def empty_at_first(one: Asked) -> Answered:
+        if one.method != "GET" or not one.path.endswith("/Keys.json"):
+            return answer(one)
+        asked.append(one)
+        if "Page" in one.query:
+            return answer(one)
+        return Answered(200, {"keys": [], "next_page_uri": f"{one.path}?PageSize=2&Page=0"})
+
+    monkeypatch.setattr(service, "answer", empty_at_first)
+    with serving(service):
+        world = World(service)
+        world.function("createSecret", world.arn, world.manager.rotate(world.arn))
+    assert [one.query.get("Page") for one in asked] == [None, "0", "1", "2"]
 
 
 def test_pages_and_items_are_counted_from_the_first_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ class _At(NamedTuple):
 def read(step: Step, call: Call) -> Iterator[Any]:
     """The items of the list, whosever they are."""
     at: _At | None = _At(call)
-    before: list[Any] = []
+    before: list[Any] | None = None
     for _ in range(MOST):
         if at is None:
             return
@@ -52,13 +52,12 @@ def read(step: Step, call: Call) -> Iterator[Any]:
 
 
 def _after(at: _At, reply: Reply, count: int) -> _At | None:
-    """The next page; None after the last."""
+    """The next page; None after the last. A page without an item is the last one only where pages are counted."""
     further = at._replace(page=at.page + 1, offset=at.offset + count)
-    if not isinstance(at.call.transport, Web) or not count:
-        return None
     if "next" not in at.call.fields:
-        counts = at.call.roots.intersection(PAGES)
-        return further if counts else _at_link(further, next_link(reply.headers))
+        if at.call.roots.intersection(PAGES):
+            return further if count else None
+        return _at_link(further, next_link(reply.headers))
     found = as_text(find(reply.document, at.call.fields["next"]))
     if "next" in at.call.roots:
         return further._replace(token=found) if found else None
