@@ -28,6 +28,7 @@ def prepare(host: str, port: int, work: Path) -> None:
         STATE_DIR=str(work / "state"),  # written only with PERSIST_STATE; here so that nothing can be left behind
         S3_DATA_DIR=str(work / "s3"),
         LOG_LEVEL="WARNING",  # at INFO it logs what functions print
+        LAMBDA_ACCOUNT_CONCURRENCY="1000",  # AWS's; its own follows the memory that is free
         IOT_MTLS_ENABLED="0",  # it would bind a port of its own
         SFTP_ENABLED="0",
         DOCKER_HOST=f"unix://{work}/no-docker",  # it removes containers that it takes for its own

@@ -22,6 +22,9 @@ from rotation_lab.sandbox import emulator, events, functions
 from rotation_lab.sandbox.secrets_manager import Secrets
 
 _log = logging.getLogger("sandbox")
+_AT_ONCE = 64
+"""More rotations than these wait for their turn. All at once would be throttled by Lambda's limit for an account, which
+the secrets of a fleet do not reach on AWS: they are told to rotate 50 a second, and end sooner than here."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Rotations:
     def __init__(self, secrets: Secrets, policy: Policy) -> None:
         self._secrets, self._policy = secrets, policy
         self._states: dict[str, State] = {}
+        self._turns = threading.Semaphore(_AT_ONCE)
         secrets.on_start, secrets.on_cancel = self._start, self._cancel
 
     def state(self, secret: Secret) -> State:
@@ -117,7 +121,8 @@ class Rotations:
     def _attempts(self, run: Run) -> str:
         last = 1 if run.steps == TEST_ONLY else self._policy.attempts
         for attempt in range(1, last + 1):
-            result = self._attempt(run, attempt)
+            with self._turns:
+                result = self._attempt(run, attempt)
             if result == "ok" or attempt == last:
                 break
             run.state.cancelled.wait(self._policy.backoff * 2 ** (attempt - 1))
