@@ -155,11 +155,18 @@ ACCEPTED = {f"accepted-{number}": together(case) for number, case in enumerate(A
 # Whom an administrator may change has to be said, for each target that takes the user from the secret.
 PINS = dict.fromkeys(("redis", "postgresql", "mysql", "mongodb", "rds_data"), ("allowed_usernames", "*"))
 PINS["ldap"] = ("user_base", "ou=services,dc=example,dc=com")
+PLACE = {"mongodb": {"auth_source": "admin"}}
+"""The same name in another database is another user."""
 for target, (setting, value) in PINS.items():
-    given = Together(target, {"admin_secret_arn": SECRET.replace("app", "admin")}, (setting, "username"))
+    known = {"admin_secret_arn": SECRET.replace("app", "admin"), **PLACE.get(target, {})}
+    given = Together(target, known, (setting, "username"))
     REJECTED[f"unpinned-{target}"] = together(given)
     WORDS[f"unpinned-{target}"] = [*given.names, "admin_secret_arn"]
     ACCEPTED[f"pinned-{target}"] = together(Together(target, {**given.settings, setting: value}))
+    if target in PLACE:
+        anywhere = {name: text for name, text in known.items() if name not in PLACE[target]} | {"username": "app"}
+        REJECTED[f"anywhere-{target}"] = together(Together(target, anywhere, tuple(PLACE[target])))
+        WORDS[f"anywhere-{target}"] = [*PLACE[target], "admin_secret_arn"]
 
 
 @pytest.fixture(scope="module")

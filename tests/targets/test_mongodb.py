@@ -44,7 +44,7 @@ class User(Installation):
         self.server = server
         service = server.credential(f"Müller's \"%s {number}", f"admin {number}")
         self.name, self.admin = service.name, service.admin
-        super().__init__(service, needs, **settings)
+        super().__init__(service, needs, **({"auth_source": DATABASE} if needs else {}), **settings)
 
 
 class TestItself(TargetContract):
@@ -102,7 +102,8 @@ def step(user: User, pending: str, **settings: str) -> Context:
 def administered(user: User, pending: str, **settings: str) -> Context:
     manager = SecretsManager()
     arn = manager.create(user.value(user.admin, ADMIN_PASSWORD, dbname="admin"), "admin")
-    return replace(step(user, pending, admin_secret_arn=arn, **settings), client=lambda _: manager.client())
+    given = {"auth_source": DATABASE, **settings, "admin_secret_arn": arn}
+    return replace(step(user, pending, **given), client=lambda _: manager.client())
 
 
 MECHANISMS = pytest.mark.parametrize("mechanisms", [[SHA_1], [SHA_256], [SHA_1, SHA_256]], ids="-".join)

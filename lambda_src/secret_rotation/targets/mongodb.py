@@ -281,6 +281,11 @@ def _as_administrator(context: Context, server: Server, user: User, then: Callab
         with server.log_in(context, User(name, _database(admin)), admin.value, admin) as client:
             return then(client)
 
+    if not context.settings.get("auth_source"):
+        raise ConfigurationError(
+            "An administrator changes the user of whichever database the secret names: set 'auth_source' to the one "
+            "that the users are in."
+        )
     host = context.look_up("host", context.subject) or ""
     return administrator.log_in(context, host, user.name, attempt)
 

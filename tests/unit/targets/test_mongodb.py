@@ -57,7 +57,8 @@ def step(port: int, current: str = FIRST, /, **settings: str) -> Context:
 def administered(port: int, secret: Mapping[str, object] | None = None, **settings: str) -> Context:
     manager = SecretsManager()
     text = version(ADMIN, port, **{"username": "admin", "dbname": "admin", **(secret or {})}).text
-    made = step(port, admin_secret_arn=manager.create(text, "admin"), **settings)
+    given = {"auth_source": "shop", **settings, "admin_secret_arn": manager.create(text, "admin")}
+    made = step(port, **{name: value for name, value in given.items() if value})
     return replace(made, client=lambda _: manager.client())
 
 
@@ -386,13 +387,27 @@ def test_another_user_is_changed_by_the_administrator(server: Mongo, port: int, 
 
 def test_the_administrators_database_is_in_its_own_secret(server: Mongo, port: int) -> None:
     server.users["staff.admin"] = server.users.pop("admin.admin")
-    mongodb.set_secret(administered(port, {"dbname": None, "authSource": "staff"}, auth_source="shop"))
+    mongodb.set_secret(administered(port, {"dbname": None, "authSource": "staff"}))
     assert server.users["shop.app"].password == SECOND
 
 
 def test_an_administrator_whose_secret_names_no_database_is_one_of_admin(server: Mongo, port: int) -> None:
     mongodb.set_secret(administered(port, {"dbname": None}))
     assert server.users["shop.app"].password == SECOND
+
+
+@pytest.mark.parametrize("run", [mongodb.set_secret, mongodb.check])
+def test_an_administrator_changes_users_of_the_database_that_a_setting_names(
+    server: Mongo, port: int, run: Any
+) -> None:
+    """Who may write the secret would else choose the database, and with it another user of an allowed name."""
+    with refused(ConfigurationError, "'auth_source'"):
+        run(administered(port, auth_source=""))
+    server.users["other.app"] = User(FIRST)
+    given = administered(port)
+    moved = version(SECOND, port, dbname="other")
+    mongodb.set_secret(replace(given, pending_or_none=moved, current=moved))
+    assert (server.users["shop.app"].password, server.users["other.app"].password) == (SECOND, FIRST)
 
 
 def test_a_user_that_does_not_exist_is_named(server: Mongo, port: int) -> None:
