@@ -51,7 +51,7 @@ locals {
   ]
 
   # The same name in another database is another user.
-  place_problems = local.administered && can(local.target_rules.auth_source) && !contains(keys(var.target.settings), "auth_source") ? [
+  database_problems = local.administered && can(local.target_rules.auth_source) && !contains(keys(var.target.settings), "auth_source") ? [
     "admin_secret_arn needs auth_source (${local.target_rules.auth_source.summary}), since the administrator changes the user of whichever database the secret names"
   ] : []
 
@@ -154,7 +154,7 @@ locals {
   )
 
   # By what may be unknown until apply, and puts off the check of all that stands in one list.
-  settings_problems = concat(local.beside_problems, local.pin_problems, local.place_problems, local.plain_text_problems, local.shared_user_problems)
+  settings_problems = concat(local.beside_problems, local.pin_problems, local.database_problems, local.plain_text_problems, local.shared_user_problems)
   arn_problems      = concat(local.own_secret_problems, local.region_problems, local.account_problems)
   template_problems = concat(local.url_problems, local.placeholder_problems, local.header_problems, local.body_problems)
 }
