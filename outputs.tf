@@ -43,6 +43,13 @@ output "rotation_ids" {
   value       = { for key, rotation in aws_secretsmanager_secret_rotation.this : key => rotation.id }
 }
 
+output "unsettled" {
+  description = "Keys of `secrets` whose rotation had not ended, or whose state was not known, when `verify` stopped waiting: ask `diagnose_command` later. Null if it did not ask."
+  value = length(aws_lambda_invocation.verify) == 0 ? null : [
+    for key, arn in local.secrets : key if contains(try(jsondecode(aws_lambda_invocation.verify[0].result).unsettled, []), arn)
+  ]
+}
+
 output "diagnose_command" {
   description = "AWS CLI command that reports the state of each secret's rotation, and the commands for the next step (docs/diagnose.md)."
   value = join(" ", [

@@ -169,10 +169,10 @@ def _paused(facts: Facts) -> Verdict | None:
     if facts.about.rotation_enabled:
         return None
     if facts.pending is None:
-        return Verdict("paused", "Rotation is turned off. To turn it on is to rotate at once.", (facts.rotate,))
+        return Verdict("paused", "Rotation is turned off. Turning it on rotates at once.", (facts.rotate,))
     reason = (
         f"Rotation was turned off while it was not complete: AWSPENDING is on version {facts.pending}, whose value the "
-        "service may have accepted. To turn rotation on goes on with it."
+        "service may have accepted. Turning rotation on goes on with it."
     )
     return Verdict("paused", reason, (facts.rotate,))
 
@@ -183,7 +183,7 @@ def _leaked(facts: Facts) -> Verdict | None:
         return None
     if facts.refused not in facts.logins:
         reason = "there is no target, or its test would write to the service"
-        return Verdict("unknown", f"Whether version {facts.refused} still opens anything was not tried: {reason}.")
+        return Verdict("unknown", f"Whether version {facts.refused} still works was not tried: {reason}.")
     problem = facts.logins[facts.refused]
     if problem is None:
         return Verdict("failed", f"The service still accepts the value of version {facts.refused}.", (facts.rotate,))
@@ -205,7 +205,7 @@ def _login(facts: Facts) -> Verdict | None:
 
 
 def _locked_out(facts: Facts, reason: str) -> Verdict:
-    said = f"Neither AWSCURRENT nor AWSPENDING opens the service. {reason}"
+    said = f"The service rejects AWSCURRENT{' and AWSPENDING' if facts.pending else ''}. {reason}"
     if any(issubclass(word.kind, AuthenticationError) for word in facts.words[-1:]):
         said += " The rotation found no other stored version that does: set a password in the service, and store it."
         return Verdict("locked_out", said, (facts.put, facts.rotate))
@@ -254,11 +254,11 @@ def _unfinished(facts: Facts) -> Verdict | None:
         return _tried(facts, facts.words[-1])
     if facts.silence <= facts.quiet:
         step = f"{facts.words[-1].step} is done" if facts.words else "no step has ended yet"
-        return Verdict("rotating", f"A rotation to version {facts.pending} is under way: {step}.")
+        return Verdict("rotating", f"A rotation to version {facts.pending} is in progress: {step}.")
     said = f"The last word was {facts.words[-1].step}" if facts.words else "The log has no line of it"
     reason = (
         f"AWSPENDING is on version {facts.pending}, and nothing runs. {said}: the function was not called, was killed, "
-        "or the log is older than a day. To rotate goes on with that version."
+        "or the log is older than a day. Rotating goes on with that version."
     )
     return Verdict("stuck", reason, (facts.rotate,))
 

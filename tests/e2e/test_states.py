@@ -329,7 +329,8 @@ def test_sessions_of_a_leaked_value_end(world: World) -> None:
         world.installed.start()
         world.installed.start()
         session.ping()  # it has outlived two rotations
-        world.server.run("CLIENT", "KILL", "USER", "app")
+        (kill,) = runbooks.statements("A value has leaked", "Redis", NAME="app")
+        world.server.run(*kill.split())
         with pytest.raises((redis.AuthenticationError, redis.ConnectionError)):
             session.ping()
 

@@ -351,7 +351,7 @@ def test_a_server_that_judges_passwords_sees_them_while_it_logs_none(account: Ac
 
 
 def test_the_runbooks_statements_end_the_sessions_of_a_leaked_value(account: Account) -> None:
-    listing, kill = runbooks.statements("A value has leaked", "MySQL", USER=account.name.replace("'", "''"))
+    listing, kill = runbooks.statements("A value has leaked", "MySQL", NAME=account.name.replace("'", "''"))
     with account.server._connect(account.name, FIRST) as session, session.cursor() as cursor:
         for row in account.server.run(listing.replace("%", "%%")):
             account.server.run(kill.replace("id", str(next(iter(row.values() if isinstance(row, dict) else row)))))

@@ -214,7 +214,7 @@ def test_what_the_servers_rules_refuse_is_an_error_of_its_own(role: Role) -> Non
 
 def test_the_runbooks_statement_ends_the_sessions_of_a_leaked_value(role: Role) -> None:
     session = role.server._connect(role.name, FIRST, "postgres")
-    (statement,) = runbooks.statements("A value has leaked", "PostgreSQL", USER=role.name)
+    (statement,) = runbooks.statements("A value has leaked", "PostgreSQL", NAME=role.name)
     role.server.run(statement)
     with pytest.raises((native.Error, OSError)):
         session.run("SELECT 1")

@@ -118,8 +118,8 @@ def lines(report: Report) -> Iterator[str]:
 
 
 def _version(about: Mapping[str, Any]) -> str:
-    opens = {True: ", opens the service", False: ", does not open the service", None: ""}[about["opens"]]
-    return f"{', '.join(about['labels'])}: {about['version_id']} of {about['created']}{opens}"
+    works = {True: ", works", False: ", is rejected", None: ""}[about["opens"]]
+    return f"{', '.join(about['labels'])}: {about['version_id']}, created {about['created']}{works}"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -129,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--function", help="name or ARN of the rotation function")
     made.add_argument("--no-login", action="store_true", help="do not log in to the service")
     made.add_argument("--wait", type=float, default=0, help="seconds to wait for rotations in progress")
-    made.add_argument("--refused", help="a version that must not open the service any more")
+    made.add_argument("--refused", help="a version whose value must no longer work")
     made.add_argument("--json", action="store_true", help="print the report itself")
     return made
 
