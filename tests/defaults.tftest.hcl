@@ -333,33 +333,3 @@ run "sensitive_arns_are_no_secrets" {
     error_message = "The secret must rotate."
   }
 }
-
-run "what_verify_did_not_see_the_end_of_is_an_output" {
-  override_resource {
-    target = aws_lambda_invocation.verify
-    values = { result = "{\"verdict\": \"rotating\", \"unsettled\": [\"arn:aws:secretsmanager:eu-central-1:123456789012:secret:b-AbCdEf\"]}" }
-  }
-  variables {
-    secrets = {
-      a = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:a-AbCdEf"
-      b = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:b-AbCdEf"
-    }
-  }
-
-  assert {
-    condition     = jsonencode(output.unsettled) == jsonencode(["b"])
-    error_message = "The secrets are named by the caller's keys."
-  }
-}
-
-run "without_verify_nothing_is_known" {
-  command = plan
-  variables {
-    verify = null
-  }
-
-  assert {
-    condition     = output.unsettled == null
-    error_message = "An empty list would say that all rotations have ended."
-  }
-}
