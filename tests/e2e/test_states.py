@@ -193,10 +193,13 @@ def trusted(world: World) -> None:
 
 
 def no_driver(world: World) -> None:
+    """Redis needs none."""
+    world.installed.configure(TARGET="postgresql")
     world.configure(Layers=[])
 
 
 def driver(world: World) -> None:
+    world.installed.configure()
     world.configure(Layers=[layer["Arn"] for layer in world.layers])
 
 

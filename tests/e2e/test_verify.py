@@ -49,6 +49,10 @@ class Call:
         (directory / "my_target.py").write_text(TARGET)
         target = {"type": "python", "file": "my_target.py"}
         call = {"source": "../..", "name": NAME, "secrets": {"app": self.secret}, "keys": ["password"]}
+        call |= {
+            "function": {"timeout": 300},
+            "verify": {"wait": 280},
+        }  # a busy machine takes long, and a wait ends early
         configuration = {"provider": {"aws": {}}, "module": {"rotation": {**call, "target": target, **changed}}}
         (directory / "main.tf.json").write_text(json.dumps(configuration))
 
