@@ -222,7 +222,6 @@ PLAIN = (
         PASSWORD,
         lambda: alone(elasticache.over(redis_server.start(tls=False))),
         calls=described.by_aws,
-        keeps=True,
         quick=False,
     ),
     case("ldap/the user itself", PASSWORD, lambda: alone(slapd.start(tls=False)), _no_tls(), thin=True),
