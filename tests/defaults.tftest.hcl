@@ -19,6 +19,13 @@ mock_provider "aws" {
   mock_resource "aws_lambda_function" {
     defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:app" }
   }
+  # OpenTofu's mocks are known at plan.
+  mock_resource "aws_secretsmanager_secret" {
+    defaults = { arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf" }
+  }
+  mock_resource "aws_kms_key" {
+    defaults = { arn = "arn:aws:kms:eu-central-1:123456789012:key/1" }
+  }
 }
 mock_provider "archive" {}
 
@@ -125,6 +132,10 @@ run "a_secret_that_is_created_in_the_same_apply_can_rotate" {
 
   module {
     source = "./tests/fixtures/new_secret"
+  }
+  override_resource {
+    target = aws_secretsmanager_secret.admin
+    values = { arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:admin-AbCdEf" }
   }
 
   assert {

@@ -19,6 +19,16 @@ mock_provider "aws" {
   mock_resource "aws_lambda_function" {
     defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:app" }
   }
+  # OpenTofu's mocks are known at plan.
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws:events:eu-central-1:123456789012:rule/app" }
+  }
+  mock_resource "aws_cloudwatch_metric_alarm" {
+    defaults = { arn = "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:app" }
+  }
+  mock_resource "aws_sqs_queue" {
+    defaults = { arn = "arn:aws:sqs:eu-central-1:123456789012:app" }
+  }
 }
 mock_provider "archive" {}
 
@@ -113,9 +123,7 @@ run "an_hour_is_chosen_by_the_secrets_name_and_not_by_the_rest_of_its_arn" {
   }
 }
 
-run "many" {
-  command = plan
-
+run "many" { # applied: OpenTofu knows no outputs of a plan
   module {
     source = "./tests/fixtures/many_secrets"
   }
@@ -125,7 +133,12 @@ run "more_secrets_than_the_policy_lists" {
   command = plan
 
   variables {
-    secrets = { for key in slice(keys(run.many.secrets), 0, 21) : key => run.many.secrets[key] }
+    secrets = run.many.some
+  }
+
+  assert {
+    condition     = jsondecode(output.role_policy).Statement[0].Resource == "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"
+    error_message = "The policy lists 20 secrets at most: ${output.role_policy}."
   }
 }
 
@@ -141,7 +154,7 @@ run "policy_environment_and_permission_do_not_grow_with_the_secrets" {
     error_message = "Each secret rotates."
   }
   assert {
-    condition     = output.role_policy == run.more_secrets_than_the_policy_lists.role_policy
+    condition     = jsondecode(output.role_policy).Statement[0].Resource == "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"
     error_message = "The policy is the same for 21 and for 500 secrets: it lists 20 at most."
   }
   assert {
