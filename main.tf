@@ -157,52 +157,52 @@ resource "aws_lambda_function" "rotation" {
     # Not validations: those would also stop terraform destroy and a refresh, which need no file.
     precondition {
       condition     = var.target.file == null || local.own_target
-      error_message = "${local.call}target.file is ${jsonencode(var.target.file)}, which is not on disk. Give the path of your Python file, for example \"$${path.module}/my_target.py\"."
+      error_message = nonsensitive("${local.call}target.file is ${jsonencode(var.target.file)}, which is not on disk. Give the path of your Python file, for example \"$${path.module}/my_target.py\".")
     }
     precondition {
       condition     = local.s3 != null || local.function_hash != null
-      error_message = "${local.call}package.path is ${jsonencode(local.function_zip)}, which is not on disk. The zip must be there at plan and at apply."
+      error_message = nonsensitive("${local.call}package.path is ${jsonencode(local.function_zip)}, which is not on disk. The zip must be there at plan and at apply.")
     }
     precondition {
       condition     = 0 <= local.verify_wait && local.verify_wait <= local.verify_most # here, since each resource with a check is longer in the state
-      error_message = "${local.call}verify.wait is ${local.verify_wait}; allowed are 0 to ${local.verify_most} seconds, 5 less than function.timeout. Change verify.wait or function.timeout; verify = null does not ask."
+      error_message = nonsensitive("${local.call}verify.wait is ${local.verify_wait}; allowed are 0 to ${local.verify_most} seconds, 5 less than function.timeout. Change verify.wait or function.timeout; verify = null does not ask.")
     }
     precondition {
       condition     = length(var.function.layers) <= local.layers_allowed
-      error_message = "${local.call}function.layers has ${length(var.function.layers)} entries; allowed are ${local.layers_allowed}. Lambda allows 5, of which the module uses one for its code and one for target.file."
+      error_message = nonsensitive("${local.call}function.layers has ${length(var.function.layers)} entries; allowed are ${local.layers_allowed}. Lambda allows 5, of which the module uses one for its code and one for target.file.")
     }
     precondition {
       condition     = local.environment_size <= 4096
-      error_message = "${local.call}The function's environment has ${local.environment_size} bytes; Lambda allows 4096. Shorten keys, generators, target.settings, target.calls or exclude_characters."
+      error_message = nonsensitive("${local.call}The function's environment has ${local.environment_size} bytes; Lambda allows 4096. Shorten keys, generators, target.settings, target.calls or exclude_characters.")
     }
     # Not validations of var.target: one that reads another variable is skipped, with all others, when that is refused.
     precondition {
       condition     = local.issued_keys == null || toset(coalesce(var.keys, [])) == toset(coalesce(local.issued_keys, []))
-      error_message = "${local.call}The target ${var.target.type} issues the values itself, so keys must be ${jsonencode(local.issued_keys)}; keys is ${jsonencode(var.keys)}. To use other names, set target.settings: ${join(", ", try(local.target.issued_keys, []))}."
+      error_message = nonsensitive("${local.call}The target ${var.target.type} issues the values itself, so keys must be ${jsonencode(local.issued_keys)}; keys is ${jsonencode(var.keys)}. To use other names, set target.settings: ${join(", ", try(local.target.issued_keys, []))}.")
     }
     precondition {
       condition     = local.password_key == null ? var.keys == null || !try(local.target.one_password, false) : contains(coalesce(var.keys, []), local.password_key)
-      error_message = "${local.call}The target ${var.target.type} logs in with the value of one of keys, which target.settings.password_key names (without it: the only one of keys, or password). password_key is ${jsonencode(local.password_key)}; keys is ${jsonencode(var.keys)}."
+      error_message = nonsensitive("${local.call}The target ${var.target.type} logs in with the value of one of keys, which target.settings.password_key names (without it: the only one of keys, or password). password_key is ${jsonencode(local.password_key)}; keys is ${jsonencode(var.keys)}.")
     }
     precondition {
       condition     = length(local.settings_problems) == 0
-      error_message = "${local.call}target.settings of the type ${var.target.type}: ${join("; ", local.settings_problems)}."
+      error_message = nonsensitive("${local.call}target.settings of the type ${var.target.type}: ${join("; ", local.settings_problems)}.")
     }
     precondition {
       condition     = length(local.arn_problems) == 0
-      error_message = "${local.call}target.settings of the type ${var.target.type}: ${join("; ", local.arn_problems)}."
+      error_message = nonsensitive("${local.call}target.settings of the type ${var.target.type}: ${join("; ", local.arn_problems)}.")
     }
     precondition {
       condition     = length(local.template_problems) == 0
-      error_message = "${local.call}target.settings of the type ${var.target.type}: ${join("; ", local.template_problems)}."
+      error_message = nonsensitive("${local.call}target.settings of the type ${var.target.type}: ${join("; ", local.template_problems)}.")
     }
     precondition {
       condition     = length(local.call_problems) == 0
-      error_message = "${local.call}${join("; ", local.call_problems)}."
+      error_message = nonsensitive("${local.call}${join("; ", local.call_problems)}.")
     }
     precondition {
       condition     = length(local.call_value_problems) == 0
-      error_message = "${local.call}${join("; ", local.call_value_problems)}."
+      error_message = nonsensitive("${local.call}${join("; ", local.call_value_problems)}.")
     }
     precondition {
       condition     = length(local.place_problems) == 0
@@ -210,15 +210,15 @@ resource "aws_lambda_function" "rotation" {
     }
     precondition {
       condition     = var.role.arn != null || local.role_policy_size <= 10240
-      error_message = "${local.call}The role's policy has ${local.role_policy_size} characters; IAM allows 10240 for the inline policies of a role. Move statements of role.statements to a managed policy and attach it to the output role_name."
+      error_message = nonsensitive("${local.call}The role's policy has ${local.role_policy_size} characters; IAM allows 10240 for the inline policies of a role. Move statements of role.statements to a managed policy and attach it to the output role_name.")
     }
     precondition {
       condition     = var.role.arn != null || length(setintersection(local.module_statements[*].Sid, keys(var.role.statements))) == 0
-      error_message = "${local.call}role.statements uses a name that the module uses itself: ${join(", ", setintersection(local.module_statements[*].Sid, keys(var.role.statements)))}. Choose another."
+      error_message = nonsensitive("${local.call}role.statements uses a name that the module uses itself: ${join(", ", setintersection(local.module_statements[*].Sid, keys(var.role.statements)))}. Choose another.")
     }
     precondition {
       condition     = !try(local.target.one_secret, false) || length(local.secrets) <= 1
-      error_message = "${local.call}The target ${var.target.type} issues its values for one secret, and secrets has ${length(local.secrets)}: ${join(", ", keys(local.secrets))}. Call the module once for each, with its own settings."
+      error_message = nonsensitive("${local.call}The target ${var.target.type} issues its values for one secret, and secrets has ${length(local.secrets)}: ${join(", ", keys(local.secrets))}. Call the module once for each, with its own settings.")
     }
   }
 }

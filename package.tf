@@ -9,7 +9,7 @@
 # plan on another machine. Plan then with -replace='<address of this module>.terraform_data.package' as well.
 
 locals {
-  own_code     = var.package == null
+  own_code     = nonsensitive(var.package == null)
   build_folder = coalesce(var.build_folder, "${path.root}/.terraform/secret-rotation")
   s3           = try(var.package.s3, null)
 

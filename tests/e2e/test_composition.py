@@ -70,3 +70,50 @@ def test_two_workspaces_of_one_folder_are_applied_at_once(
     assert not any(run.plan({"name": name}) for run, name in zip(runs, names, strict=True))
     for run, name in zip(runs, names, strict=True):
         run.destroy({"name": name})
+
+
+SENSITIVE = """
+variable "values" {
+  type      = map(string)
+  sensitive = true
+  default = {
+    arn    = "arn:aws:kms:us-east-1:123456789012:key/11111111-1111-1111-1111-111111111111"
+    secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app-AbCdEf"
+    topic  = "arn:aws:sns:us-east-1:123456789012:topic"
+    host   = "db.example.com"
+    key    = "password"
+    subnet = "subnet-0123456789abcdef0"
+  }
+}
+
+module "rotation" {
+  source = "%s"
+
+  name         = "marked"
+  secrets      = { app = var.values.secret }
+  keys         = [var.values.key]
+  kms_key_arns = [var.values.arn]
+  target       = { type = "postgresql", settings = { host = var.values.host } }
+  network      = { subnet_ids = [var.values.subnet], security_group_ids = ["sg-0123456789abcdef0"] }
+  function     = { environment = { NO_PROXY = var.values.host } }
+  alarms       = { alarm_actions = [var.values.topic] }
+  package      = { s3 = { bucket = "packages", key = var.values.host, hash = "abc" } }
+  role = {
+    statements = { read = { actions = ["s3:GetObject"], resources = ["arn:aws:s3:::${var.values.host}/*"] } }
+  }
+}
+"""
+
+
+def test_values_that_are_marked_sensitive_warn_of_nothing(
+    aws: Sandbox, environment: dict[str, str], tree: Path, tmp_path: Path
+) -> None:
+    """As from data.aws_ssm_parameter, which marks whatever it reads."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "main.tf").write_text(SENSITIVE % tree)
+    terraform = Terraform(root, {**environment, **aws.environment}, tmp_path / "work")
+    terraform.init()
+    code, output = terraform.run("plan", "-no-color")
+    assert code == 0, output
+    assert "refers to sensitive values" not in output
