@@ -54,7 +54,7 @@ locals {
         Sid      = "UseOwnLog" # diagnose reads what the steps of a rotation said
         Effect   = "Allow"
         Action   = ["logs:CreateLogStream", "logs:FilterLogEvents", "logs:PutLogEvents"]
-        Resource = "${local.log_group_arn}:*" # the form in which CloudWatch Logs checks these
+        Resource = [local.log_group_arn, "${local.log_group_arn}:*"] # FilterLogEvents is checked in both forms
       },
     ],
     var.alarms == null ? [] : [

@@ -71,7 +71,7 @@ run "three_statements_are_enough_and_name_the_secrets" {
           Sid      = "UseOwnLog"
           Effect   = "Allow"
           Action   = ["logs:CreateLogStream", "logs:FilterLogEvents", "logs:PutLogEvents"]
-          Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"
+          Resource = ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app", "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"]
         },
       ]
     })
@@ -141,7 +141,7 @@ run "every_feature_grants_what_it_needs_and_no_more" {
     condition = { for statement in jsondecode(aws_iam_role_policy.function[0].policy).Statement : statement.Sid => statement.Resource } == {
       RotateSecrets          = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf"
       GeneratePasswords      = "*"
-      UseOwnLog              = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"
+      UseOwnLog              = ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app", "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/app:*"]
       UseSecretKeys          = ["arn:aws:kms:eu-central-1:123456789012:key/1"]
       DescribeSecretKeys     = ["arn:aws:kms:eu-central-1:123456789012:key/1"]
       GenerateKeyPairs       = ["arn:aws:kms:eu-central-1:123456789012:key/2"]

@@ -191,10 +191,10 @@ def _key(before: Arguments) -> str:
     return json.dumps(before, sort_keys=True)
 
 
-def _applied(terraform: Terraform, aws: Sandbox, befores: Iterable[Arguments]) -> dict[str, Call]:
+def _applied(terraform: Terraform, aws: Sandbox, earlier: Iterable[Arguments]) -> dict[str, Call]:
     """A call that is applied for each of the configurations; its file is gone."""
     calls: dict[str, Call] = {}
-    for before in befores:
+    for before in earlier:
         if _key(before) not in calls:
             first = {"SecretString": JSON} if "keys" in before else {}
             call = calls[_key(before)] = Call(aws, f"call{len(calls):02}", **first)
