@@ -27,8 +27,17 @@ def test_the_quick_start_applies_and_the_secret_gets_a_value(
         manager = aws.client("secretsmanager")
         assert aws.settle(name)["result"] == "ok", aws.logs("app-token-rotation")
         assert len(manager.get_secret_value(SecretId=name)["SecretString"]) == 32
+        # A reviewer reads all of it. Where the secret is there before, the policy's 30 lines come on top: test_life.py.
+        assert 100 < planned(stack.terraform.log_path.read_text()) <= 200
         assert stack.terraform.plan() is False
     manager.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+
+
+def planned(output: str) -> int:
+    """How many lines the plan has that an apply printed."""
+    lines = output.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("  # "))
+    return next(number for number, line in enumerate(lines) if line.startswith("Plan:")) - start
 
 
 def test_the_commands_below_it_name_its_secret_and_its_function() -> None:
