@@ -273,7 +273,7 @@ run "in_another_partition_every_arn_is_of_it" {
   }
 
   assert {
-    condition     = length(regexall("arn:aws:", aws_iam_role_policy.function[0].policy)) == 0 && length(regexall("arn:aws-cn:[a-z]+:cn-north-1:123456789012:", aws_iam_role_policy.function[0].policy)) == 3
+    condition     = length(regexall("arn:aws:", aws_iam_role_policy.function[0].policy)) == 0 && length(regexall("arn:aws-cn:[a-z]+:cn-north-1:123456789012:", aws_iam_role_policy.function[0].policy)) == 4
     error_message = "The policy is ${aws_iam_role_policy.function[0].policy}."
   }
 }

@@ -80,11 +80,13 @@ def life(
         terraform.destroy()
 
 
-def test_the_plan_of_the_smallest_call_has_at_most_215_lines(life: Life) -> None:
+def test_the_plan_of_the_smallest_call_has_at_most_220_lines(life: Life) -> None:
     lines = life.first_plan.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("  # "))
     end = next(number for number, line in enumerate(lines) if line.startswith("Plan:"))
-    assert 100 < end - start <= 215
+    assert (
+        100 < end - start <= 220
+    )  # 30 are the policy; the quick start, whose secret is new, has fewer: test_quick_start.py
     assert "secretsmanager:PutSecretValue" in life.first_plan  # what is granted is shown, and not "known after apply"
 
 

@@ -1,5 +1,7 @@
 """A point that a busy machine does not reach is tried again with more time, then counted, and is no error."""
 
+import socket
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from rotation_lab.crash import campaign, report
 from rotation_lab.crash.campaign import Choice, Result, examine
 from rotation_lab.crash.document import plain
+from rotation_lab.crash.environment import open_ports
 from rotation_lab.crash.history import History, Outcome, Stuck
 from rotation_lab.points import Point
 
@@ -61,3 +64,15 @@ def test_a_few_points_that_were_not_reached_are_no_error_and_are_said() -> None:
 def test_a_breach_is_an_error_whether_all_points_were_reached_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     result = Machine(monkeypatch, slowness=1, stuck=True).examined()
     assert report.status([shown(result, runs=1_000, unreached=["one"])]) == 1
+
+
+def test_looking_for_open_connections_leaves_no_file_open(tmp_path: Path) -> None:
+    # They doubled with each step once, until an environment of many steps could open nothing more.
+    with (
+        (tmp_path / "log").open("w"),
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+    ):
+        before = len(list(Path("/dev/fd").iterdir()))
+        assert client.getsockname()[1] in open_ports()
+        assert len(list(Path("/dev/fd").iterdir())) == before

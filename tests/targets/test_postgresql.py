@@ -497,7 +497,7 @@ def rotated(role: Role, by: str, **settings: str) -> str:
 def test_odd_servers_are_rotated_too(role: Role, world: str, by: str) -> None:
     with role.service.misbehave(world):
         password = rotated(role, by)
-        assert role.server.accepts(role.name, password)
+        assert role.server.accepts(role.name, password, tls=True)
     assert kept(role).startswith("SCRAM-SHA-256$")
 
 

@@ -314,6 +314,12 @@ SCHEDULES = [
 ]
 
 TARGETS = [
+    rejected(
+        "requests are described by an object",
+        "target.calls must be an object",
+        "{ set = {...}, test = {...} }",
+        target={"type": "calls", "calls": "https://example.com"},
+    ),
     rejected("a target is known", 'target.type is "oracle7"', "mysql", target={"type": "oracle7"}),
     rejected(
         "a setting is known to its target",

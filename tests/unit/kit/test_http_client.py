@@ -149,7 +149,7 @@ def test_an_answer_that_comes_byte_by_byte_is_given_up_at_the_end(start: bytes) 
     began = time.monotonic()
     with serving(dripping(start)) as port, refused(NetworkError, WHERE, "0.5 s", "TimeoutError"):
         put(port, seconds=0.5, most=10_000)
-    assert 0.4 < time.monotonic() - began < 1.2
+    assert 0.4 < time.monotonic() - began < 5  # without the limit it takes 10,000 bytes
 
 
 def test_a_request_is_sent_as_given() -> None:

@@ -127,6 +127,7 @@ def test_an_answer_is_classed_by_its_status(
     status: int, kind: type[RotationError], named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http.Call, "send", lambda *_: status)
+    monkeypatch.setattr("secret_rotation.target.time.sleep", lambda _: None)  # a refused value is tested again, later
     with refused(kind, TEST, str(status), named):
         http.test_secret(step())
 

@@ -14,6 +14,7 @@ import os
 import pickle
 import signal
 import socket
+import stat
 import struct
 import sys
 import tempfile
@@ -231,20 +232,21 @@ def open_ports() -> list[int]:
     """The local ports of the connections that this process has open, when all that it has sent there has arrived."""
     end, found = time.monotonic() + DELIVERY, list[int]()
     for connection in _connections():
-        with connection:
-            found.append(connection.getsockname()[1])
-            while _unacknowledged(connection) and time.monotonic() < end:
-                _pause(0.001)
+        found.append(connection.getsockname()[1])
+        while _unacknowledged(connection) and time.monotonic() < end:
+            _pause(0.001)
     return found
 
 
 def _connections() -> Iterator[socket.socket]:
     """Whatever the process speaks with over TCP, opened by Python or by a driver's library."""
     for name in os.listdir("/dev/fd"):  # noqa: PTH208 - numbers, not paths
-        with contextlib.suppress(OSError):  # it is no socket, not connected, or what listed the folder
-            connection = socket.socket(fileno=os.dup(int(name)))
-            if connection.family in (socket.AF_INET, socket.AF_INET6) and connection.getpeername():
-                yield connection
+        with contextlib.suppress(OSError):  # it is what listed the folder, or not connected
+            # Only sockets are duplicated: nothing would close the copy of another file, and they would double each time.
+            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                with socket.socket(fileno=os.dup(int(name))) as connection:
+                    if connection.family in (socket.AF_INET, socket.AF_INET6) and connection.getpeername():
+                        yield connection
 
 
 def _unacknowledged(connection: socket.socket) -> int:

@@ -194,28 +194,39 @@ class Processes:
             self._servers.clear()
 
 
-def space_of(pid: int) -> str:
-    """The mount namespace that a process has for itself; "" where it has none, or is gone."""
-    found = _space(pid)
-    return "" if found == _space(os.getpid()) else found
+def space_of(pid: int) -> int | None:
+    """The mount namespace that a process has for itself, opened; None where it has none, or is gone.
+
+    As long as it is open, no other namespace gets its number: the processes of a later environment are safe.
+    """
+    try:
+        space = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    if os.fstat(space).st_ino != _space(os.getpid()):
+        return space
+    os.close(space)
+    return None
 
 
-def kill_space(space: str) -> None:
-    """Kill all that is in a namespace: a child that has left the process group is still in its environment."""
+def kill_space(space: int) -> None:
+    """Kill all that is in a namespace, and close it: a child that has left the process group is still in there."""
+    number = os.fstat(space).st_ino
     for _ in range(_ROUNDS):  # one may fork while the others are killed
-        found = [int(path.name) for path in Path("/proc").glob("[0-9]*") if space and _space(int(path.name)) == space]
+        found = [int(path.name) for path in Path("/proc").glob("[0-9]*") if _space(int(path.name)) == number]
         for pid in found:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         if not found:
-            return
+            break
+    os.close(space)
 
 
-def _space(pid: int) -> str:
+def _space(pid: int) -> int:
     try:
-        return os.readlink(f"/proc/{pid}/ns/mnt")  # noqa: PTH115 - no path
+        return os.stat(f"/proc/{pid}/ns/mnt").st_ino  # noqa: PTH116 - no path
     except OSError:
-        return ""
+        return 0
 
 
 def _plain(start: Start) -> Process:

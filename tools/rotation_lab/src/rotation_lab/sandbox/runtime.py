@@ -149,7 +149,7 @@ class Environment:
     dead = False
     used = 0.0
     """When its last invocation ended."""
-    _space = ""
+    _space: int | None = None
     """The mount namespace of its processes."""
     _init_ms: float | None = None
     """Milliseconds that the start took; the first outcome reports them."""
@@ -206,7 +206,9 @@ class Environment:
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)  # the group: its children outlive the process itself
-        kill_space(self._space)
+        space, self._space = self._space, None
+        if space is not None:
+            kill_space(space)
         self._process.wait()
         self._processes.ended(self._process.pid)
 
