@@ -242,7 +242,7 @@ def _connections() -> Iterator[socket.socket]:
     """Whatever the process speaks with over TCP, opened by Python or by a driver's library."""
     for name in os.listdir("/dev/fd"):  # noqa: PTH208 - numbers, not paths
         with contextlib.suppress(OSError):  # it is what listed the folder, or not connected
-            # Only sockets are duplicated: nothing would close the copy of another file, and they would double each time.
+            # Sockets alone are duplicated: nothing would close copies of other files, and they would double each time.
             if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
                 with socket.socket(fileno=os.dup(int(name))) as connection:
                     if connection.family in (socket.AF_INET, socket.AF_INET6) and connection.getpeername():
