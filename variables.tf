@@ -6,6 +6,7 @@ locals {
   # name ends like a suffix passes here, and Secrets Manager does not find it.
   secret_arn_pattern  = "^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+-[A-Za-z0-9]{6}$"
   kms_key_arn_pattern = "^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$"
+  principal_pattern   = "^arn:[a-z-]+:iam::[0-9]{12}:((role|user)/.+|root)$"
 
   class_characters = {
     lowercase   = "abcdefghijklmnopqrstuvwxyz"
@@ -788,8 +789,8 @@ variable "secret_policy" {
   nullable = false
 
   validation {
-    condition     = alltrue([for arn in concat(var.secret_policy.readers, var.secret_policy.writers) : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:((role|user)/.+|root)$", arn))])
-    error_message = "secret_policy allows ARNs of roles and users, such as arn:aws:iam::123456789012:role/app (of a session, the role's): ${join(", ", [for arn in concat(var.secret_policy.readers, var.secret_policy.writers) : arn if !can(regex("^arn:[a-z-]+:iam::[0-9]{12}:((role|user)/.+|root)$", arn))])}."
+    condition     = alltrue([for arn in concat(var.secret_policy.readers, var.secret_policy.writers) : can(regex(local.principal_pattern, arn))])
+    error_message = "secret_policy allows ARNs of roles and users, such as arn:aws:iam::123456789012:role/app (of a session, the role's): ${join(", ", [for arn in concat(var.secret_policy.readers, var.secret_policy.writers) : arn if !can(regex(local.principal_pattern, arn))])}."
   }
 }
 

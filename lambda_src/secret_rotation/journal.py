@@ -53,23 +53,23 @@ class Journal:
         self._make_client, self._deadline = client, deadline
         self._group = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "")
 
-    def read(self, since: datetime) -> Mapping[str, Sequence[Word]]:
+    def read(self, begin: datetime) -> Mapping[str, Sequence[Word]]:
         """Version id → the words of its steps, oldest first. Raises ``RotationError`` where the log cannot be read."""
         found: dict[str, list[Word]] = {}
-        for event in self._events(since):
+        for event in self._events(begin):
             line = _line(event["message"])
             version, step = line.get("version_id"), line.get("step")
             if isinstance(version, str) and isinstance(step, str) and "duration_ms" in line:
                 found.setdefault(version, []).append(_word(step, event["timestamp"], line))
         return {version: sorted(words, key=lambda word: word.at) for version, words in found.items()}
 
-    def _events(self, since: datetime) -> Iterator[Mapping[str, Any]]:
+    def _events(self, begin: datetime) -> Iterator[Mapping[str, Any]]:
         client, more = self._make_client("logs"), dict[str, str]()
         for _ in range(_PAGES):
             with aws.calling("logs:FilterLogEvents"):
                 answer = client.filter_log_events(
                     logGroupName=self._group,
-                    startTime=max(0, int(since.timestamp() * 1000)),
+                    startTime=max(0, int(begin.timestamp() * 1000)),
                     filterPattern=_PATTERN,
                     **more,
                 )

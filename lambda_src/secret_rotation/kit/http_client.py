@@ -84,9 +84,7 @@ def _connected(where: str, url: SplitResult, limit: Limit, trust: ssl.SSLContext
     """A connection, which the first request opens, and what its errors mean."""
 
     def explain(error: Exception) -> RotationError:
-        if isinstance(error, ssl.SSLError):
-            return tls.problem(where, error)
-        return unanswered(where, error, limit.waited(), "the URL")
+        return tls.broken(where, error, limit.waited(), "the URL")
 
     connection = _Connection(where, url, limit, trust)
     with explained(explain, OSError, http.client.HTTPException), closing(connection):

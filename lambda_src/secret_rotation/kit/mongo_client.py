@@ -37,10 +37,6 @@ class Client:
         self._socket.sendall(_HEADER.pack(_HEADER.size + len(body), self._number, 0, _OP_MSG) + body)
         return self._answer()
 
-    def close(self) -> None:
-        """End the connection."""
-        self._socket.close()
-
     def _answer(self) -> Document:
         length, _, answered, kind = _HEADER.unpack(self._receive(_HEADER.size))
         if kind != _OP_MSG or answered != self._number or not _HEADER.size + 10 <= length <= _MOST:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from ..credential import Credential
 from ..errors import ConfigurationError, NetworkError, RotationError, SettingError, explained
-from .connection import Limited, SecureSocket
+from .connection import Limited, SecureSocket, unanswered
 
 ROOT = Path(os.environ.get("LAMBDA_TASK_ROOT", Path(__file__).parents[2]))
 """Where the function's zip is unpacked."""
@@ -131,6 +131,13 @@ def problem(where: str, error: ssl.SSLError) -> RotationError:
     else:
         advice = _ADVICE.get(reason, "Check the server's log, its TLS versions and ciphers, and 'tls_ca'.")
     return TlsError(f"{where}: no TLS connection ({reason}). {advice}")
+
+
+def broken(where: str, error: Exception, waited: float, check: str = "host and port") -> RotationError:
+    """What to say of a connection that TLS or the network has ended; the rest as of ``connection.unanswered``."""
+    if isinstance(error, ssl.SSLError):
+        return problem(where, error)
+    return unanswered(where, error, waited, check)
 
 
 def refused(where: str) -> TlsError:

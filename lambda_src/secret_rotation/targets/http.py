@@ -83,8 +83,7 @@ def check(context: Context) -> None:
     """Fill in both requests and reach the server of the set request. No request is sent."""
     call, test, subject = Call.of(context, "set"), Call.of(context, "test"), context.subject
     test.check({"pending": subject, "current": context.current, "login": subject})
-    login = _administrator(context, call, subject) if administrator.is_given(context) else subject
-    call.check({"pending": subject, "current": context.current, "login": login})
+    call.check({"pending": subject, "current": context.current, "login": _login(context, call, subject)})
     call.reach(context)
 
 
@@ -107,13 +106,13 @@ def _set(context: Context, call: "Call", values: Values) -> None:
         status = context.log_in(attempt, _refused(context, call))
     else:
         with explained(explain, AuthenticationError):  # without a login the request is the same whoever it is
-            status = attempt(_login(context, call))
+            status = attempt(_login(context, call, context.pending))
     if status not in call.expected:
         raise call.problem(status)
 
 
-def _login(context: Context, call: "Call") -> Credential:
-    return _administrator(context, call, context.pending) if administrator.is_given(context) else context.pending
+def _login(context: Context, call: "Call", subject: Credential) -> Credential:
+    return _administrator(context, call, subject) if administrator.is_given(context) else subject
 
 
 def _administrator(context: Context, call: "Call", subject: Credential) -> Credential:

@@ -10,7 +10,6 @@ the one that a change has to name. Each candidate therefore logs in *and* change
 refused is passed over as one that does not log in.
 """
 
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -150,9 +149,7 @@ class Server:
         limit = network.Limit(context.deadline.share())
 
         def explain(error: Exception) -> RotationError:
-            if isinstance(error, ssl.SSLError):
-                return tls.problem(str(self), error)
-            return network.unanswered(str(self), error, limit.waited(), "host, port, and that LDAP is spoken there")
+            return tls.broken(str(self), error, limit.waited(), "host, port, and that LDAP is spoken there")
 
         with (
             explained(explain, OSError, ldap_client.MalformedError),

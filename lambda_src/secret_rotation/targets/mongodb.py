@@ -12,7 +12,6 @@ The former password opens nothing from then on. Connections that are open stay o
 """
 
 import hashlib
-import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -254,10 +253,8 @@ def _number(code: object) -> str:
 
 
 def _explain(where: str, error: Exception, limit: network.Limit) -> RotationError:
-    if isinstance(error, ssl.SSLError):
-        return tls.problem(where, error)
     check = "host, port, TLS, and that MongoDB 3.6 or later, or DocumentDB, listens there"
-    return network.unanswered(where, error, limit.waited(), check)
+    return tls.broken(where, error, limit.waited(), check)
 
 
 def _by_itself(context: Context, server: Server, user: User) -> None:

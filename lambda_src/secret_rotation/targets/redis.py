@@ -12,7 +12,6 @@ same step twice at once, ends in the same two passwords. What a crash may leave:
 """
 
 import hashlib
-import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -151,11 +150,10 @@ class Server:
         where = f"{self.host}:{self.port}"
         if isinstance(error, RefusedError):
             return _refused(where, username, error)
-        if isinstance(error, ssl.SSLError):
-            return tls.problem(where, error)
         check = "host, port, and that the server speaks TLS" if self.trust else "host and port"
-        reason = "it does not speak as Redis does" if isinstance(error, MalformedError) else error
-        return network.unanswered(where, reason, waited, check)
+        if isinstance(error, MalformedError):
+            return network.unanswered(where, "it does not speak as Redis does", waited, check)
+        return tls.broken(where, error, waited, check)
 
 
 @contextmanager
